@@ -1,0 +1,126 @@
+"""empeval measures how emotionally intelligent a language model is.
+
+``import empeval`` is cheap: names are resolved on first use. A plugin author needs
+``from empeval import Item, Message, Score, Scorer, ScorerCard, ValueCard ...`` and nothing
+private.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from empeval.__about__ import __version__
+
+_HOMES = {
+    "empeval.api": "run score",
+    "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
+    "empeval.errors": "EmpevalError UsageError DataError HubError RunFolderError StorageError",
+    "empeval.hooks": "hookimpl",
+    "empeval.interfaces": "Task TaskCard Generator ModelCard Scorer ScorerCard ValueCard Preview "
+    "INTERFACE_VERSION",
+    "empeval.metrics": "cluster_mean cluster_share mean_metric",
+    "empeval.models": "packaged_model",
+    "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
+    "MetricsFile",
+    "empeval.runs": "Run",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "INTERFACE_VERSION",
+    "DataError",
+    "EmpevalError",
+    "Generator",
+    "HubError",
+    "Item",
+    "Message",
+    "Metric",
+    "MetricsFile",
+    "ModelCard",
+    "Preview",
+    "Response",
+    "ResponseLine",
+    "Run",
+    "RunFolderError",
+    "Sample",
+    "Sampling",
+    "Score",
+    "Scored",
+    "Scorer",
+    "ScorerCard",
+    "StorageError",
+    "Task",
+    "TaskCard",
+    "UsageError",
+    "ValueCard",
+    "__version__",
+    "cluster_mean",
+    "cluster_share",
+    "data_directory",
+    "hookimpl",
+    "load_rows",
+    "mean_metric",
+    "packaged_model",
+    "read_rows",
+    "require_columns",
+    "rows_fingerprint",
+    "run",
+    "score",
+]
+
+if TYPE_CHECKING:
+    from empeval.api import run, score
+    from empeval.data import (
+        data_directory,
+        load_rows,
+        read_rows,
+        require_columns,
+        rows_fingerprint,
+    )
+    from empeval.errors import (
+        DataError,
+        EmpevalError,
+        HubError,
+        RunFolderError,
+        StorageError,
+        UsageError,
+    )
+    from empeval.hooks import hookimpl
+    from empeval.interfaces import (
+        INTERFACE_VERSION,
+        Generator,
+        ModelCard,
+        Preview,
+        Scorer,
+        ScorerCard,
+        Task,
+        TaskCard,
+        ValueCard,
+    )
+    from empeval.metrics import cluster_mean, cluster_share, mean_metric
+    from empeval.models import packaged_model
+    from empeval.records import (
+        Item,
+        Message,
+        Metric,
+        MetricsFile,
+        Response,
+        ResponseLine,
+        Sample,
+        Sampling,
+        Score,
+        Scored,
+    )
+    from empeval.runs import Run
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'empeval' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,372 @@
+"""``empeval.run`` and ``empeval.score``: what the command line does, from Python."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from empeval import registry, runner
+from empeval.data import use_data_directory
+from empeval.dialogues import DIALOGUES, Dialogues, file_fingerprint, read_dialogues
+from empeval.environment import environment
+from empeval.errors import RunFolderError, UsageError
+from empeval.hooks import Hooks
+from empeval.interfaces import Generator, Task
+from empeval.question import (
+    AskedScorer,
+    AskedTask,
+    resolve_generator,
+    scorers_for,
+    split_task_arguments,
+)
+from empeval.records import Metric
+from empeval.runs import (
+    SCHEMA,
+    Manifest,
+    ModelEntry,
+    Run,
+    TaskEntry,
+    data_fingerprint,
+    prompts_hash,
+    question_hash,
+    slug,
+)
+from empeval.workspace import check_folder, locked, open_folder
+
+RUNS_FOLDER = "empeval-runs"
+
+
+class Prepared:
+    """A question that has been checked and not yet asked.
+
+    Attributes:
+        manifest: what ``run.json`` will hold. path: the run folder. tasks, scorers, generator:
+            everything needed to go on. hooks: the installed hook modules.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        path: Path,
+        tasks: list[AskedTask],
+        scorers: dict[str, list[AskedScorer]],
+        generator: Generator,
+        hooks: Hooks,
+    ) -> None:
+        self.manifest = manifest
+        self.path = path
+        self.tasks = tasks
+        self.scorers = scorers
+        self.generator = generator
+        self.hooks = hooks
+
+
+def prepare(
+    model: str,
+    tasks: Sequence[str],
+    scorers: Sequence[str] | None = None,
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    task_args: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    hooks: Hooks | None = None,
+) -> Prepared:
+    """Check a question completely, without loading a model's weights or writing anything.
+
+    Raises:
+        EmpevalError: whatever is wrong with it, in a sentence.
+    """
+    if not tasks:
+        raise UsageError("No task is named; see 'empeval list tasks'.")
+    if len(set(tasks)) != len(tasks):
+        raise UsageError("A task is named twice in --tasks.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}; it must be 1 or more.")
+    hooks = hooks if hooks is not None else Hooks().load_installed()
+    for name in tasks:
+        registry.find("tasks", name)
+    generator = resolve_generator(model, model_args or {}, hooks)
+    by_task = split_task_arguments(task_args or {}, tasks)
+    changes = {"seed": seed, **(sampling or {})}
+    asked = [
+        AskedTask(name, by_task[name], limit=limit, seed=seed, sampling=changes) for name in tasks
+    ]
+    chosen = scorers_for({a.name: a.task for a in asked}, scorers)
+    warnings = [w for a in asked for w in a.warnings]
+    warnings += generator.prepare({a.name: a.items for a in asked})
+    card = generator.card
+    manifest = Manifest(
+        schema=SCHEMA,
+        status="running",
+        created=_now(),
+        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        model=ModelEntry(
+            uri=model,
+            name=card.name,
+            fingerprint=card.fingerprint,
+            arguments={k: str(v) for k, v in (model_args or {}).items()},
+            license=card.license,
+            details=card.details,
+        ),
+        tasks={a.name: a.entry for a in asked},
+        scorers={n: {s.label: s.entry for s in chosen[n]} for n in chosen},
+        limit=limit,
+        seed=seed,
+        warnings=warnings,
+        environment=environment(),
+    )
+    path = Path(out) if out is not None else _default_path(manifest)
+    return Prepared(manifest, path, asked, chosen, generator, hooks)
+
+
+def run(
+    model: str,
+    tasks: Sequence[str],
+    scorers: Sequence[str] | None = None,
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    task_args: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = True,
+    data_dir: str | Path | None = None,
+    progress: bool = False,
+    hooks: Hooks | None = None,
+) -> Run:
+    """Ask a model the questions of tasks, score its answers, compute the figures.
+
+    Args:
+        model: ``scheme:target``, such as ``"hf:org/name"`` or ``"packaged:smollm2-135m-instruct"``.
+        tasks: names of tasks.
+        scorers: names (or ``name:target``) instead of the tasks' own; ``"default"`` among them
+            stands for the tasks' own.
+        model_args: options of the generator.
+        task_args: ``{"task.option": value}``.
+        sampling: changes to the tasks' sampling (``max_tokens``, ``temperature``, ``top_p``,
+            ``stop``).
+        limit: ask only so many (what is counted is the task's: ``ed-empathy`` counts
+            conversations).
+        seed: of the choice of items and of random decoding.
+        out: the run folder; by default one under ``empeval-runs/`` named after the question.
+        resume: go on with an unfinished run in that folder; ``False`` refuses instead.
+        data_dir: a folder that mirrors the hub's data sets.
+        progress: show progress bars when standard error is a terminal.
+        hooks: hook modules to use instead of the installed ones.
+
+    Returns:
+        The finished run folder. The same call again does nothing and returns it.
+
+    Raises:
+        EmpevalError: with a sentence that says what was wrong, where, and what to do.
+    """
+    with use_data_directory(data_dir) if data_dir is not None else contextlib.nullcontext():
+        prepared = prepare(
+            model,
+            tasks,
+            scorers,
+            model_args=model_args,
+            task_args=task_args,
+            sampling=sampling,
+            limit=limit,
+            seed=seed,
+            out=out,
+            hooks=hooks,
+        )
+        return execute(prepared, resume=resume, progress=progress)
+
+
+def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) -> Run:
+    """Ask, score and compute what is not there yet; see ``run``."""
+    hooks, generator = prepared.hooks, prepared.generator
+    check_folder(prepared.path, prepared.manifest, resume=resume)
+    with locked(prepared.path):
+        folder = open_folder(prepared.path, prepared.manifest)
+        if folder.complete:
+            return folder
+        hooks.fire(
+            "empeval_run_started",
+            folder=str(folder.path),
+            manifest=msgspec.to_builtins(folder.manifest),
+        )
+        timing = dict(folder.manifest.timing)
+        try:
+            for asked in prepared.tasks:
+                seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
+                _add(timing, f"{asked.name} answers", seconds)
+        finally:
+            generator.close()
+        tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
+        return _score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+
+
+def score(
+    source: str | Path,
+    scorers: Sequence[str] | None = None,
+    *,
+    out: str | Path | None = None,
+    progress: bool = False,
+    hooks: Hooks | None = None,
+) -> Run:
+    """Score saved answers without loading the model that gave them.
+
+    Args:
+        source: a run folder (scores are added to it), or a JSONL file of dialogues
+            (``{"id", "context" or "messages", "response", "reference"?}`` a line).
+        scorers: as for ``run``.
+        out: for a file of dialogues, the run folder to write.
+        progress: show progress bars when standard error is a terminal.
+        hooks: hook modules to use instead of the installed ones.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        EmpevalError: with a sentence that says what was wrong, where, and what to do.
+    """
+    hooks = hooks if hooks is not None else Hooks().load_installed()
+    path = Path(source)
+    if path.is_dir():
+        if out is not None:
+            raise UsageError("--out goes with a file of dialogues; scores of a run go into it.")
+        return _score_run(Run(path), scorers, hooks, progress)
+    return _score_file(path, scorers, out, hooks, progress)
+
+
+def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progress: bool) -> Run:
+    for name, entry in folder.manifest.tasks.items():
+        count = len(folder.responses(name))
+        if count != entry.n_items:
+            raise RunFolderError(
+                f"{folder.path} is unfinished: {count} of {entry.n_items} answers of {name} are "
+                "there. Run its command again first: " + " ".join(folder.manifest.command)
+            )
+    tasks: dict[str, Task | None] = {
+        name: _task_of(name, entry) for name, entry in folder.manifest.tasks.items()
+    }
+    missing = [name for name, task in tasks.items() if task is None]
+    if missing:
+        print(
+            f"warning: the plugin of {', '.join(missing)} is not installed; it is not scored anew",
+            file=sys.stderr,
+        )
+    chosen = scorers_for({n: t for n, t in tasks.items() if t is not None}, scorers)
+    with locked(folder.path):
+        folder = Run(folder.path)
+        timing = dict(folder.manifest.timing)
+        return _score_and_finish(folder, tasks, chosen, hooks, timing, progress)
+
+
+def _score_file(
+    path: Path,
+    scorers: Sequence[str] | None,
+    out: str | Path | None,
+    hooks: Hooks,
+    progress: bool,
+) -> Run:
+    pairs = read_dialogues(path)
+    items = [item for item, _ in pairs]
+    task = Dialogues(items)
+    chosen = scorers_for({DIALOGUES: task}, scorers)
+    fingerprint = data_fingerprint(items)
+    manifest = Manifest(
+        schema=SCHEMA,
+        status="running",
+        created=_now(),
+        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        model=ModelEntry(uri=f"file:{path}", name=path.stem, fingerprint=file_fingerprint(path)),
+        tasks={
+            DIALOGUES: TaskEntry(
+                version=task.card.version,
+                data_fingerprint=fingerprint,
+                prompts_hash=prompts_hash(items),
+                n_items=len(items),
+                n_clusters=len({i.cluster for i in items}),
+                sampling=task.card.sampling,
+                dataset=str(path),
+                license=task.card.license,
+            )
+        },
+        scorers={DIALOGUES: {s.label: s.entry for s in chosen[DIALOGUES]}},
+        environment=environment(),
+    )
+    target = Path(out) if out is not None else _default_path(manifest)
+    check_folder(target, manifest)
+    with locked(target):
+        folder = open_folder(target, manifest)
+        done = {line.id for line in folder.responses(DIALOGUES)}
+        with folder.journal_responses(DIALOGUES) as journal:
+            for item, response in pairs:
+                if item.id not in done:
+                    journal.append(runner.finish(response, item))
+        tasks: dict[str, Task | None] = {DIALOGUES: task}
+        return _score_and_finish(
+            folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress
+        )
+
+
+def _score_and_finish(
+    folder: Run,
+    tasks: Mapping[str, Task | None],
+    scorers: Mapping[str, Sequence[AskedScorer]],
+    hooks: Hooks,
+    timing: dict[str, float],
+    progress: bool,
+) -> Run:
+    folder.write_manifest(_with_scorers(folder, scorers))
+    for name, chosen in scorers.items():
+        for asked in chosen:
+            seconds = runner.score_stage(folder, name, asked, hooks, progress=progress)
+            _add(timing, f"{name} {asked.label}", seconds)
+    metrics: list[Metric] = runner.metrics_stage(folder, tasks, scorers)
+    folder.write_metrics(metrics)
+    folder.write_manifest(
+        msgspec.structs.replace(folder.manifest, status="complete", finished=_now(), timing=timing)
+    )
+    hooks.fire("empeval_run_finished", folder=str(folder.path), metrics=metrics)
+    return folder
+
+
+def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> Manifest:
+    """The manifest with these scorers; scores of another version or checkpoint are dropped."""
+    entries = {name: dict(known) for name, known in folder.manifest.scorers.items()}
+    for name, chosen in scorers.items():
+        for asked in chosen:
+            known = entries.setdefault(name, {}).get(asked.label)
+            if known is not None and known != asked.entry:
+                folder.scores_path(name, asked.label).unlink(missing_ok=True)
+            entries[name][asked.label] = asked.entry
+    return msgspec.structs.replace(folder.manifest, scorers=entries, status="running")
+
+
+def _task_of(name: str, entry: TaskEntry) -> Task | None:
+    if name == DIALOGUES:
+        return Dialogues([])
+    try:
+        cls = registry.load(registry.find("tasks", name))
+        task: Task = registry.build(cls, entry.arguments, label=f"task '{name}'")
+    except UsageError:
+        return None
+    return task
+
+
+def _default_path(manifest: Manifest) -> Path:
+    return Path(RUNS_FOLDER) / f"{slug(manifest.model.name, 40)}-{question_hash(manifest)}"
+
+
+def _add(timing: dict[str, float], key: str, seconds: float) -> None:
+    timing[key] = round(timing.get(key, 0.0) + seconds, 3)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

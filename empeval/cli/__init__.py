@@ -1,0 +1,94 @@
+"""The command line: one small module a verb, heavy imports inside the verbs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from empeval.__about__ import __version__
+from empeval.errors import EmpevalError
+
+EPILOG = """examples:
+  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
+  empeval run --model hf:org/name --tasks eqbench,ed-empathy --limit 200
+  empeval run --model human: --tasks ed-empathy --limit 200
+  empeval score answers.jsonl --scorers surface
+  empeval show empeval-runs/NAME
+"""
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    0: done. 1: something failed. 2: the question was wrong. 130: interrupted.
+    """
+    from empeval.hooks import Hooks
+
+    _survive_closed_pipes()
+    hooks = Hooks().load_installed()
+    parser = build_parser(hooks)
+    try:
+        options = parser.parse_args(arguments)
+    except EmpevalError as error:
+        return report(error)
+    options.hooks = hooks
+    try:
+        return int(options.run(options) or 0)
+    except EmpevalError as error:
+        return report(error)
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted: every finished answer is saved; the same command goes on from there",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # whatever is left is ours, or a plugin's
+        if os.environ.get("EMPEVAL_DEBUG"):
+            raise
+        print(
+            f"error: {type(error).__name__}: {error}\n"
+            "This is a defect of empeval or of a plugin. EMPEVAL_DEBUG=1 shows where; what was "
+            "finished is saved.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
+    """The parser of all verbs, those of plugins too."""
+    from empeval.cli import doctor, listing, models, plugins, run, schema, score, show
+
+    parser = argparse.ArgumentParser(
+        prog="empeval",
+        description="Measures how emotionally intelligent a language model is.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"empeval {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for module in (run, score, listing, show, models, plugins, schema, doctor):
+        module.add(verbs)
+    if hooks is not None:
+        hooks.fire("empeval_register_commands", subcommands=verbs)  # type: ignore[attr-defined]
+    return parser
+
+
+def report(error: EmpevalError) -> int:
+    """Say what went wrong, in the way of an error message, and return its exit code."""
+    if os.environ.get("EMPEVAL_DEBUG"):
+        raise error
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _survive_closed_pipes() -> None:
+    """Text that the terminal's encoding lacks is replaced rather than raised."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,112 @@
+"""``empeval doctor``: what works on this machine, and what to do about what does not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Iterator
+
+from empeval.cli.options import Verbs, add_verb
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "doctor", "check installation, plugins, models and data")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line a check; 1 if any failed."""
+    failed = False
+    for state, subject, finding in checks(options):
+        failed |= state == "fail"
+        print(f"{state:5} {subject:14} {finding}")
+    return 1 if failed else 0
+
+
+def checks(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
+    """Each check's state (``ok``, ``note``, ``fail``), subject and finding."""
+    from empeval.environment import PACKAGES, environment, version
+
+    facts = environment()
+    yield "ok", "empeval", f"{facts['empeval']} on Python {facts['python']}, {facts['platform']}"
+    hardware = facts["hardware"]
+    memory = hardware["memory_bytes"]
+    size = f", {memory / 2**30:.0f} GiB" if memory else ""
+    yield "ok", "hardware", f"{hardware['cpu']}, {hardware['cores']} cores{size}"
+    for name in PACKAGES:
+        found = version(name)
+        if found:
+            yield "ok", name, found
+        else:
+            yield "fail", name, f"not installed: pip install {name}"
+    yield from _torch()
+    if importlib.util.find_spec("bitsandbytes") is None:
+        yield (
+            "note",
+            "bitsandbytes",
+            "not installed: 4/8-bit needs pip install 'empeval[quantized]'",
+        )
+    yield from _plugins(options)
+    yield from _models()
+    yield from _data()
+
+
+def _torch() -> Iterator[tuple[str, str, str]]:
+    if importlib.util.find_spec("torch") is None:
+        return
+    import torch
+
+    from empeval.generators.hf.loading import choose_device, cpu_has_bf16
+
+    device = choose_device("auto")
+    where = torch.cuda.get_device_name() if device == "cuda" else device
+    slow = device == "cpu" and not cpu_has_bf16()
+    hint = "; no bfloat16 units, models run in float32" if slow else ""
+    yield "ok", "device", f"{where}{hint}"
+
+
+def _plugins(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
+    from empeval.cli.plugins import installed
+
+    for plugin in installed(options.hooks, check=True):
+        count = len(plugin["components"]) + len(plugin["hooks"])
+        if plugin["errors"]:
+            for error in plugin["errors"]:
+                yield "fail", "plugin", f"{plugin['name']}: {error}"
+        else:
+            yield "ok", "plugin", f"{plugin['name']} {plugin['version']}: {count} components load"
+
+
+def _models() -> Iterator[tuple[str, str, str]]:
+    from empeval import models
+
+    for model in models.catalogue():
+        state = models.state(model.name)
+        if state == "ready":
+            state = models.check(model.name)
+        if state == "damaged":
+            yield (
+                "fail",
+                "model",
+                f"{model.name} is damaged: empeval models get --force {model.name}",
+            )
+        elif state == "absent":
+            yield "note", "model", f"{model.name} is absent: empeval models get {model.name}"
+        else:
+            yield "ok", "model", f"{model.name} is ready, every file as it should be"
+
+
+def _data() -> Iterator[tuple[str, str, str]]:
+    from empeval.data import data_directory
+    from empeval.errors import UsageError
+
+    try:
+        folder = data_directory()
+    except UsageError as error:
+        yield "fail", "data", str(error)
+        return
+    if folder is None:
+        yield "note", "data", "EMPEVAL_DATA is not set: data sets come from the hub"
+    else:
+        yield "ok", "data", f"EMPEVAL_DATA is {folder}; what it lacks comes from the hub"

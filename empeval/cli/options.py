@@ -1,0 +1,55 @@
+"""Options that several verbs share, and how their text becomes values."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+Verbs = Any
+"""argparse's subparsers object (its type is private)."""
+
+FORMATS = ("table", "md", "json")
+
+
+def add_verb(verbs: Verbs, name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
+    """A verb's parser; the summary stands in ``empeval --help``."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """``--format``."""
+    parser.add_argument(
+        "--format", choices=FORMATS, default="table", help="how figures are printed"
+    )
+
+
+def names(text: str) -> list[str]:
+    """A comma-separated list; blank parts are left out."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return value
+
+
+def stop_string(text: str) -> str:
+    r"""A stop string in which ``\n``, ``\t`` and ``\\`` stand for what they name."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; give the text that ends an answer")
+    for written, meant in (("\\\\", "\0"), ("\\n", "\n"), ("\\t", "\t"), ("\0", "\\")):
+        text = text.replace(written, meant)
+    return text

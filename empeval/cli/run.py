@@ -1,0 +1,138 @@
+"""``empeval run``: ask a model, score its answers, compute the figures."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_format, add_verb, names, positive, stop_string
+
+EPILOG = """examples:
+  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
+  empeval run --model hf:org/name --tasks eqbench --model-args dtype=bfloat16,revision=main
+  empeval run --model hf:./my-model --tasks ed-empathy --task-args ed-empathy.turns=last --limit 200
+  empeval run --model replay:answers.jsonl --tasks eqbench
+  empeval run --model human: --tasks ed-empathy --limit 200
+  empeval run --model hf:org/name --tasks eqbench --dry-run
+
+The same command again goes on with an unfinished run and does nothing on a finished one.
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "run", "ask a model, score its answers, print the figures", EPILOG)
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="SCHEME:TARGET",
+        help="hf:ORG/NAME, hf:FOLDER, hf:FILE.gguf, packaged:NAME, replay:FILE, human:",
+    )
+    parser.add_argument("--tasks", required=True, type=names, metavar="A,B", help="tasks to ask")
+    parser.add_argument(
+        "--scorers",
+        type=names,
+        metavar="A,B",
+        help="scorers instead of the tasks' own ('default' stands for those); NAME:TARGET "
+        "passes a checkpoint",
+    )
+    parser.add_argument("--model-args", metavar="K=V,K=V", help="options of the model")
+    parser.add_argument("--task-args", metavar="TASK.K=V,...", help="options of the tasks")
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        metavar="N",
+        help="ask only N (ed-empathy counts conversations, drawn evenly over the emotions)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of sampling (default 0)")
+    parser.add_argument("--max-tokens", type=positive, metavar="N", help="most tokens an answer")
+    parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy, the default")
+    parser.add_argument("--top-p", type=float, metavar="P", help="nucleus mass, with temperature")
+    parser.add_argument(
+        "--stop",
+        action="append",
+        type=stop_string,
+        metavar="TEXT",
+        help="text that ends an answer; may be repeated; \\n is a line end",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
+    )
+    parser.add_argument("--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets")
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on with an unfinished run in the folder (default: yes)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show what would be asked and the first prompts; load no weights, write nothing",
+    )
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    import contextlib
+
+    from empeval import api
+    from empeval.cli.tables import print_run, warn
+    from empeval.data import use_data_directory
+    from empeval.question import parse_pairs
+    from empeval.runner import sampling_changes
+
+    with use_data_directory(options.data_dir) if options.data_dir else contextlib.nullcontext():
+        prepared = api.prepare(
+            options.model,
+            options.tasks,
+            options.scorers,
+            model_args=parse_pairs(options.model_args, "--model-args"),
+            task_args=parse_pairs(options.task_args, "--task-args"),
+            sampling=sampling_changes(
+                max_tokens=options.max_tokens,
+                temperature=options.temperature,
+                top_p=options.top_p,
+                stop=tuple(options.stop) if options.stop else None,
+            ),
+            limit=options.limit,
+            seed=options.seed,
+            out=options.out,
+            hooks=options.hooks,
+        )
+        warn(prepared.manifest.warnings)
+        if options.dry_run:
+            return dry_run(prepared)
+        finished = api.execute(prepared, resume=options.resume, progress=True)
+    print_run(finished, options.format)
+    return 0
+
+
+def dry_run(prepared: object) -> int:
+    """Print what would be asked, and the first two prompts of each task."""
+    from empeval.api import Prepared
+
+    assert isinstance(prepared, Prepared)  # noqa: S101 - for the type checker
+    model = prepared.manifest.model
+    print(f"model     {model.uri}  ({model.fingerprint[:26]})")
+    for key, value in model.details.items():
+        print(f"          {key}: {value}")
+    print(f"folder    {prepared.path} (nothing is written)")
+    for asked in prepared.tasks:
+        entry = asked.entry
+        counts = [prepared.generator.preview(i, entry.sampling).tokens for i in asked.items]
+        known = [c for c in counts if c is not None]
+        tokens = f", {sum(known)} prompt tokens (longest {max(known)})" if known else ""
+        scorers = ", ".join(s.label for s in prepared.scorers[asked.name])
+        print(
+            f"\ntask      {asked.name} version {entry.version}: {entry.n_items} items in "
+            f"{entry.n_clusters} clusters{tokens}"
+        )
+        print(f"          at most {entry.sampling.max_tokens} new tokens an answer; {scorers=}")
+        print(f"          data: {entry.dataset or 'its own'}; licence: {entry.license}")
+        for item in asked.items[:2]:
+            seen = prepared.generator.preview(item, entry.sampling)
+            count = "" if seen.tokens is None else f" ({seen.tokens} tokens)"
+            print(f"--- item {item.id}{count}\n{seen.text}\n---")
+    return 0

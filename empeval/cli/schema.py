@@ -1,0 +1,30 @@
+"""``empeval schema``: JSON Schema of the run folder's files."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_verb
+
+FILES = ("run", "responses", "scores", "metrics")
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(
+        verbs,
+        "schema",
+        "print the JSON Schema of a run folder's files",
+        "run: run.json; responses and scores: a line of those files; metrics: metrics.json.\n",
+    )
+    parser.add_argument("file", choices=FILES)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from empeval.cli.text import print_json
+    from empeval.schemas import schema
+
+    print_json(schema(options.file))
+    return 0

@@ -1,0 +1,44 @@
+"""``empeval score``: score saved answers; no model is loaded."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_format, add_verb, names
+
+EPILOG = """examples:
+  empeval score empeval-runs/NAME --scorers similarity
+  empeval score answers.jsonl --out scored
+
+A file of dialogues is JSONL, one object a line:
+  {"id": "1", "context": ["speaker ...", "listener ...", "speaker ..."], "response": "...",
+   "reference": "..."}
+or with "messages": [{"role": "user", "content": "..."}] in the place of "context".
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "score", "score a run folder or a file of dialogues", EPILOG)
+    parser.add_argument("source", metavar="RUN_OR_FILE")
+    parser.add_argument("--scorers", type=names, metavar="A,B", help="instead of the tasks' own")
+    parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from pathlib import Path
+
+    from empeval import api
+    from empeval.cli.tables import print_run
+    from empeval.errors import UsageError
+
+    if not Path(options.source).exists():
+        raise UsageError(f"There is no run folder or file {options.source}.")
+    finished = api.score(
+        options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks
+    )
+    print_run(finished, options.format)
+    return 0

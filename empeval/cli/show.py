@@ -1,0 +1,87 @@
+"""``empeval show``: a run folder's figures, or what a component is."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_format, add_verb
+
+EPILOG = """examples:
+  empeval show empeval-runs/NAME
+  empeval show eqbench
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "show", "show a run's figures, or what a component is", EPILOG)
+    parser.add_argument("name", metavar="RUN_OR_NAME")
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from pathlib import Path
+
+    if Path(options.name).is_dir():
+        from empeval.cli.tables import print_run
+        from empeval.runs import Run
+
+        print_run(Run(options.name), options.format)
+        return 0
+    return show_component(options.name, options.format)
+
+
+def show_component(name: str, form: str) -> int:
+    """Print the card of every component of that name."""
+    import msgspec
+
+    from empeval import registry
+    from empeval.cli.text import print_json
+    from empeval.errors import UsageError, nearest
+
+    found = [c for kind in registry.KINDS for c in registry.components(kind)]
+    matches = [c for c in found if name in (c.name, c.full_name)]
+    if not matches:
+        raise UsageError(
+            f"'{name}' is neither a run folder nor a component."
+            f"{nearest(name, [c.name for c in found])}"
+        )
+    described = []
+    for component in matches:
+        cls = registry.load(component)
+        card = getattr(cls, "card", None)
+        facts = {
+            "kind": component.kind.removesuffix("s"),
+            "name": component.name,
+            "plugin": f"{component.distribution} {component.version}",
+            "class": component.value,
+            "options": {k: _type(v) for k, v in registry.options(cls).items()},
+            "summary": getattr(cls, "summary", ""),
+        }
+        if isinstance(card, msgspec.Struct):
+            facts.update(msgspec.to_builtins(card))
+        described.append(facts)
+    if form == "json":
+        print_json(described)
+        return 0
+    for facts in described:
+        for key, value in facts.items():
+            if value not in (None, "", {}, []):
+                print(f"{key:14} {_flat(value)}")
+        print()
+    return 0
+
+
+def _type(hint: object) -> str:
+    text = getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
+    return text.replace("typing.", "").replace("Optional", "optional ")
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={_flat(v)}" for k, v in value.items() if v is not None)
+    if isinstance(value, list | tuple):
+        return "\n               ".join(_flat(v) for v in value)
+    return str(value)

@@ -1,0 +1,79 @@
+"""A run as a person reads it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from empeval.cli.text import print_json, print_rows
+from empeval.records import Metric
+from empeval.runs import Run
+
+
+def print_run(run: Run, form: str) -> None:
+    """Print a run's figures, how its answers came about, and where it is."""
+    manifest = run.manifest
+    metrics = run.metrics()
+    if form == "json":
+        print_json(
+            {
+                "run": str(run.path),
+                "status": manifest.status,
+                "model": msgspec.to_builtins(manifest.model),
+                "warnings": manifest.warnings,
+                "metrics": msgspec.to_builtins(metrics),
+            }
+        )
+        return
+    print(f"{manifest.model.uri}  ({manifest.status})\n")
+    if metrics:
+        print_rows([metric_row(m) for m in metrics], form)
+        notes = [f"  {m.task} {m.metric}: {m.note}" for m in metrics if m.note]
+        if notes:
+            print("\n" + "\n".join(notes))
+    print()
+    for task, entry in manifest.tasks.items():
+        counts = Counter(line.status for line in run.responses(task))
+        states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
+        print(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}")
+    if manifest.model.license:
+        print(f"model licence: {manifest.model.license}")
+    print(f"run folder: {run.path}")
+
+
+def metric_row(metric: Metric) -> dict[str, Any]:
+    """A metric as a row of a table."""
+    return {
+        "task": metric.task,
+        "scorer": metric.scorer,
+        "metric": metric.metric,
+        "value": number(metric.value),
+        "95% interval": interval(metric.ci_low, metric.ci_high),
+        "unit": metric.unit,
+        "n": str(metric.n),
+        "failed": str(metric.n_failed),
+    }
+
+
+def number(value: float | None) -> str:
+    """A figure with as many decimals as its size calls for."""
+    if value is None:
+        return "-"
+    size = abs(value)
+    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval, or a dash."""
+    return "-" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Print warnings to standard error."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""Errors that speak to the person at the keyboard.
+
+The command line prints ``error: MESSAGE`` for each of these and no traceback. The exit code
+says whose move it is: 2 when the question was wrong, 1 when the world was.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class EmpevalError(Exception):
+    """Something went wrong that the user can do something about.
+
+    The message is one or two sentences: what was wrong, where, what to do.
+    """
+
+    exit_code = 1
+
+
+class UsageError(EmpevalError):
+    """The question itself was wrong: a bad name, value, file or combination."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """A file or data set does not hold what it should (the message names file and line)."""
+
+
+class HubError(EmpevalError):
+    """A model or data set could not be fetched from the hub."""
+
+
+class RunFolderError(UsageError):
+    """A folder is no run folder, belongs to another question, or is damaged."""
+
+
+class StorageError(EmpevalError):
+    """The run folder could not be written (full disk, lost permission)."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
+    """Say which known names are close to ``name``, as a clause that can end an error message.
+
+    Returns "" when nothing is known, otherwise text such as
+    ``" Did you mean 'eqbench'? Known: ed-empathy, eqbench."``.
+    """
+    names = sorted(set(known))
+    if not names:
+        return ""
+    close = difflib.get_close_matches(name, names, n=count, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    return f"{hint} Known: {', '.join(names)}."
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """A few of many names, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

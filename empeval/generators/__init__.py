@@ -1,0 +1,1 @@
+"""Generators that come with empeval, registered by entry point like anyone else's."""

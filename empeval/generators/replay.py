@@ -1,0 +1,117 @@
+"""``replay:FILE`` answers from a file: JSONL, an object a line with ``id`` and ``response``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from empeval.dialogues import file_fingerprint
+from empeval.errors import DataError, UsageError, some
+from empeval.interfaces import Generator, ModelCard
+from empeval.jsonl import read_objects
+from empeval.records import Item, Response, Sampling
+
+
+class Replay(Generator):
+    """Saved answers.
+
+    A line holds ``id`` (the item's, text or a whole number), ``response`` (text) and optionally
+    ``task``; a line without ``task`` answers that id in every task. Of several answers to one
+    item the last counts. Missing, doubled and unknown ids are reported; an item without an
+    answer gets status ``missing``.
+    """
+
+    summary = "saved answers: a JSONL file with id, response and optionally task"
+
+    def __init__(self, target: str) -> None:
+        if not target:
+            raise UsageError("'replay:' needs a file: replay:answers.jsonl")
+        self._path = Path(target)
+        if self._path.is_dir():
+            raise UsageError(f"{target} is a folder; 'replay:' takes a JSONL file.")
+        if not self._path.is_file():
+            raise UsageError(f"There is no file {target}.")
+        self._answers, self._doubled = _read(self._path)
+
+    @property
+    def card(self) -> ModelCard:
+        """Its card; the fingerprint is the file's."""
+        return ModelCard(name=self._path.stem, fingerprint=file_fingerprint(self._path))
+
+    def prepare(self, questions: Mapping[str, Sequence[Item]]) -> list[str]:
+        """Compare the file's ids with the questions'.
+
+        Returns:
+            One warning each for missing, doubled and unknown ids, with counts and names.
+
+        Raises:
+            DataError: the file answers none of the questions.
+        """
+        asked = {(task, item.id) for task, items in questions.items() for item in items}
+        used = {key for task, i in asked for key in ((task, i), (None, i)) if key in self._answers}
+        if not used:
+            raise DataError(
+                f"{self._path} answers none of the questions of {', '.join(questions)}. Its ids "
+                f"are {some([i for _, i in self._answers])}; the items' ids are "
+                f"{some(sorted(i for _, i in asked))}."
+            )
+        warnings = []
+        for task, items in questions.items():
+            missing = [i.id for i in items if self._answer(i) is None]
+            if missing:
+                warnings.append(f"{task}: {_count(missing, 'has', 'have')} no answer: "
+                                f"{some(missing)}.")  # fmt: skip
+        if self._doubled:
+            warnings.append(
+                f"{self._path}: {_count(self._doubled, 'comes', 'come')} more than once, the last "
+                f"answer counts: {some(self._doubled)}."
+            )
+        unknown = [i if task is None else f"{task}/{i}" for task, i in self._answers.keys() - used]
+        if unknown:
+            warnings.append(
+                f"{self._path}: {_count(unknown, 'belongs', 'belong')} to no item that was asked: "
+                f"{some(sorted(unknown))}."
+            )
+        return warnings
+
+    def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
+        """Yield the saved answers."""
+        for item in items:
+            answer = self._answer(item)
+            if answer is None:
+                note = f"no answer in {self._path.name}"
+                yield Response(item.id, "", "missing", note=note)
+            else:
+                yield Response(item.id, answer)
+
+    def _answer(self, item: Item) -> str | None:
+        own = self._answers.get((item.task, item.id))
+        return own if own is not None else self._answers.get((None, item.id))
+
+
+def _read(path: Path) -> tuple[dict[tuple[str | None, str], str], list[str]]:
+    """Answers by (task, id), and the ids that came more than once."""
+    answers: dict[tuple[str | None, str], str] = {}
+    counts: Counter[tuple[str | None, str]] = Counter()
+    for number, row in read_objects(path):
+        where = f"{path}, line {number}"
+        identifier, response, task = row.get("id"), row.get("response"), row.get("task")
+        if isinstance(identifier, bool) or not isinstance(identifier, str | int):
+            raise DataError(f"{where}: needs an 'id' (text or a whole number).")
+        if not isinstance(response, str):
+            raise DataError(f"{where}: needs a 'response' (text).")
+        if task is not None and not isinstance(task, str):
+            raise DataError(f"{where}: 'task' must be a task's name.")
+        key = (task, str(identifier))
+        answers[key] = response
+        counts[key] += 1
+    if not answers:
+        raise DataError(f"{path} holds no answer.")
+    return answers, [
+        i if task is None else f"{task}/{i}" for (task, i), n in counts.items() if n > 1
+    ]
+
+
+def _count(ids: Sequence[str], one: str, many: str) -> str:
+    return f"1 id {one}" if len(ids) == 1 else f"{len(ids)} ids {many}"

@@ -1,0 +1,131 @@
+"""Hook specifications: what a plugin may do beyond adding tasks, generators and scorers.
+
+A hook module is registered under the entry-point group ``empeval``::
+
+    [project.entry-points.empeval]
+    my-hooks = "my_package.hooks"
+
+and marks its functions with ``@empeval.hookimpl``. Hook modules are imported at start-up, so
+they stay light: import what is heavy inside the functions. A hook that raises is reported and
+skipped; it never takes the run down. A misspelt hook name is reported by ``empeval plugins
+list`` and ``empeval doctor``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from empeval.interfaces import Generator
+    from empeval.records import Metric, Response
+
+hookspec = pluggy.HookspecMarker("empeval")
+hookimpl = pluggy.HookimplMarker("empeval")
+
+
+@hookspec
+def empeval_register_commands(subcommands: argparse._SubParsersAction[Any]) -> None:
+    """Add verbs to the command line.
+
+    Call ``subcommands.add_parser(name, help=...)`` and set ``run`` with ``set_defaults`` to a
+    function that takes the parsed arguments and returns an exit code.
+    """
+
+
+@hookspec(firstresult=True)
+def empeval_resolve_model(uri: str, arguments: Mapping[str, str]) -> Generator | None:
+    """Turn a model URI into a generator, before the registered schemes are asked.
+
+    Return ``None`` to leave the URI to others. Use it for names of your own (``prod``,
+    ``staging``) or to wrap a generator in another.
+    """
+
+
+@hookspec
+def empeval_run_started(folder: str, manifest: Mapping[str, Any]) -> None:
+    """A run begins or goes on. ``folder`` is its path, ``manifest`` what ``run.json`` holds."""
+
+
+@hookspec
+def empeval_response_written(folder: str, task: str, response: Response) -> None:
+    """An answer has been written and flushed."""
+
+
+@hookspec
+def empeval_scores_written(folder: str, task: str, scorer: str, count: int) -> None:
+    """All scores of one scorer on one task have been written."""
+
+
+@hookspec
+def empeval_run_finished(folder: str, metrics: Sequence[Metric]) -> None:
+    """``metrics.json`` has been written."""
+
+
+class Hooks:
+    """The installed hook modules, each called on its own so that one that raises hurts no other.
+
+    Attributes:
+        problems: what went wrong so far, as ``(plugin, sentence)``: modules that could not be
+            imported, names that no hook has, hooks that raised.
+    """
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager("empeval")
+        self.manager.add_hookspecs(sys.modules[__name__])
+        self.problems: list[tuple[str, str]] = []
+        self._callers: dict[str, list[tuple[str, Any]]] = {}
+
+    def load_installed(self) -> Hooks:
+        """Import every hook module of the entry-point group ``empeval``."""
+        for point in metadata.entry_points(group="empeval"):
+            name = f"{point.dist.name}/{point.name}" if point.dist else point.name
+            try:
+                self.register(point.load(), name)
+            except Exception as error:  # a plugin may raise anything while it is imported
+                self.problems.append((name, f"cannot be loaded: {type(error).__name__}: {error}"))
+        return self
+
+    def register(self, plugin: object, name: str) -> None:
+        """Add a hook module (or any object with hook functions) under a name."""
+        self.manager.register(plugin, name)
+        self._callers.clear()
+        try:
+            self.manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self.problems.append((name, str(error)))
+            self.manager.unregister(plugin)
+
+    def names(self) -> list[str]:
+        """The names of the loaded hook modules."""
+        return sorted(name for name, plugin in self.manager.list_name_plugin() if plugin)
+
+    def fire(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a hook in every plugin; results that are not ``None``, first come first."""
+        if hook not in self._callers:
+            plugins = self.manager.get_plugins()
+            self._callers[hook] = [
+                (
+                    self.manager.get_name(plugin) or "?",
+                    self.manager.subset_hook_caller(hook, plugins - {plugin}),
+                )
+                for plugin in plugins
+            ]
+        results: list[Any] = []
+        for name, caller in self._callers[hook]:
+            try:
+                result = caller(**arguments)
+            except Exception as error:  # a plugin may raise anything
+                sentence = f"{hook} raised {type(error).__name__}: {error}"
+                if (name, sentence) not in self.problems:
+                    self.problems.append((name, sentence))
+                    print(f"warning: plugin {name}: {sentence}", file=sys.stderr)
+                continue
+            results += result if isinstance(result, list) else [result] if result else []
+        return results

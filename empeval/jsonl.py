@@ -1,0 +1,68 @@
+"""Reads JSONL files that people bring, and says which line is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from empeval.errors import DataError
+
+BOM = b"\xef\xbb\xbf"
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) of a JSONL file; blank lines are passed over.
+
+    Text that cannot be written as UTF-8 again (lone surrogates) is replaced by ``?``.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not UTF-8, not JSON, cut off or no
+            object; the message names file and line.
+    """
+    import jsonlines
+
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below, after the generator ends
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    with file:
+        number = 0
+        try:
+            for number, raw in enumerate(file, 1):
+                line = raw.removeprefix(BOM) if number == 1 else raw
+                if line.strip():
+                    yield number, _object(line, jsonlines)
+        except jsonlines.InvalidLineError as error:
+            raise DataError(f"{path}, line {number}: {_why(error, raw)}.") from error
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _object(line: bytes, jsonlines: Any) -> dict[str, Any]:
+    with jsonlines.Reader([line]) as reader:
+        value: dict[str, Any] = reader.read(type=dict)
+    clean: dict[str, Any] = _clean(value)
+    return clean
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_clean(v) for v in value]
+    if isinstance(value, dict):
+        return {_clean(k): _clean(v) for k, v in value.items()}
+    return value
+
+
+def _why(error: Exception, raw: bytes) -> str:
+    cause = error.__cause__
+    if isinstance(cause, UnicodeDecodeError):
+        return f"not UTF-8 (byte {cause.start + 1} of the line); save the file as UTF-8"
+    if "line does not match expected type" in str(error):
+        return "not a JSON object; each line holds one {...}"
+    if not raw.endswith(b"\n"):
+        return "not valid JSON, and the last line has no line end: the file seems cut off"
+    detail = getattr(cause, "msg", None)
+    return f"not valid JSON ({detail})" if detail else "not valid JSON"

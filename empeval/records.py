@@ -1,0 +1,196 @@
+"""The records that flow through empeval: frozen, JSON in and out, no logic.
+
+They are also the lines of a run folder's files; ``empeval schema`` prints their JSON Schema.
+Floats are finite everywhere: JSON has no NaN, and a figure that could not be had is a status or
+``null``, never a number that somebody made up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant"]
+
+ResponseStatus = Literal["ok", "empty", "truncated", "missing", "error"]
+"""How an answer came about.
+
+``ok``: finished by itself (end of text or a stop string). ``truncated``: cut at the token limit.
+``empty``: finished, but nothing is left to score. ``missing``: a replay file has no answer for
+this item. ``error``: the generator failed on this item; ``note`` says why.
+"""
+
+ScoreStatus = Literal["ok", "unparsed", "refused", "truncated", "error"]
+"""How a score came about; only ``ok`` carries values that a mean may use."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One question of a task.
+
+    Attributes:
+        id: unique within the task, stable between versions of the data.
+        messages: the conversation so far; the model writes the next assistant turn.
+        cluster: what the item was cut from (a dialogue); statistics resample clusters.
+        reference: what a person replied here, if the data set knows.
+        target: what scorers compare with (an emotion's name, reference intensities).
+        metadata: whatever helps a reader (situation, turn), never shown to the model.
+        task: the task's name; the runner fills it in.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    cluster: str
+    reference: str | None = None
+    target: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    task: str = ""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a generator answered to one item.
+
+    Attributes:
+        id: the item's id.
+        response: the answer as it is scored: text without reasoning blocks.
+        status: see ``ResponseStatus``.
+        reasoning: the text of ``<think>`` blocks, kept for the reader, never scored.
+        prompt_tokens, completion_tokens: counts by the model's own tokenizer, if there is one.
+        seconds: wall time from the start of the item's batch to its last token.
+        stop: what ended it: ``eos``, ``length``, or the stop string itself.
+        note: for a person: why it failed, what was unusual.
+    """
+
+    id: str
+    response: str
+    status: ResponseStatus = "ok"
+    reasoning: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    stop: str | None = None
+    note: str | None = None
+
+
+class Score(msgspec.Struct, frozen=True):
+    """What a scorer says of one sample.
+
+    Attributes:
+        id: the item's id.
+        status: ``ok`` or the way in which it failed. A failure is never a bare 0.
+        values: named finite floats; the scorer's card says their units, ranges and directions.
+        labels: named strings (a predicted emotion, the reason an answer could not be parsed).
+        note: for a person.
+    """
+
+    id: str
+    status: ScoreStatus = "ok"
+    values: dict[str, float] = {}
+    labels: dict[str, str] = {}
+    note: str | None = None
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """An item and the response to it: what a scorer sees."""
+
+    item: Item
+    response: Response
+
+    @property
+    def id(self) -> str:
+        """The item's id."""
+        return self.item.id
+
+    @property
+    def text(self) -> str:
+        """The answer to score (reasoning already taken out)."""
+        return self.response.response
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """A sample and one scorer's score of it: what metrics are computed from."""
+
+    sample: Sample
+    score: Score
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One figure of a run.
+
+    Attributes:
+        task, scorer, metric: its name in three parts.
+        value: the figure in ``unit``; ``null`` when no sample could be used.
+        ci_low, ci_high: 95 % interval, or ``null`` where none is defined.
+        n: samples that entered the figure.
+        n_failed: samples that could not (unparsed, refused, missing ...). Some conventions count
+            those in all the same; then they are in ``n`` too, and ``note`` says so.
+        unit: ``points``, ``percent``, ``cosine``, ``words`` ...
+        higher_is_better: ``null`` when the figure only describes.
+        n_clusters: independent groups behind the interval.
+        note: one line for a person.
+    """
+
+    task: str
+    scorer: str
+    metric: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_failed: int
+    unit: str
+    higher_is_better: bool | None
+    n_clusters: int | None = None
+    note: str | None = None
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How a model is asked to decode.
+
+    Attributes:
+        max_tokens: the most new tokens of an answer (reasoning included).
+        temperature: 0 is greedy.
+        top_p: nucleus mass in (0, 1], used only when temperature > 0.
+        stop: strings that end an answer; they are cut off, each row stops by itself.
+        seed: of random draws; the same seed and batch give the same text.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class ResponseLine(msgspec.Struct, frozen=True):
+    """A line of ``responses/<task>.jsonl``: the response, and the item it answers.
+
+    ``item_hash`` identifies the question's content, so that two runs are joined on what was
+    asked and not on the place in a file.
+    """
+
+    id: str
+    response: str
+    status: ResponseStatus
+    item_hash: str
+    item: Item
+    reasoning: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    stop: str | None = None
+    note: str | None = None
+
+
+class MetricsFile(msgspec.Struct, frozen=True):
+    """``metrics.json``."""
+
+    schema: Literal[1]
+    metrics: list[Metric]

@@ -1,0 +1,269 @@
+"""The flow: items to responses, responses to scores, scores to metrics. Nothing else.
+
+Each stage reads only what the one before wrote, so each can be interrupted, resumed and repeated.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from empeval.errors import EmpevalError, some
+from empeval.hooks import Hooks
+from empeval.interfaces import Generator, Scorer, Task
+from empeval.question import AskedScorer, AskedTask
+from empeval.reasoning import split_reasoning
+from empeval.records import (
+    Item,
+    Metric,
+    Response,
+    ResponseLine,
+    Sample,
+    Sampling,
+    Score,
+    Scored,
+)
+from empeval.runs import Run, item_hash
+
+SCORING_CHUNK = 256
+"""Samples handed to a scorer at once; chunks are cut the same way in every run."""
+
+
+def generate_stage(
+    run: Run, asked: AskedTask, generator: Generator, hooks: Hooks, *, progress: bool
+) -> float:
+    """Have the unanswered items of a task answered; returns the seconds it took.
+
+    Raises:
+        EmpevalError: the generator left items unanswered or answered what was not asked.
+    """
+    started = time.perf_counter()
+    done = {line.id for line in run.responses(asked.name)}
+    by_id = {item.id: item for item in asked.items}
+    sampling = asked.entry.sampling
+    todo = unfinished_groups(generator.plan(asked.items, sampling), done)
+    if not todo:
+        return 0.0
+    with (
+        run.journal_responses(asked.name) as journal,
+        bar(len(by_id), len(done), f"{asked.name}: answers", progress) as ticks,
+    ):
+        for response in generator.generate(todo, sampling):
+            if response.id in done:
+                continue  # its group is repeated for the sake of others; the first answer stays
+            if response.id not in by_id:
+                raise EmpevalError(
+                    f"{asked.name}: the model answered '{response.id}', which was not asked."
+                )
+            line = finish(response, by_id[response.id])
+            journal.append(line)
+            done.add(line.id)
+            ticks.update()
+            hooks.fire(
+                "empeval_response_written",
+                folder=str(run.path),
+                task=asked.name,
+                response=response_of(line),
+            )
+    left = [i for i in by_id if i not in done]
+    if left:
+        raise EmpevalError(f"{asked.name}: the model left items unanswered: {some(left)}.")
+    return time.perf_counter() - started
+
+
+def unfinished_groups(plan: Sequence[Sequence[Item]], done: set[str]) -> list[Item]:
+    """The items of every group that still lacks an answer, in the plan's order."""
+    return [item for group in plan if any(i.id not in done for i in group) for item in group]
+
+
+def finish(response: Response, item: Item) -> ResponseLine:
+    """A response as it is kept: reasoning set apart, emptiness noticed, the item beside it."""
+    text = response.response.encode("utf-8", "replace").decode("utf-8")
+    answer, reasoning, closed = split_reasoning(text)
+    status, note = response.status, response.note
+    if status in ("ok", "truncated") and not answer.strip():
+        if reasoning is not None and not closed:
+            status, note = "truncated", note or "cut off while reasoning"
+        elif status == "ok":
+            status = "empty"
+    return ResponseLine(
+        id=item.id,
+        response=answer,
+        status=status,
+        item_hash=item_hash(item),
+        item=item,
+        reasoning=response.reasoning if reasoning is None else reasoning,
+        prompt_tokens=response.prompt_tokens,
+        completion_tokens=response.completion_tokens,
+        seconds=None if response.seconds is None else round(response.seconds, 4),
+        stop=response.stop,
+        note=note,
+    )
+
+
+def response_of(line: ResponseLine) -> Response:
+    """The response in a line of the run folder."""
+    return Response(**{f: getattr(line, f) for f in Response.__struct_fields__})
+
+
+def samples_of(run: Run, task: str) -> list[Sample]:
+    """A task's samples in the order of their ids, numbers counted as numbers."""
+    lines = sorted(run.responses(task), key=lambda line: natural_key(line.id))
+    return [Sample(line.item, response_of(line)) for line in lines]
+
+
+def natural_key(identifier: str) -> tuple[Any, ...]:
+    """A sort key under which "2" stands before "10"."""
+    parts = re.split(r"(\d+)", identifier)
+    return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts)
+
+
+def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progress: bool) -> float:
+    """Have the unscored samples of a task scored; returns the seconds it took."""
+    started = time.perf_counter()
+    done = {score.id for score in run.scores(task, asked.label)}
+    samples = samples_of(run, task)
+    if len(done) == len(samples) and run.scores_path(task, asked.label).exists():
+        return 0.0
+    with (
+        run.journal_scores(task, asked.label) as journal,
+        bar(len(samples), len(done), f"{task}: {asked.label}", progress) as ticks,
+    ):
+        for start in range(0, len(samples), SCORING_CHUNK):
+            chunk = samples[start : start + SCORING_CHUNK]
+            if all(s.id in done for s in chunk):
+                continue
+            for score in score_chunk(asked.scorer, chunk):
+                if score.id not in done:
+                    journal.append(score)
+                    ticks.update()
+    hooks.fire(
+        "empeval_scores_written",
+        folder=str(run.path),
+        task=task,
+        scorer=asked.label,
+        count=len(samples),
+    )
+    return time.perf_counter() - started
+
+
+def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
+    """Scores of a chunk, one a sample, whatever the scorer does.
+
+    Samples without an answer are not shown to the scorer. When it raises, the chunk is tried
+    sample by sample, and those that raise again get status ``error``.
+    """
+    scores: dict[str, Score] = {}
+    answered: list[Sample] = []
+    for sample in chunk:
+        status = sample.response.status
+        if status in ("missing", "error"):
+            note = sample.response.note or f"no answer to score ({status})"
+            scores[sample.id] = Score(sample.id, "error", note=note)
+        else:
+            answered.append(sample)
+    if answered:
+        try:
+            given = _checked(scorer, answered)
+        except EmpevalError:
+            raise
+        except Exception:  # a plugin may raise anything; find out on which sample
+            given = [_alone(scorer, sample) for sample in answered]
+        scores.update({s.id: s for s in given})
+    return [scores[sample.id] for sample in chunk]
+
+
+def _checked(scorer: Scorer, samples: Sequence[Sample]) -> list[Score]:
+    given = scorer.score(samples)
+    if [s.id for s in given] != [s.id for s in samples]:
+        raise ValueError(
+            f"{type(scorer).__name__} returned {len(given)} scores for {len(samples)} samples, "
+            "or in another order"
+        )
+    return [_finite(score) for score in given]
+
+
+def _alone(scorer: Scorer, sample: Sample) -> Score:
+    try:
+        return _checked(scorer, [sample])[0]
+    except EmpevalError:
+        raise
+    except Exception as error:  # a plugin may raise anything
+        return Score(sample.id, "error", note=f"{type(error).__name__}: {error}"[:500])
+
+
+def _finite(score: Score) -> Score:
+    bad = [name for name, value in score.values.items() if not math.isfinite(value)]
+    if not bad:
+        return score
+    values = {n: v for n, v in score.values.items() if n not in bad}
+    note = f"not a finite number: {', '.join(bad)}"
+    return msgspec.structs.replace(score, status="error", values=values, note=note)
+
+
+def metrics_stage(
+    run: Run, tasks: Mapping[str, Task | None], scorers: Mapping[str, Sequence[AskedScorer]]
+) -> list[Metric]:
+    """Compute every figure of a run from its scores.
+
+    Args:
+        run: the run folder.
+        tasks: task name -> the task, or ``None`` when its plugin is not installed.
+        scorers: those asked for now; figures of other scorers that have scored this run before
+            are kept as they are.
+    """
+    before = run.metrics()
+    figures: list[Metric] = []
+    for name, task in tasks.items():
+        samples = samples_of(run, name)
+        asked = {a.label: a for a in scorers.get(name, ())}
+        scored_by: dict[str, list[Scored]] = {}
+        for label in run.manifest.scorers.get(name, {}):
+            if label not in asked:
+                figures += [m for m in before if (m.task, m.scorer) == (name, label)]
+                continue
+            by_id = {s.id: s for s in run.scores(name, label)}
+            scored_by[label] = [Scored(s, by_id[s.id]) for s in samples if s.id in by_id]
+            figures += [
+                msgspec.structs.replace(m, task=name, scorer=label)
+                for m in asked[label].scorer.metrics(scored_by[label])
+            ]
+        if task is not None and scored_by:
+            figures += [msgspec.structs.replace(m, task=name) for m in task.metrics(scored_by)]
+    return figures
+
+
+def bar(total: int, done: int, label: str, progress: bool) -> Any:
+    """A progress bar with rate and remaining time, shown after two seconds, on terminals only."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=label,
+        unit="",
+        delay=2,
+        dynamic_ncols=True,
+        leave=False,
+        disable=None if progress else True,
+    )
+
+
+def previews(
+    asked: AskedTask, generator: Generator, count: int
+) -> Iterator[tuple[Item, str, int | None]]:
+    """The first items of a task as the model will see them: (item, prompt, tokens)."""
+    for item in asked.items[:count]:
+        seen = generator.preview(item, asked.entry.sampling)
+        yield item, seen.text, seen.tokens
+
+
+def sampling_changes(**options: Any) -> dict[str, Any]:
+    """The sampling options that the user has set."""
+    known = set(Sampling.__struct_fields__)
+    return {k: v for k, v in options.items() if k in known and v is not None}

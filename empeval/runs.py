@@ -1,0 +1,300 @@
+"""The run folder: manifest, journals, fingerprints, resume.
+
+::
+
+    run.json                         the manifest: what was asked, of what, with what
+    responses/<task>.jsonl           a line an item (ResponseLine)
+    scores/<task>/<scorer>.jsonl     a line an item (Score)
+    metrics.json                     the figures (MetricsFile)
+
+Other programs read these files; ``empeval schema`` prints their JSON Schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from empeval.errors import RunFolderError, StorageError
+from empeval.journal import Journal, read_journal, write_whole
+from empeval.records import Item, Metric, MetricsFile, ResponseLine, Sampling, Score
+
+SCHEMA: Literal[1] = 1
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The model of a run: its URI, arguments and card."""
+
+    uri: str
+    name: str
+    fingerprint: str
+    arguments: dict[str, str] = {}
+    license: str | None = None
+    details: dict[str, Any] = {}
+
+
+class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A task of a run.
+
+    ``data_fingerprint`` is over every item that the task has, ``prompts_hash`` over the messages
+    of those that were asked.
+    """
+
+    version: str
+    data_fingerprint: str
+    prompts_hash: str
+    n_items: int
+    n_clusters: int
+    sampling: Sampling
+    arguments: dict[str, str] = {}
+    dataset: str | None = None
+    license: str = ""
+    distribution: str = ""
+
+
+class ScorerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A scorer that has scored a task of this run."""
+
+    name: str
+    version: str
+    target: str | None = None
+    fingerprint: str | None = None
+    distribution: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """``run.json``."""
+
+    schema: Literal[1]
+    status: Literal["running", "complete"]
+    created: str
+    finished: str | None = None
+    command: list[str] = []
+    model: ModelEntry
+    tasks: dict[str, TaskEntry]
+    scorers: dict[str, dict[str, ScorerEntry]] = {}
+    limit: int | None = None
+    seed: int = 0
+    warnings: list[str] = []
+    environment: dict[str, Any] = {}
+    timing: dict[str, float] = {}
+
+
+def canonical(value: Any) -> bytes:
+    """JSON bytes of a record with sorted keys: the same value gives the same bytes."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def item_hash(item: Item) -> str:
+    """16 hex digits that identify what is asked and what it is compared with."""
+    parts = canonical([item.messages, item.reference, item.target])
+    return hashlib.sha256(parts).hexdigest()[:16]
+
+
+def data_fingerprint(items: Iterable[Item]) -> str:
+    """``sha256:<hex>`` over id, messages, reference, target and cluster of every item."""
+    digest = hashlib.sha256()
+    for item in items:
+        parts = [item.id, item.messages, item.reference, item.target, item.cluster]
+        digest.update(canonical(parts) + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def prompts_hash(items: Iterable[Item]) -> str:
+    """``sha256:<hex>`` over id and messages of the items in a run."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(canonical([item.id, item.messages]) + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def slug(text: str, length: int = 60) -> str:
+    """A file name out of any text: letters, digits, dots, dashes and underscores."""
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
+    return clean[-length:].strip("-.") or "unnamed"
+
+
+class Run:
+    """A run folder: its manifest and its files.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunFolderError: it is no run folder, or its manifest cannot be understood.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.manifest = _read_manifest(self.path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def responses_path(self, task: str) -> Path:
+        """Where a task's responses are."""
+        return self.path / "responses" / f"{slug(task)}.jsonl"
+
+    def scores_path(self, task: str, scorer: str) -> Path:
+        """Where one scorer's scores of a task are."""
+        return self.path / "scores" / slug(task) / f"{slug(scorer)}.jsonl"
+
+    def responses(self, task: str) -> list[ResponseLine]:
+        """A task's responses so far, each id once.
+
+        Raises:
+            RunFolderError: a line is damaged or an id comes twice.
+        """
+        path = self.responses_path(task)
+        lines = read_journal(path, ResponseLine)
+        _no_doubles(path, (line.id for line in lines))
+        return lines
+
+    def scores(self, task: str, scorer: str) -> list[Score]:
+        """One scorer's scores of a task so far, each id once.
+
+        Raises:
+            RunFolderError: a line is damaged or an id comes twice.
+        """
+        path = self.scores_path(task, scorer)
+        lines = read_journal(path, Score)
+        _no_doubles(path, (line.id for line in lines))
+        return lines
+
+    def metrics(self) -> list[Metric]:
+        """The figures in ``metrics.json``; empty while the run is unfinished."""
+        path = self.path / "metrics.json"
+        if not path.exists():
+            return []
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=MetricsFile).metrics
+        except (OSError, msgspec.DecodeError) as error:
+            raise RunFolderError(f"{path} cannot be read: {error}.") from error
+
+    @property
+    def complete(self) -> bool:
+        """Whether every answer, score and figure is there."""
+        return self.manifest.status == "complete"
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace ``run.json``."""
+        self.manifest = manifest
+        write_whole(self.path / "run.json", manifest)
+
+    def write_metrics(self, metrics: list[Metric]) -> None:
+        """Replace ``metrics.json``."""
+        write_whole(self.path / "metrics.json", MetricsFile(schema=SCHEMA, metrics=metrics))
+
+    def journal_responses(self, task: str) -> Journal[ResponseLine]:
+        """Open a task's responses for appending."""
+        return Journal(self.responses_path(task))
+
+    def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
+        """Open one scorer's scores of a task for appending."""
+        return Journal(self.scores_path(task, scorer))
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest) -> Run:
+        """Make a new run folder.
+
+        Raises:
+            RunFolderError: the path is a file, or a folder that holds something else.
+            StorageError: it cannot be written.
+        """
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be made: {error.strerror}.") from error
+        write_whole(path / "run.json", manifest)
+        return cls(path)
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a run's manifest."""
+    return (Path(path) / "run.json").is_file()
+
+
+def check_free(path: Path) -> None:
+    """Make sure that a new run may be written to ``path``, without writing.
+
+    Raises:
+        RunFolderError: the path is a file, not empty, or not writable.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"--out {path} is a file; name a folder.")
+    if path.is_dir() and any(not e.name.startswith(".") for e in path.iterdir()):
+        raise RunFolderError(
+            f"--out {path} holds something that is no run of empeval; name an empty folder."
+        )
+    parent = path
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise RunFolderError(f"--out {path} cannot be written: no permission in {parent}.")
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """What two manifests ask differently: one ``name: old -> new`` each; scorers do not count."""
+    before, after = _question(old), _question(new)
+    keys = sorted(set(before) | set(after))
+    return [
+        f"{key}: {_short(before.get(key))} -> {_short(after.get(key))}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+def question_hash(manifest: Manifest) -> str:
+    """8 hex digits that identify the question a manifest asks."""
+    return hashlib.sha256(canonical(_question(manifest))).hexdigest()[:8]
+
+
+def _question(manifest: Manifest) -> dict[str, Any]:
+    model = manifest.model
+    flat: dict[str, Any] = {
+        "model fingerprint": model.fingerprint,
+        "limit": manifest.limit,
+        "seed": manifest.seed,
+        "tasks": sorted(manifest.tasks),
+    }
+    flat.update({f"model argument {k}": v for k, v in model.arguments.items()})
+    flat.update({f"model {k}": msgspec.to_builtins(v) for k, v in model.details.items()})
+    for name, task in manifest.tasks.items():
+        flat[f"{name} version"] = task.version
+        flat[f"{name} data"] = task.data_fingerprint
+        flat[f"{name} prompts"] = task.prompts_hash
+        for key, value in msgspec.to_builtins(task.sampling).items():
+            flat[f"{name} {key}"] = value
+        flat.update({f"{name} argument {k}": v for k, v in task.arguments.items()})
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = "(none)" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / "run.json"
+    if not file.is_file():
+        what = "does not exist" if not path.exists() else "is no run folder (it has no run.json)"
+        raise RunFolderError(f"{path} {what}.")
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunFolderError(f"{file} cannot be read as a manifest: {error}.") from error
+
+
+def _no_doubles(path: Path, ids: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for identifier in ids:
+        if identifier in seen:
+            raise RunFolderError(f"{path}: the id {identifier!r} comes twice; delete one line.")
+        seen.add(identifier)

@@ -1,0 +1,149 @@
+"""Rows out of files: JSON lines, JSON, CSV and Parquet, with errors that name file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import msgspec
+
+from empeval.errors import DataError
+
+Row = dict[str, Any]
+
+
+def read_rows(path: Path, name: str | None = None) -> list[Row]:
+    """Read every row of one file; the suffix says the format.
+
+    ``.jsonl`` and ``.json`` hold an object a line or one list of objects, ``.csv`` a header and
+    rows with standard quoting (every value is text), each also with ``.gz``; ``.parquet`` is
+    Parquet.
+
+    Args:
+        path: the file.
+        name: how errors call it, when not by its path.
+
+    Raises:
+        DataError: no such format, or the content is broken; the message names file and line.
+    """
+    label = name or str(path)
+    inner = path.name.removesuffix(".gz")
+    suffix = inner[inner.rfind(".") :].lower() if "." in inner else ""
+    reader = _READERS.get(suffix)
+    if reader is None:
+        raise DataError(
+            f"{label} is of no known format; rows are read from .jsonl, .json and .csv "
+            "(also with .gz) and from .parquet."
+        )
+    try:
+        with _open(path) as file:
+            return reader(file, label)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{label} is no whole gzip file ({error}); get it again.") from error
+    except OSError as error:
+        raise DataError(f"{label} cannot be read: {error.strerror or error}.") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.name.endswith(".gz"):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return open(path, "rb")
+
+
+def _json(file: IO[bytes], label: str) -> list[Row]:
+    data = file.read().removeprefix(b"\xef\xbb\xbf")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{label}, line {_line(data, error.start)}: not UTF-8.") from error
+    if data.lstrip().startswith(b"["):
+        return _json_list(data, label)
+    rows: list[Row] = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except msgspec.DecodeError as error:
+            raise DataError(f"{label}, line {number}: not valid JSON ({error}).") from error
+        rows.append(_object(row, f"{label}, line {number}"))
+    return rows
+
+
+def _json_list(data: bytes, label: str) -> list[Row]:
+    try:
+        rows = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        place = re.search(r"\(byte (\d+)\)", str(error))
+        number = _line(data, int(place[1]) if place else len(data.rstrip()))
+        raise DataError(f"{label}, line {number}: not valid JSON ({error}).") from error
+    return [_object(row, f"{label}, element {number}") for number, row in enumerate(rows, 1)]
+
+
+def _line(data: bytes, place: int) -> int:
+    return data.count(b"\n", 0, place) + 1
+
+
+def _object(row: Any, where: str) -> Row:
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: a row must be a JSON object, not {type(row).__name__}.")
+    return row
+
+
+def _csv(file: IO[bytes], label: str) -> list[Row]:
+    reader = csv.reader(_decoded(file, label), strict=True)
+    rows: list[Row] = []
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise DataError(f"{label} is empty; its first line should name the columns.")
+        doubled = sorted({column for column in header if header.count(column) > 1})
+        if doubled:
+            raise DataError(f"{label}, line 1: the column {doubled[0]!r} comes twice.")
+        for fields in reader:
+            if not fields:
+                continue
+            if len(fields) != len(header):
+                raise DataError(
+                    f"{label}, line {reader.line_num}: {len(fields)} fields, but the header "
+                    f"names {len(header)} columns."
+                )
+            rows.append(dict(zip(header, fields, strict=True)))
+    except csv.Error as error:
+        raise DataError(
+            f"{label}, line {reader.line_num}: {error}; look for a quotation mark that is never "
+            "closed."
+        ) from error
+    return rows
+
+
+def _decoded(file: IO[bytes], label: str) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{label}, line {number}: not UTF-8.") from error
+
+
+def _parquet(file: IO[bytes], label: str) -> list[Row]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return cast("list[Row]", pyarrow.parquet.read_table(file).to_pylist())
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{label} cannot be read as Parquet: {reason}.") from error
+
+
+_READERS: dict[str, Callable[[IO[bytes], str], list[Row]]] = {
+    ".csv": _csv,
+    ".json": _json,
+    ".jsonl": _json,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,80 @@
+"""Guards a run folder: one question, one writer at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from empeval.errors import RunFolderError
+from empeval.runs import Manifest, Run, check_free, differences, is_run
+
+
+def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None:
+    """Refuse a folder that holds something else, before anything is written or loaded.
+
+    Raises:
+        RunFolderError: it holds another question's run, an unfinished one although ``resume`` is
+            off, or no run at all.
+    """
+    if not is_run(path):
+        check_free(path)
+        return
+    existing = Run(path)
+    differing = differences(existing.manifest, manifest)
+    if differing:
+        raise RunFolderError(
+            f"{path} holds a run of another question; name another --out. What differs "
+            "(there -> now): " + "; ".join(differing) + "."
+        )
+    if not resume and not existing.complete:
+        raise RunFolderError(
+            f"{path} holds an unfinished run and --no-resume was given; name another --out, "
+            "delete the folder, or leave --no-resume out to go on."
+        )
+
+
+def open_folder(path: Path, manifest: Manifest) -> Run:
+    """The run folder of a question, made if it is new.
+
+    A finished run that lacks one of the manifest's scorers becomes an unfinished one.
+    """
+    if not is_run(path):
+        return Run.create(path, manifest)
+    folder = Run(path)
+    known = folder.manifest.scorers
+    same = all(
+        known.get(task, {}).get(label) == entry
+        for task, entries in manifest.scorers.items()
+        for label, entry in entries.items()
+    )
+    if folder.complete and not same:
+        folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
+    return folder
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a second empeval out of a run folder while this one writes.
+
+    Raises:
+        RunFolderError: another process has it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be made: {error.strerror}.") from error
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(f"Another empeval is writing to {path}; wait for it.") from None
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        lock.release()

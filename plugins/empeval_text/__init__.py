@@ -1,0 +1,1 @@
+"""The plain yardsticks: what any text tells without a trained judge."""

@@ -1,0 +1,227 @@
+"""Sentence embeddings with a transformer encoder: pooled, of unit length, in float32."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from empeval import HubError, UsageError
+
+Keep = Literal["start", "end"]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+_BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A text and which end of it to keep when it is too long for the encoder."""
+
+    content: str
+    keep: Keep = "start"
+
+
+class Embedded(msgspec.Struct, frozen=True, eq=False):
+    """A text as a vector.
+
+    Attributes:
+        vector: shape (hidden size,), float32, of length 1; NaN where the model gave none.
+        kept: which part of the text it stands for, when the text was too long.
+    """
+
+    vector: np.ndarray
+    kept: str | None = None
+
+
+class Encoder:
+    """A transformer that turns texts into unit vectors, read from a local folder.
+
+    Pooling is the mean over tokens, or the first token where the folder's sentence-transformers
+    configuration says so. Runs on the GPU when there is one. Weights are read from safetensors
+    only and no code from the folder is run.
+
+    Attributes:
+        max_length: the most tokens of a text, special ones included.
+
+    Raises:
+        UsageError: the folder holds no encoder that can be used so.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # a second of loading needs no bar
+        self._pooling = _pooling(folder)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UsageError(
+                f"{folder} cannot be loaded as a sentence encoder: {str(error).splitlines()[0]}"
+            ) from error
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = model.to(self._device).eval()
+        self.max_length = _max_length(folder, self._tokenizer, model.config)
+
+    def encode(self, texts: Sequence[Text]) -> list[Embedded]:
+        """Embed texts, in their order.
+
+        A text's vector does not depend on the other texts, but for float rounding (below 1e-6).
+        """
+        ids, cut = self._tokenize(texts)
+        rows: dict[int, np.ndarray] = {}
+        for batch in _batches([len(row) for row in ids], _BATCH_TOKENS[self._device]):
+            rows.update(zip(batch, self._embed([ids[i] for i in batch]), strict=True))
+        side = {"start": "first", "end": "latest"}
+        return [
+            Embedded(
+                rows[index],
+                f"its {side[text.keep]} {self.max_length} tokens" if cut[index] else None,
+            )
+            for index, text in enumerate(texts)
+        ]
+
+    def _tokenize(self, texts: Sequence[Text]) -> tuple[list[list[int]], list[bool]]:
+        tokenizer = self._tokenizer
+        ids = tokenizer([text.content for text in texts], verbose=False)["input_ids"]
+        cut = [len(row) > self.max_length for row in ids]
+        for index, text in enumerate(texts):
+            if cut[index]:
+                tokenizer.truncation_side = "right" if text.keep == "start" else "left"
+                ids[index] = tokenizer(text.content, truncation=True, max_length=self.max_length)[
+                    "input_ids"
+                ]
+        return ids, cut
+
+    def _embed(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        import torch
+
+        longest = max(map(len, ids))
+        padding = self._tokenizer.pad_token_id or 0
+        padded = torch.tensor([[*row, *[padding] * (longest - len(row))] for row in ids])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+        with torch.inference_mode():
+            states = self._model(
+                input_ids=padded.to(self._device), attention_mask=mask.to(self._device)
+            ).last_hidden_state
+            if self._pooling == "cls":
+                pooled = states[:, 0]
+            else:
+                weights = mask.to(self._device).unsqueeze(-1).to(states.dtype)
+                pooled = (states * weights).sum(1) / weights.sum(1)
+            length = pooled.norm(dim=-1, keepdim=True)
+            unit = torch.where(length > 0, pooled / length, torch.nan)
+        return unit.cpu().numpy()
+
+
+def validate(target: str) -> None:
+    """Check that ``target`` may be an encoder, without looking at it.
+
+    Raises:
+        UsageError: it is neither a folder nor a hub id.
+    """
+    if not (Path(target).is_dir() or _HUB_ID.fullmatch(target)):
+        raise UsageError(
+            f"The sentence encoder '{target}' is neither a folder nor a model id such as "
+            "'org/name'."
+        )
+
+
+def locate(target: str) -> Path:
+    """The local folder of an encoder: the folder itself, or a hub model after fetching it.
+
+    Raises:
+        HubError: the hub cannot be reached or has no such model.
+    """
+    if Path(target).is_dir():
+        return Path(target)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                target, allow_patterns=list(_FILES), ignore_patterns=["onnx/*", "openvino/*"]
+            )
+        )
+    except Exception as error:  # the hub client raises its own, requests' and OS errors
+        raise HubError(
+            f"The sentence encoder '{target}' could not be fetched "
+            f"({str(error).splitlines()[0]}). Give a folder, or use the packaged one."
+        ) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """``sha256:...`` over names and contents of the files that an encoder is read from."""
+    digest = hashlib.sha256()
+    paths = {path for pattern in _FILES for path in folder.rglob(pattern)}
+    for path in sorted(paths - {folder / "packaged.json"}):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices grouped by length, so that little is padding; a batch has ``budget`` tokens at most."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        if batch and (len(batch) + 1) * lengths[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON file: {error}.") from error
+
+
+def _pooling(folder: Path) -> Literal["mean", "cls"]:
+    modules = _read(folder / "modules.json") or []
+    kinds = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
+    extra = kinds.keys() - {"Transformer", "Pooling", "Normalize"}
+    if extra:
+        raise UsageError(
+            f"{folder} has a {min(extra)} layer on top of the transformer, which the similarity "
+            "scorer does not run. Use an encoder with mean or first-token pooling."
+        )
+    config = _read(folder / kinds.get("Pooling", "1_Pooling") / "config.json") or {}
+    modes = {
+        key.removeprefix("pooling_mode_")
+        for key, on in config.items()
+        if key.startswith("pooling_mode_") and on is True
+    }
+    if modes <= {"mean_tokens"}:
+        return "mean"
+    if modes == {"cls_token"}:
+        return "cls"
+    raise UsageError(
+        f"{folder} pools with {', '.join(sorted(modes))}; the similarity scorer knows the mean "
+        "over tokens and the first token."
+    )
+
+
+def _max_length(folder: Path, tokenizer: Any, config: Any) -> int:
+    stated = (_read(folder / "sentence_bert_config.json") or {}).get("max_seq_length")
+    if stated:
+        return int(stated)
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    # RoBERTa's position table has two entries that no token uses.
+    return int(min(tokenizer.model_max_length, positions - 2, 512))

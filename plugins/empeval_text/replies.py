@@ -1,0 +1,23 @@
+"""Which replies can be measured at all."""
+
+from __future__ import annotations
+
+from empeval import Sample, Score
+
+
+def unusable(sample: Sample) -> Score | None:
+    """The score of a sample that has no reply to measure; ``None`` when it has one.
+
+    A reply cut at the token limit is measured as it is; ``remarks`` notes it.
+    """
+    response = sample.response
+    if response.status in ("missing", "error"):
+        return Score(sample.id, status="error", note=response.note or f"answer {response.status}")
+    if not response.response.strip():
+        return Score(sample.id, status="unparsed", note="empty answer")
+    return None
+
+
+def remarks(sample: Sample) -> list[str]:
+    """What a reader should know about a reply that was measured."""
+    return ["reply cut at the token limit"] if sample.response.status == "truncated" else []

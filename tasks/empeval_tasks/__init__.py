@@ -1,0 +1,1 @@
+"""The tasks that come with empeval, a folder each."""

@@ -1,0 +1,1 @@
+"""Short chats of our own in the form of EmpatheticDialogues; they come with the package."""
