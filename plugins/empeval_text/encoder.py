@@ -62,14 +62,24 @@ class Encoder:
         disable_progress_bar()  # a second of loading needs no bar
         self._pooling = _pooling(folder)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UsageError(
-                f"{folder} cannot be loaded as a sentence encoder: {str(error).splitlines()[0]}"
-            ) from error
+            model, loaded = AutoModel.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # broken files raise whatever they like
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UsageError(f"{folder} cannot be loaded as an encoder: {reason}") from error
+        # BERT's pooler may be missing: it is not used. Anything else would be random numbers.
+        missing = sorted(k for k in loaded["missing_keys"] if not k.startswith("pooler."))
+        if missing:
+            raise UsageError(f"{folder} lacks weights of the encoder: {', '.join(missing[:3])}.")
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = model.to(self._device).eval()
         self.max_length = _max_length(folder, self._tokenizer, model.config)
@@ -122,7 +132,8 @@ class Encoder:
                 pooled = (states * weights).sum(1) / weights.sum(1)
             length = pooled.norm(dim=-1, keepdim=True)
             unit = torch.where(length > 0, pooled / length, torch.nan)
-        return unit.cpu().numpy()
+        vectors: np.ndarray = unit.cpu().numpy()
+        return vectors
 
 
 def validate(target: str) -> None:
@@ -131,7 +142,7 @@ def validate(target: str) -> None:
     Raises:
         UsageError: it is neither a folder nor a hub id.
     """
-    if not (Path(target).is_dir() or _HUB_ID.fullmatch(target)):
+    if not target or not (Path(target).is_dir() or _HUB_ID.fullmatch(target)):
         raise UsageError(
             f"The sentence encoder '{target}' is neither a folder nor a model id such as "
             "'org/name'."
@@ -164,7 +175,7 @@ def locate(target: str) -> Path:
 def fingerprint(folder: Path) -> str:
     """``sha256:...`` over names and contents of the files that an encoder is read from."""
     digest = hashlib.sha256()
-    paths = {path for pattern in _FILES for path in folder.rglob(pattern)}
+    paths = {path for pattern in (*_FILES, "*/config.json") for path in folder.glob(pattern)}
     for path in sorted(paths - {folder / "packaged.json"}):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         with open(path, "rb") as file:
@@ -173,7 +184,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices grouped by length, so that little is padding; a batch has ``budget`` tokens at most."""
+    """Indices by length, so that little is padding; at most ``budget`` tokens, or one row."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
         if batch and (len(batch) + 1) * lengths[index] > budget:

@@ -135,20 +135,31 @@ def test_the_system_prompt_is_no_part_of_the_context(scorer):
     assert plain.values == told.values
 
 
+def test_a_long_text_is_embedded_by_the_end_that_is_kept(encoder):
+    dogs, trains = "My dog died. " * 300, "The train is late again. " * 300
+    first, latest, only_dogs, only_trains = encoder.encode(
+        [Text(dogs + trains), Text(dogs + trains, "end"), Text(dogs), Text(trains, "end")]
+    )
+    assert first.vector == pytest.approx(only_dogs.vector, abs=1e-6)
+    assert latest.vector == pytest.approx(only_trains.vector, abs=1e-6)
+    assert float(first.vector @ latest.vector) < 0.7
+    assert (first.kept, latest.kept) == ("its first 256 tokens", "its latest 256 tokens")
+
+
 def test_a_long_context_keeps_its_latest_turns_and_a_long_reply_its_beginning(scorer):
-    talk = ("My dog died. " * 200, "Trains, trains, trains. " * 100)
-    late, early, long_reply = scorer.score(
+    talk = ("My dog died. " * 300, "The train is late again. " * 300)
+    late, early = scorer.score(
         [
-            sample("Trains, trains, trains. " * 60, talk, number=0),
-            sample("My dog died. " * 60, talk, number=1),
-            sample("My dog died. " * 200 + "Trains. " * 500, ("My dog died. ",), number=2),
+            sample("The train is late again. " * 300 + talk[0], talk, number=0),
+            sample(talk[0] + talk[1], talk, number=1),
         ]
     )
-    assert late.values["context"] > 0.9
-    assert early.values["context"] < 0.5
-    assert "latest 256 tokens" in late.note
-    assert long_reply.values["context"] > 0.8
-    assert "first 256 tokens" in long_reply.note
+    assert late.values["context"] > 0.95
+    assert early.values["context"] < 0.7
+    assert late.note == (
+        "reply compared by its first 256 tokens only; "
+        "context compared by its latest 256 tokens only"
+    )
 
 
 def test_a_score_does_not_depend_on_the_rest_of_the_batch(scorer):
@@ -234,6 +245,19 @@ def test_a_vector_that_is_not_finite_is_an_error_and_no_number(random_encoder):
     )
     assert (bad.status, bad.values) == ("error", {})
     assert good.status == "ok"
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused_rather_than_filled_up(random_encoder):
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(random_encoder / "model.safetensors")
+    kept = {k: v for k, v in weights.items() if not k.startswith("pooler.")}
+    save_file(kept, random_encoder / "model.safetensors", metadata={"format": "pt"})
+    Encoder(random_encoder)
+    del kept["encoder.layer.0.output.dense.weight"]
+    save_file(kept, random_encoder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UsageError, match=r"lacks weights.*encoder\.layer\.0\.output"):
+        Encoder(random_encoder)
 
 
 def test_a_pickle_is_not_loaded(random_encoder):

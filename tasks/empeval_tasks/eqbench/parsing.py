@@ -91,9 +91,7 @@ def german_labels(text: str) -> dict[str, str]:
     return {label.strip(): number for label, number in pairs.items()}
 
 
-def _labels(
-    text: str, after: re.Pattern[str], belongs: Callable[[str], bool]
-) -> dict[str, str]:
+def _labels(text: str, after: re.Pattern[str], belongs: Callable[[str], bool]) -> dict[str, str]:
     found: dict[str, str] = {}
     end = 0
     for match in after.finditer(text):

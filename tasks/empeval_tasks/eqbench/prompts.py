@@ -74,8 +74,8 @@ def _goes_on(start: Dialogue | None, whole: Dialogue | None) -> bool:
         return False
     if start.turns == whole.turns[:count]:
         return True
-    words = [" ".join(turns).split() for turns in (start.turns, whole.turns[:count])]
-    return difflib.SequenceMatcher(None, *words, autojunk=False).ratio() > _ALIKE
+    before, after = (" ".join(turns).split() for turns in (start.turns, whole.turns[:count]))
+    return difflib.SequenceMatcher(None, before, after, autojunk=False).ratio() > _ALIKE
 
 
 def prompt_form(prompt: str, emotions: Sequence[str]) -> Form:

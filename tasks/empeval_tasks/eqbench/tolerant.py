@@ -32,8 +32,9 @@ _NO_SCORE = re.compile(
     rf"""
     [^\W_]
   | {_CLOSING} [ \t]*+ [%‰°±+]
-  | {_CLOSING} [ \t]*+ (?: [-–—−~/.,:;|&] | -> | → | to | bis | or | oder | and | und | out\ of | von )
-    [ \t]*+ {_OPENING} \d
+  | {_CLOSING} [ \t]*+
+    (?: [-–—−~/.,:;|&] | -> | → | to | bis | or | oder | and | und | out\ of | von ) [ \t]*+
+    {_OPENING} \d
   | {_CLOSING} [ \t]++ [*_`]*+ \d
     """,
     re.VERBOSE,

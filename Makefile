@@ -1,0 +1,46 @@
+# Everything from a bare clone: make demo, make test. Works from any folder:
+#   make -C PATH_OF_THE_CLONE demo
+ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+PYTHON ?= python3
+VENV ?= $(ROOT)/.venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_MODEL ?= packaged:smollm2-135m-instruct
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint slow clean
+
+help:
+	@echo "make demo   install, then score a small real model on the mini tasks"
+	@echo "make test   install, then lint, types, layering and the tests"
+	@echo "make slow   the tests that take minutes"
+	@echo "make clean  remove the virtual environment"
+
+install: $(READY)
+
+# The stamp is written last, so an interrupted installation is done again.
+$(READY): $(ROOT)/pyproject.toml $(ROOT)/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "empeval needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c $(ROOT)/constraints.txt -e '$(ROOT)[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	cd $(ROOT) && $(BIN)/empeval run --model $(DEMO_MODEL) --tasks eqbench-mini,ed-mini
+
+lint: $(READY)
+	cd $(ROOT) && $(BIN)/ruff check .
+	cd $(ROOT) && $(BIN)/ruff format --check .
+	cd $(ROOT) && $(BIN)/mypy
+	cd $(ROOT) && $(BIN)/lint-imports --no-cache
+
+test: lint
+	cd $(ROOT) && $(BIN)/python -m pytest
+
+slow: $(READY)
+	cd $(ROOT) && $(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf $(VENV)

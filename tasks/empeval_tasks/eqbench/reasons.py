@@ -1,0 +1,112 @@
+"""Why an answer could not be read: one reason, from what stands in the answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from empeval import Response
+from empeval_tasks.eqbench.parsing import Official, labels
+from empeval_tasks.eqbench.tolerant import Plain, stated_emotions
+
+REASONS = {
+    "missing": "there is no answer to this question",
+    "error": "the model failed on this question",
+    "empty": "the answer is empty",
+    "all_zero": "every score is 0, which EQ-Bench does not accept",
+    "format": "the scores are there, but not in the format that was asked for",
+    "placeholders": "the answer repeats the placeholders instead of giving scores",
+    "refusal": "the model declines to answer",
+    "wrong_emotions": "scores stand under other names than the four asked for",
+    "truncated": "the answer was cut at the token limit before its scores were complete",
+    "missing_scores": "the four scores are not all there",
+}
+"""Reason -> what it means, in the order in which tables show them."""
+
+_TASKS = (
+    "answer|assign|assist|comply|complete|engage|fulfil|give|guess|help (?:with|you)|judge|predict"
+    "|provide|rate|respond|score"
+)
+_TASKS_DE = "antworten|beantworten|bewerten|beurteilen|einschätzen|erfüllen|geben|helfen|vergeben"
+_REFUSALS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:i|we) (?:can(?:not|'t| not)|won't|will not) (?:\w+ )?(?:{_TASKS})\b",
+        r"\b(?:i am|i'm|we are) (?:not able|unable) to\b",
+        r"\bi (?:must|have to|respectfully) (?:decline|refuse)\b",
+        r"\bas an? (?:\w+ )?(?:ai|language model)\b",
+        rf"\bich (?:kann|darf|werde|möchte) (?:[\w,]+ ){{0,8}}nicht (?:\w+ )?(?:{_TASKS_DE})\b",
+        r"\bals (?:ki|künstliche intelligenz|sprachmodell)\b",
+    )
+)
+
+
+def reason_unread(
+    response: Response, emotions: Collection[str], official: Official, plain: Plain | None
+) -> str:
+    """Say why the official parser has no scores of an answer.
+
+    Args:
+        response: the answer.
+        emotions: the four names.
+        official: what the official parser found.
+        plain: what the tolerant parser found.
+
+    Returns:
+        A key of ``REASONS``.
+    """
+    if response.status in ("missing", "error"):
+        return response.status
+    if not response.response.strip():
+        return "empty"
+    if official.all_zero:
+        return "all_zero"
+    truncated = response.status == "truncated"
+    if plain is not None:
+        return "truncated" if truncated and official.form == "revise" else "format"
+    return reason_no_scores(response, emotions)
+
+
+def reason_no_scores(response: Response, emotions: Collection[str]) -> str:
+    """Say why an answer does not plainly state its scores.
+
+    Args:
+        response: the answer.
+        emotions: the four names.
+
+    Returns:
+        A key of ``REASONS``, neither ``all_zero`` nor ``format``.
+    """
+    if response.status in ("missing", "error"):
+        return response.status
+    text = response.response
+    if not text.strip():
+        return "empty"
+    if _repeats_placeholders(text, emotions):
+        return "placeholders"
+    if refuses(text):
+        return "refusal"
+    if _scores_others(text, emotions):
+        return "wrong_emotions"
+    return "truncated" if response.status == "truncated" else "missing_scores"
+
+
+def refuses(text: str) -> bool:
+    """Whether an answer declines to answer, by a short list of phrases (English and German)."""
+    folded = text.casefold().replace("’", "'")
+    return any(pattern.search(folded) for pattern in _REFUSALS)
+
+
+def _repeats_placeholders(text: str, emotions: Collection[str]) -> bool:
+    """Whether some emotion is followed by words in brackets where its score belongs."""
+    names = "|".join(re.escape(name) for name in emotions)
+    pattern = rf"(?:{names})[*_`]*+\s*+:\s*+[*_`]*+[<\[({{][^\d\n<>\[\](){{}}]{{1,40}}[>\])}}]"
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def _scores_others(text: str, emotions: Collection[str]) -> bool:
+    own = {name.casefold() for name in emotions}
+    found = {label.casefold() for label in labels(text.replace("*", ""))}
+    stated = {name.casefold() for name in stated_emotions(text, emotions)}
+    right, others = (found & own) | stated, found - own
+    return bool(others) and (not right or len(right) + len(others) >= len(own))
