@@ -204,8 +204,12 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
                 _add(timing, f"{asked.name} answers", seconds)
+            decided = generator.runtime()
         finally:
             generator.close()
+        if decided:
+            facts = {**folder.manifest.environment, "generator": decided}
+            folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
         return _score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
 
@@ -252,7 +256,7 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
                 "there. Run its command again first: " + " ".join(folder.manifest.command)
             )
     tasks: dict[str, Task | None] = {
-        name: _task_of(name, entry) for name, entry in folder.manifest.tasks.items()
+        name: _task_of(folder, name, entry) for name, entry in folder.manifest.tasks.items()
     }
     missing = [name for name, task in tasks.items() if task is None]
     if missing:
@@ -349,9 +353,9 @@ def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> 
     return msgspec.structs.replace(folder.manifest, scorers=entries, status="running")
 
 
-def _task_of(name: str, entry: TaskEntry) -> Task | None:
+def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     if name == DIALOGUES:
-        return Dialogues([])
+        return Dialogues([line.item for line in folder.responses(name)])
     try:
         cls = registry.load(registry.find("tasks", name))
         task: Task = registry.build(cls, entry.arguments, label=f"task '{name}'")

@@ -25,7 +25,7 @@ class Dialogues(Task):
             provides.append("reference")
         if self._items and all("emotion" in item.target for item in self._items):
             provides.append("emotion")
-        self.card = TaskCard(  # type: ignore[misc]
+        self.card = TaskCard(
             version="1",
             summary="Dialogues from a file.",
             provides=tuple(provides),
@@ -61,10 +61,7 @@ def read_dialogues(path: Path) -> list[tuple[Item, Response]]:
     seen: dict[str, int] = {}
     for number, row in read_objects(path):
         where = f"{path}, line {number}"
-        identifier = row.get("id")
-        if isinstance(identifier, bool) or not isinstance(identifier, str | int):
-            raise DataError(f"{where}: needs an 'id' (text or a whole number).")
-        name = str(identifier)
+        name = _name(row, "id", where)
         if name in seen:
             raise DataError(f"{where}: the id '{name}' stands in line {seen[name]} already.")
         seen[name] = number
@@ -72,7 +69,7 @@ def read_dialogues(path: Path) -> list[tuple[Item, Response]]:
         item = Item(
             id=name,
             messages=_messages(row, where),
-            cluster=str(row.get("cluster", name)),
+            cluster=name if row.get("cluster") is None else _name(row, "cluster", where),
             reference=None if row.get("reference") is None else _text(row, "reference", where),
             target=target,
             task=DIALOGUES,
@@ -81,6 +78,13 @@ def read_dialogues(path: Path) -> list[tuple[Item, Response]]:
     if not pairs:
         raise DataError(f"{path} holds no dialogue.")
     return pairs
+
+
+def _name(row: dict[str, Any], key: str, where: str) -> str:
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DataError(f"{where}: '{key}' must be text or a whole number.")
+    return str(value)
 
 
 def _text(row: dict[str, Any], key: str, where: str) -> str:

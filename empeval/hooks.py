@@ -88,7 +88,7 @@ class Hooks:
             name = f"{point.dist.name}/{point.name}" if point.dist else point.name
             try:
                 self.register(point.load(), name)
-            except Exception as error:  # a plugin may raise anything while it is imported
+            except (Exception, SystemExit) as error:  # an import may raise anything
                 self.problems.append((name, f"cannot be loaded: {type(error).__name__}: {error}"))
         return self
 
@@ -109,13 +109,13 @@ class Hooks:
     def fire(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a hook in every plugin; results that are not ``None``, first come first."""
         if hook not in self._callers:
-            plugins = self.manager.get_plugins()
+            plugins = self.manager.list_name_plugin()  # unlike a set, in the order of registration
             self._callers[hook] = [
                 (
-                    self.manager.get_name(plugin) or "?",
-                    self.manager.subset_hook_caller(hook, plugins - {plugin}),
+                    name,
+                    self.manager.subset_hook_caller(hook, (p for _, p in plugins if p != plugin)),
                 )
-                for plugin in plugins
+                for name, plugin in plugins
             ]
         results: list[Any] = []
         for name, caller in self._callers[hook]:
@@ -127,5 +127,6 @@ class Hooks:
                     self.problems.append((name, sentence))
                     print(f"warning: plugin {name}: {sentence}", file=sys.stderr)
                 continue
-            results += result if isinstance(result, list) else [result] if result else []
+            if result is not None:
+                results += result if isinstance(result, list) else [result]
         return results

@@ -125,7 +125,7 @@ class Task(ABC):
     """
 
     interface: ClassVar[int] = INTERFACE_VERSION
-    card: ClassVar[TaskCard]
+    card: TaskCard
 
     @abstractmethod
     def items(self) -> Iterator[Item]:
@@ -208,6 +208,13 @@ class Generator(ABC):
         """Show the item as the model will see it (for ``--dry-run``)."""
         return Preview("\n".join(f"[{m.role}] {m.content}" for m in item.messages))
 
+    def runtime(self) -> dict[str, Any]:
+        """What was decided on this machine while answering (device, batch sizes), as JSON.
+
+        Recorded in the manifest when answering ends; it does not belong to the question.
+        """
+        return {}
+
     def close(self) -> None:  # noqa: B027 - nothing to free is the common case
         """Free what the model holds; called before scoring starts."""
 
@@ -216,7 +223,7 @@ class Scorer(ABC):
     """Judges answers. ``NAME:TARGET`` on the command line passes TARGET (a checkpoint)."""
 
     interface: ClassVar[int] = INTERFACE_VERSION
-    card: ClassVar[ScorerCard]
+    card: ScorerCard
 
     def __init__(self, target: str | None = None) -> None:
         """Remember the target; load nothing yet.
@@ -243,7 +250,9 @@ class Scorer(ABC):
         """Turn all scores of a task into figures.
 
         The default is the mean of every value in the card with its 95 % interval, clusters
-        resampled together. ``task`` and ``scorer`` are filled in by the runner.
+        resampled together. ``task`` and ``scorer`` are filled in by the runner. Samples without
+        an answer (response status ``missing`` or ``error``) are here with a score of status
+        ``error``, although ``score`` never saw them.
         """
         from empeval.metrics import mean_metric
 

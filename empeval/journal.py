@@ -38,7 +38,7 @@ def read_journal(path: Path, record: type[T]) -> list[T]:
     for number, line in enumerate(lines[:-1], 1):
         try:
             records.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunFolderError(
                 f"{path}, line {number}: {error}. The file was changed by something else; "
                 "delete that line and run the command again to have the item done anew."
@@ -123,7 +123,8 @@ def write_whole(path: Path, value: Any) -> None:
         part.write_bytes(data)
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise _storage_error(path, error) from error
 
 

@@ -35,6 +35,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     yield number, _object(line, jsonlines)
         except jsonlines.InvalidLineError as error:
             raise DataError(f"{path}, line {number}: {_why(error, raw)}.") from error
+        except RecursionError:
+            raise DataError(f"{path}, line {number}: nested too deeply.") from None
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -60,7 +62,7 @@ def _why(error: Exception, raw: bytes) -> str:
     cause = error.__cause__
     if isinstance(cause, UnicodeDecodeError):
         return f"not UTF-8 (byte {cause.start + 1} of the line); save the file as UTF-8"
-    if "line does not match expected type" in str(error):
+    if cause is None:  # it was JSON, of another type
         return "not a JSON object; each line holds one {...}"
     if not raw.endswith(b"\n"):
         return "not valid JSON, and the last line has no line end: the file seems cut off"

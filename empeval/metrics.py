@@ -45,8 +45,9 @@ def cluster_mean(
     if not np.isfinite(x).all():
         raise ValueError("a value is not finite")
     mean = float(x.mean())
-    _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    groups = int(index.max()) + 1
+    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    index = [places[cluster] for cluster in clusters]
+    groups = len(places)
     if groups < 2:
         return mean, None, None
     residuals = np.bincount(index, weights=x - mean, minlength=groups)
@@ -84,7 +85,9 @@ def cluster_share(
     z = 1.959963984540054
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return 100 * share, max(0.0, 100 * (centre - half)), min(100.0, 100 * (centre + half))
+    low = 0.0 if share == 0 else 100 * (centre - half)  # exactly, not but for rounding
+    high = 100.0 if share == 1 else 100 * (centre + half)
+    return 100 * share, low, high
 
 
 def usable(scored: Sequence[Scored], name: str) -> list[Scored]:

@@ -103,6 +103,11 @@ def check_items(name: str, items: Sequence[Item]) -> None:
     """
     if not items:
         raise DataError(f"Task '{name}' has no items; check its data and options.")
+    for item in items:
+        try:
+            msgspec.json.decode(msgspec.json.encode(item), type=Item)
+        except (TypeError, UnicodeEncodeError, msgspec.ValidationError) as error:
+            raise DataError(f"Task '{name}' has an invalid item, {item.id!r}: {error}.") from error
     doubled = [i for i, n in Counter(item.id for item in items).items() if n > 1]
     if doubled:
         raise DataError(f"Task '{name}' has doubled item ids: {some(doubled)}.")
@@ -232,7 +237,7 @@ def scorers_for(
             if scorer not in chosen[name]:
                 chosen[name].append(scorer)
     for name, scorers in chosen.items():
-        doubled = [s for s, n in Counter(a.label for a in scorers).items() if n > 1]
+        doubled = [s for s, n in Counter(slug(a.label) for a in scorers).items() if n > 1]
         if doubled:
             raise UsageError(
                 f"Two scorers of {name} would write to the same file: {some(doubled)}. "

@@ -22,7 +22,8 @@ this item. ``error``: the generator failed on this item; ``note`` says why.
 """
 
 ScoreStatus = Literal["ok", "unparsed", "refused", "truncated", "error"]
-"""How a score came about; only ``ok`` carries values that a mean may use."""
+"""How a score came about. The default mean uses the values of ``ok`` scores alone; a scorer
+with several conventions may keep values of the others for its own figures."""
 
 
 class Message(msgspec.Struct, frozen=True):

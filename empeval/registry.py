@@ -93,7 +93,7 @@ def load(component: Component) -> type[Any]:
         loaded: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             loaded = getattr(loaded, part)
-    except Exception as error:  # a plugin may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # an import may raise anything
         raise PluginError(
             f"{label} cannot be loaded: {type(error).__name__}: {error}. "
             f"Reinstall or remove '{component.distribution}'; other plugins are not affected."

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import msgspec
 
@@ -82,9 +82,18 @@ def unfinished_groups(plan: Sequence[Sequence[Item]], done: set[str]) -> list[It
 
 
 def finish(response: Response, item: Item) -> ResponseLine:
-    """A response as it is kept: reasoning set apart, emptiness noticed, the item beside it."""
-    text = response.response.encode("utf-8", "replace").decode("utf-8")
-    answer, reasoning, closed = split_reasoning(text)
+    """A response as it is kept: reasoning set apart, emptiness noticed, the item beside it.
+
+    Raises:
+        EmpevalError: a field holds what the run folder cannot.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(response), Response)
+    except (TypeError, msgspec.ValidationError) as error:
+        raise EmpevalError(
+            f"{item.task}: the model's answer to '{item.id}' is no valid response: {error}."
+        ) from error
+    answer, reasoning, closed = split_reasoning(writable(response.response))
     status, note = response.status, response.note
     if status in ("ok", "truncated") and not answer.strip():
         if reasoning is not None and not closed:
@@ -97,13 +106,22 @@ def finish(response: Response, item: Item) -> ResponseLine:
         status=status,
         item_hash=item_hash(item),
         item=item,
-        reasoning=response.reasoning if reasoning is None else reasoning,
+        reasoning=writable(response.reasoning) if reasoning is None else reasoning,
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         seconds=None if response.seconds is None else round(response.seconds, 4),
-        stop=response.stop,
-        note=note,
+        stop=writable(response.stop),
+        note=writable(note),
     )
+
+
+@overload
+def writable(text: str) -> str: ...
+@overload
+def writable(text: None) -> None: ...
+def writable(text: str | None) -> str | None:
+    """Text in which what UTF-8 cannot hold (lone surrogates) is replaced by ``?``."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def response_of(line: ResponseLine) -> Response:
@@ -118,9 +136,12 @@ def samples_of(run: Run, task: str) -> list[Sample]:
 
 
 def natural_key(identifier: str) -> tuple[Any, ...]:
-    """A sort key under which "2" stands before "10"."""
-    parts = re.split(r"(\d+)", identifier)
-    return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts)
+    """A sort key under which "2" stands before "10"; different ids have different keys."""
+    parts = re.split(r"([0-9]+)", identifier)
+    numbers = [part.lstrip("0") for part in parts[1::2]]
+    keys: list[tuple[int, str]] = [(-1, part) for part in parts]
+    keys[1::2] = [(len(number), number) for number in numbers]
+    return (*keys, (-1, identifier))
 
 
 def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progress: bool) -> float:
@@ -185,7 +206,7 @@ def _checked(scorer: Scorer, samples: Sequence[Sample]) -> list[Score]:
             f"{type(scorer).__name__} returned {len(given)} scores for {len(samples)} samples, "
             "or in another order"
         )
-    return [_finite(score) for score in given]
+    return [_kept(score) for score in given]
 
 
 def _alone(scorer: Scorer, sample: Sample) -> Score:
@@ -194,16 +215,20 @@ def _alone(scorer: Scorer, sample: Sample) -> Score:
     except EmpevalError:
         raise
     except Exception as error:  # a plugin may raise anything
-        return Score(sample.id, "error", note=f"{type(error).__name__}: {error}"[:500])
+        note = writable(f"{type(error).__name__}: {error}"[:500])
+        return Score(sample.id, "error", note=note)
 
 
-def _finite(score: Score) -> Score:
-    bad = [name for name, value in score.values.items() if not math.isfinite(value)]
-    if not bad:
-        return score
-    values = {n: v for n, v in score.values.items() if n not in bad}
-    note = f"not a finite number: {', '.join(bad)}"
-    return msgspec.structs.replace(score, status="error", values=values, note=note)
+def _kept(score: Score) -> Score:
+    """A score as the run folder will give it back: numbers of any library as plain floats."""
+    values = {name: float(value) for name, value in score.values.items()}
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    kept: Score = msgspec.structs.replace(score, values=values)
+    if bad:
+        finite = {name: value for name, value in values.items() if name not in bad}
+        note = f"not a finite number: {', '.join(bad)}"
+        kept = msgspec.structs.replace(kept, status="error", values=finite, note=note)
+    return msgspec.json.decode(msgspec.json.encode(kept), type=Score)
 
 
 def metrics_stage(
@@ -229,13 +254,34 @@ def metrics_stage(
                 continue
             by_id = {s.id: s for s in run.scores(name, label)}
             scored_by[label] = [Scored(s, by_id[s.id]) for s in samples if s.id in by_id]
-            figures += [
-                msgspec.structs.replace(m, task=name, scorer=label)
-                for m in asked[label].scorer.metrics(scored_by[label])
-            ]
+            made = _figures(f"scorer '{label}'", asked[label].scorer.metrics, scored_by[label])
+            figures += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]
         if task is not None and scored_by:
-            figures += [msgspec.structs.replace(m, task=name) for m in task.metrics(scored_by)]
+            made = _figures(f"task '{name}'", task.metrics, scored_by)
+            figures += [msgspec.structs.replace(m, task=name) for m in made]
     return figures
+
+
+def _figures(owner: str, compute: Callable[[Any], Sequence[Metric]], scored: Any) -> list[Metric]:
+    try:
+        return [_plain(metric) for metric in compute(scored)]
+    except EmpevalError:
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise EmpevalError(
+            f"The figures of the {owner} cannot be computed: {type(error).__name__}: {error}. "
+            "Answers and scores are saved."
+        ) from error
+
+
+def _plain(metric: Metric) -> Metric:
+    """A metric with numbers of any library as plain ones, and ``None`` for what is no number."""
+    plain: dict[str, Any] = {"n": int(metric.n), "n_failed": int(metric.n_failed)}
+    for name in ("value", "ci_low", "ci_high"):
+        number = getattr(metric, name)
+        plain[name] = None if number is None or not math.isfinite(number) else float(number)
+    made: Metric = msgspec.structs.replace(metric, **plain)
+    return msgspec.json.decode(msgspec.json.encode(made), type=Metric)
 
 
 def bar(total: int, done: int, label: str, progress: bool) -> Any:

@@ -174,7 +174,7 @@ class Run:
             return []
         try:
             return msgspec.json.decode(path.read_bytes(), type=MetricsFile).metrics
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunFolderError(f"{path} cannot be read: {error}.") from error
 
     @property
@@ -218,7 +218,7 @@ class Run:
 
 def is_run(path: str | os.PathLike[str]) -> bool:
     """Whether a folder holds a run's manifest."""
-    return (Path(path) / "run.json").is_file()
+    return os.path.isfile(Path(path) / "run.json")
 
 
 def check_free(path: Path) -> None:
@@ -227,16 +227,21 @@ def check_free(path: Path) -> None:
     Raises:
         RunFolderError: the path is a file, not empty, or not writable.
     """
-    if path.exists() and not path.is_dir():
-        raise RunFolderError(f"--out {path} is a file; name a folder.")
-    if path.is_dir() and any(not e.name.startswith(".") for e in path.iterdir()):
-        raise RunFolderError(
-            f"--out {path} holds something that is no run of empeval; name an empty folder."
-        )
-    parent = path
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    try:
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"--out {path} is a file; name a folder.")
+        if path.is_dir() and any(not e.name.startswith(".") for e in path.iterdir()):
+            raise RunFolderError(
+                f"--out {path} holds something that is no run of empeval; name an empty folder."
+            )
+        parent = path
+        while not parent.exists():
+            parent = parent.parent
+    except OSError as error:  # too long a name, a folder that may not be read
+        raise RunFolderError(f"--out {path} cannot be written: {error.strerror}.") from error
+    if not parent.is_dir():
+        raise RunFolderError(f"--out {path} cannot be written: {parent} is a file.")
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise RunFolderError(f"--out {path} cannot be written: no permission in {parent}.")
 
 
@@ -273,7 +278,8 @@ def _question(manifest: Manifest) -> dict[str, Any]:
         for key, value in msgspec.to_builtins(task.sampling).items():
             flat[f"{name} {key}"] = value
         flat.update({f"{name} argument {k}": v for k, v in task.arguments.items()})
-    return flat
+    question: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
+    return question
 
 
 def _short(value: Any) -> str:
@@ -283,12 +289,13 @@ def _short(value: Any) -> str:
 
 def _read_manifest(path: Path) -> Manifest:
     file = path / "run.json"
-    if not file.is_file():
-        what = "does not exist" if not path.exists() else "is no run folder (it has no run.json)"
+    if not os.path.isfile(file):
+        there = os.path.exists(path)
+        what = "is no run folder (it has no run.json)" if there else "does not exist"
         raise RunFolderError(f"{path} {what}.")
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RunFolderError(f"{file} cannot be read as a manifest: {error}.") from error
 
 

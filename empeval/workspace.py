@@ -75,6 +75,8 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written: {error.strerror}.") from error
     try:
+        for left in path.glob(".*.part"):  # of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

@@ -1,11 +1,71 @@
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.command import Outcome
+from support.distributions import make_distribution
 from support.hub_server import ROOT, Hub
+
+from empeval import registry
+from empeval.cli import main
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Runs the command line in this process, in the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EMPEVAL_DEBUG", raising=False)
+
+    def run(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse leaves this way
+            code = end.code if isinstance(end.code, int) else 1
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Puts folders of distributions on the path for the length of a test."""
+    folders: list[Path] = []
+
+    def add(folder: Path) -> None:
+        monkeypatch.syspath_prepend(folder)
+        importlib.invalidate_caches()
+        registry.components.cache_clear()
+        folders.append(folder.resolve())
+
+    yield add
+    registry.components.cache_clear()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and any(folder in Path(file).resolve().parents for folder in folders):
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, once on the path, installs the plugins of ``support.odd``."""
+    from support.odd import POINTS
+
+    return make_distribution(tmp_path_factory.mktemp("odd"), "odd-plugins", points=POINTS)
+
+
+@pytest.fixture
+def odd_plugins(odd_folder: Path, install: Callable[[Path], None]) -> Path:
+    """The plugins of ``support.odd``, installed for this process."""
+    install(odd_folder)
+    return odd_folder
 
 
 @pytest.fixture

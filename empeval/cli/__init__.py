@@ -26,18 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done. 1: something failed. 2: the question was wrong. 130: interrupted.
     """
-    from empeval.hooks import Hooks
-
-    _survive_closed_pipes()
-    hooks = Hooks().load_installed()
-    parser = build_parser(hooks)
+    _survive_odd_characters()
     try:
-        options = parser.parse_args(arguments)
-    except EmpevalError as error:
-        return report(error)
-    options.hooks = hooks
-    try:
-        return int(options.run(options) or 0)
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, and not when the interpreter ends, a closed pipe is no error
     except EmpevalError as error:
         return report(error)
     except KeyboardInterrupt:
@@ -47,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # whatever is left is ours, or a plugin's
         if os.environ.get("EMPEVAL_DEBUG"):
@@ -58,6 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from empeval.hooks import Hooks
+
+    hooks = Hooks().load_installed()
+    options = build_parser(hooks).parse_args(arguments)
+    options.hooks = hooks
+    return int(options.run(options) or 0)
 
 
 def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
@@ -87,7 +91,7 @@ def report(error: EmpevalError) -> int:
     return error.exit_code
 
 
-def _survive_closed_pipes() -> None:
+def _survive_odd_characters() -> None:
     """Text that the terminal's encoding lacks is replaced rather than raised."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -72,5 +72,5 @@ def run_remove(options: argparse.Namespace) -> int:
     """Remove one."""
     from empeval import models
 
-    models.remove(options.name)
+    print("removed" if models.remove(options.name) else "it was not there")
     return 0

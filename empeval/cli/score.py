@@ -29,13 +29,13 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    from pathlib import Path
+    import os
 
     from empeval import api
     from empeval.cli.tables import print_run
     from empeval.errors import UsageError
 
-    if not Path(options.source).exists():
+    if not os.path.exists(options.source):
         raise UsageError(f"There is no run folder or file {options.source}.")
     finished = api.score(
         options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks

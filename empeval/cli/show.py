@@ -22,9 +22,9 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    from pathlib import Path
+    import os
 
-    if Path(options.name).is_dir():
+    if os.path.isdir(options.name):
         from empeval.cli.tables import print_run
         from empeval.runs import Run
 

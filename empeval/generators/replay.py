@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,9 +29,9 @@ class Replay(Generator):
         if not target:
             raise UsageError("'replay:' needs a file: replay:answers.jsonl")
         self._path = Path(target)
-        if self._path.is_dir():
+        if os.path.isdir(target):
             raise UsageError(f"{target} is a folder; 'replay:' takes a JSONL file.")
-        if not self._path.is_file():
+        if not os.path.isfile(target):
             raise UsageError(f"There is no file {target}.")
         self._answers, self._doubled = _read(self._path)
 

@@ -16,7 +16,7 @@ from empeval import HubError, UsageError
 
 Keep = Literal["start", "end"]
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 

@@ -131,7 +131,7 @@ def _distinct(
         unit="ratio",
         higher_is_better=None,
         n_clusters=len(set(clusters)),
-        note="falls with the length of the run; 95 % interval by the delete-one-cluster jackknife",
+        note="falls with the length of the run: compare runs of the same items",
     )
 
 
@@ -204,5 +204,4 @@ def _identical(good: Sequence[Scored], failed: int) -> Metric:
         unit="percent",
         higher_is_better=None,
         n_clusters=len(set(clusters)),
-        note="replies that another item got too, but for case and spacing",
     )

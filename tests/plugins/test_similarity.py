@@ -167,7 +167,7 @@ def test_a_score_does_not_depend_on_the_rest_of_the_batch(scorer):
         sample(
             "word " * (3 * n % 50 + 1), ("talk " * (7 * n % 90 + 1),), "human " * (n + 1), number=n
         )
-        for n in range(40)
+        for n in range(16)
     ]
     together = scorer.score(samples)
     for alone, among in zip((scorer.score([s])[0] for s in samples), together, strict=True):
@@ -266,7 +266,7 @@ def test_a_pickle_is_not_loaded(random_encoder):
         Encoder(random_encoder)
 
 
-@pytest.mark.parametrize("target", ["./no/such/folder", "a/b/c", ""])
+@pytest.mark.parametrize("target", ["./nope", "no/such/folder", "/nope", ""])
 def test_a_target_that_cannot_be_an_encoder_is_refused_at_once(target):
     with pytest.raises(UsageError, match="neither a folder nor a model id"):
         Similarity(target)

@@ -5,22 +5,26 @@ TARGET is a hub id, a local folder or a ``.gguf`` file.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from empeval.errors import EmpevalError, UsageError
+from empeval.errors import UsageError, some
 from empeval.generators.hf.batches import cut_batches
-from empeval.generators.hf.files import ModelFiles, find_files, looks_local, read_config
+from empeval.generators.hf.files import ModelFiles, find_files, looks_local
+from empeval.generators.hf.loading import DType, Quantize, check_quantize
 from empeval.interfaces import Generator, ModelCard, Preview
-from empeval.records import Item, Response, Sampling
+from empeval.records import Item, Message, Response, Sampling
+
+if TYPE_CHECKING:
+    from empeval.generators.hf.answers import Answerer
+    from empeval.generators.hf.prompts import Prompt, Prompter
+
+__all__ = ["DType", "HuggingFace", "Quantize"]
 
 CPU_BATCH_TOKENS = 16_384
 GPU_BATCH_TOKENS = 131_072
 MAX_ROWS = 256
-
-DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class HuggingFace(Generator):
@@ -35,6 +39,10 @@ class HuggingFace(Generator):
         quantize: ``4bit`` or ``8bit`` through bitsandbytes.
         chat_template: ``auto``, ``model``, ``plain`` or a Jinja file (see ``Prompter``).
         batch_tokens: tokens of prompts and answers computed together; 0 chooses by device.
+
+    Raises:
+        UsageError: the target is no model, or an option makes no sense.
+        HubError: the hub does not give the model.
     """
 
     summary = "a hub id, a local folder or a .gguf file, through transformers"
@@ -47,194 +55,173 @@ class HuggingFace(Generator):
         dtype: DType = "auto",
         device: str = "auto",
         adapter: str | None = None,
-        quantize: Literal["4bit", "8bit"] | None = None,
+        quantize: Quantize | None = None,
         chat_template: str = "auto",
         batch_tokens: int = 0,
     ) -> None:
-        from empeval.generators.hf.loading import check_quantize
-
         if not target:
             raise UsageError("'hf:' needs a hub id, a folder or a .gguf file: hf:org/name")
         if batch_tokens < 0:
             raise UsageError(f"batch_tokens is {batch_tokens}; it must be 0 or more.")
-        check_quantize(quantize)
         self._target = target
-        self._dtype = dtype
-        self._device = device
+        self._wanted_dtype: DType = dtype
+        self._wanted_device = device
         self._quantize = quantize
         self._chat_template = chat_template
         self._batch_tokens = batch_tokens
-        self._row_limit = MAX_ROWS
         self._files = find_files(target, revision)
+        check_quantize(quantize, self._files)
         self._adapter: ModelFiles | None = None
         if adapter is not None:
-            self._adapter = find_files(adapter, None, marker="adapter_config.json")
-        self._prompts: dict[tuple[str, str], list[int]] = {}
-        self._decoder: Any = None
+            self._adapter = find_files(adapter, None, "adapter")
+        self._prompts: dict[tuple[Message, ...], Prompt] = {}
+        self._answerer: Answerer | None = None
 
     @property
     def card(self) -> ModelCard:
-        """Name, fingerprint of the files and the format of the prompts."""
-        details: dict[str, Any] = dict(self._prompter.details)
+        """Name, fingerprint of the files, and what else decides the answers."""
+        details: dict[str, Any] = {
+            **self._prompter.details,
+            "dtype": str(self._dtype).removeprefix("torch."),
+        }
         if self._adapter is not None:
             details["adapter_fingerprint"] = self._adapter.fingerprint
-        name = self._target if not looks_local(self._target) else self._files.folder.name
+        name = self._target
+        if looks_local(self._target):
+            name = self._files.gguf or self._files.folder.resolve().name
         return ModelCard(
-            name=self._files.gguf or name,
+            name=name,
             fingerprint=self._files.fingerprint,
             license=self._files.license,
             details=details,
         )
 
+    def prepare(self, questions: Mapping[str, Sequence[Item]]) -> list[str]:
+        """Load all but the weights and write every prompt, so that errors come early.
+
+        Returns:
+            A warning for each task with prompts that do not fit into the model's window.
+
+        Raises:
+            UsageError: tokenizer, configuration, template or device cannot be used, or do not
+                belong together.
+        """
+        _ = self._dtype  # chooses the device, too
+        known = getattr(self._config.get_text_config(), "vocab_size", None)
+        warnings: list[str] = []
+        for task, items in questions.items():
+            for item in items:
+                tokens = self._prompt(item).tokens
+                if known is not None and max(tokens, default=0) >= known:
+                    raise UsageError(
+                        f"The tokenizer of {self._files.name} gives the token {max(tokens)}, but "
+                        f"the model knows only {known}: they do not belong together."
+                    )
+            long = [item.id for item in items if not self._fits(item)]
+            if long:
+                warnings.append(
+                    f"{task}: {len(long)} of {len(items)} prompts are longer than the model's "
+                    f"window of {self._window} tokens and get no answer: {some(long)}"
+                )
+        return warnings
+
+    def plan(self, items: Sequence[Item], sampling: Sampling) -> list[list[Item]]:
+        """Batches by length, the longest prompts first, padded by at most 5 %."""
+        return cut_batches(
+            [(len(self._prompt(item).tokens), item) for item in items],
+            budget=self._budget,
+            new_tokens=sampling.max_tokens,
+            max_rows=MAX_ROWS,
+        )
+
+    def preview(self, item: Item, sampling: Sampling) -> Preview:
+        """The prompt's text and length."""
+        return Preview(self._prompter.text(item.messages), len(self._prompt(item).tokens))
+
+    def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
+        """Yield responses row by row as they end.
+
+        A batch that runs out of memory is made smaller until it fits, and later batches stay that
+        small. A prompt longer than the model's window and a model whose logits are not numbers
+        give responses with status ``error``.
+        """
+        from empeval.generators.hf.answers import Question
+
+        answerer = self._load()
+        for batch in self.plan(items, sampling):
+            questions = [Question(item, self._prompt(item)) for item in batch]
+            yield from answerer.answer(questions, sampling)
+
+    def close(self) -> None:
+        """Free the weights."""
+        if self._answerer is not None:
+            from empeval.generators.hf.answers import free_memory
+
+            self._answerer = None
+            free_memory()
+
+    def _load(self) -> Answerer:
+        if self._answerer is None:
+            from empeval.generators.hf.answers import Answerer
+            from empeval.generators.hf.decode import Decoder
+            from empeval.generators.hf.loading import load_model
+
+            model = load_model(
+                self._files,
+                self._config,
+                adapter=self._adapter,
+                device=self._device,
+                dtype=self._dtype,
+                quantize=self._quantize,
+            )
+            self._answerer = Answerer(Decoder(model, self._prompter.tokenizer), self._window)
+        return self._answerer
+
     @cached_property
-    def _prompter(self) -> Any:
+    def _prompter(self) -> Prompter:
         from empeval.generators.hf.loading import load_tokenizer
         from empeval.generators.hf.prompts import Prompter
 
         return Prompter(load_tokenizer(self._files), self._chat_template)
 
-    def prepare(self, questions: Mapping[str, Sequence[Item]]) -> list[str]:
-        """Load the tokenizer and choose the device, so that their errors come early."""
+    @cached_property
+    def _config(self) -> Any:
+        from empeval.generators.hf.loading import load_config
+
+        return load_config(self._files)
+
+    @cached_property
+    def _device(self) -> str:
         from empeval.generators.hf.loading import choose_device
 
-        self._device = choose_device(self._device)
-        first = [items[0] for items in questions.values()]
-        for item in first:
-            self._tokens(item)
-        return []
+        return choose_device(self._wanted_device)
 
-    def plan(self, items: Sequence[Item], sampling: Sampling) -> list[list[Item]]:
-        """Batches by length, the longest prompts first, padded by at most 5 %."""
-        return cut_batches(
-            [(len(self._tokens(item)), item) for item in items],
-            budget=self._budget(),
-            new_tokens=sampling.max_tokens,
-            max_rows=self._row_limit,
-        )
+    @cached_property
+    def _dtype(self) -> Any:
+        from empeval.generators.hf.loading import choose_dtype
 
-    def preview(self, item: Item, sampling: Sampling) -> Preview:
-        """The prompt's text and length."""
-        return Preview(self._prompter.text(item.messages), len(self._tokens(item)))
+        stored = self._config.dtype or self._config.get_text_config().dtype
+        return choose_dtype(self._wanted_dtype, self._device, stored)
 
-    def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
-        """Yield responses row by row as they end.
-
-        A batch that runs out of memory is halved until it fits, and later batches stay that
-        small. A prompt longer than the model's window and a model whose logits are not numbers
-        give responses with status ``error``.
-        """
-        self._load()
-        window = self._window()
-        for batch in self.plan(items, sampling):
-            fitting = [i for i in batch if window is None or len(self._tokens(i)) < window]
-            for item in batch:
-                if item not in fitting:
-                    length = len(self._tokens(item))
-                    note = f"the prompt has {length} tokens, the model's window {window}"
-                    yield Response(item.id, "", "error", note=note)
-            if fitting:
-                yield from self._answer(fitting, sampling, window)
-
-    def close(self) -> None:
-        """Free the weights."""
-        if self._decoder is not None:
-            self._decoder = None
-            _collect()
-
-    def _answer(
-        self, batch: Sequence[Item], sampling: Sampling, window: int | None
-    ) -> Iterator[Response]:
-        """Answers to a batch, by halves when memory runs out."""
-        from empeval.generators.hf.decode import Row, out_of_memory
-
-        if len(batch) > self._row_limit:
-            for start in range(0, len(batch), self._row_limit):
-                yield from self._answer(batch[start : start + self._row_limit], sampling, window)
-            return
-        left = {item.id: item for item in batch}
-        rows = [
-            Row(
-                id=item.id,
-                tokens=self._tokens(item),
-                stop=(*sampling.stop, *self._prompter.stops(item.messages)),
-            )
-            for item in batch
-        ]
-        limit = sampling.max_tokens
-        if window is not None:
-            limit = min(limit, window - max(len(r.tokens) for r in rows))
-        try:
-            for decoded in self._decoder.decode(rows, sampling, limit):
-                yield self._response(left.pop(decoded.id), decoded)
-            return
-        except Exception as error:  # only running out of memory is dealt with here
-            if not out_of_memory(error):
-                raise
-        _collect()
-        rest = list(left.values())
-        if len(batch) == 1:
-            yield Response(rest[0].id, "", "error", note="out of memory with a batch of one")
-            return
-        self._row_limit = max(1, len(batch) // 2)
-        yield from self._answer(rest, sampling, window)
-
-    def _response(self, item: Item, decoded: Any) -> Response:
-        prompt_tokens = len(self._tokens(item))
-        if decoded.stop == "error":
-            note = "the model's logits were not numbers (NaN)"
-            return Response(item.id, "", "error", prompt_tokens=prompt_tokens, note=note)
-        text = decoded.text if self._prompter.keeps_space(item.messages) else decoded.text.strip()
-        return Response(
-            item.id,
-            text,
-            "truncated" if decoded.stop == "length" else "ok",
-            prompt_tokens=prompt_tokens,
-            completion_tokens=decoded.tokens,
-            seconds=decoded.seconds,
-            stop=decoded.stop,
-        )
-
-    def _tokens(self, item: Item) -> list[int]:
-        key = (item.task, item.id)
-        if key not in self._prompts:
-            prompter = self._prompter
-            self._prompts[key] = prompter.tokens(prompter.text(item.messages))
-            if not self._prompts[key]:
-                raise EmpevalError(f"The prompt of item '{item.id}' is empty.")
-        return self._prompts[key]
-
-    def _load(self) -> None:
-        if self._decoder is not None:
-            return
-        from empeval.generators.hf.decode import Decoder
-        from empeval.generators.hf.loading import choose_device, choose_dtype, load_model
-
-        device = choose_device(self._device)
-        config = read_config(self._files)
-        stored = config.get("dtype") or config.get("torch_dtype")
-        model = load_model(
-            self._files,
-            adapter=self._adapter,
-            device=device,
-            dtype=choose_dtype(self._dtype, device, stored),
-            quantize=self._quantize,
-        )
-        self._decoder = Decoder(model, self._prompter.tokenizer)
-
-    def _window(self) -> int | None:
-        text_config = self._decoder.model.config.get_text_config()
-        window = getattr(text_config, "max_position_embeddings", None)
-        return window if isinstance(window, int) and window > 0 else None
-
+    @property
     def _budget(self) -> int:
         if self._batch_tokens:
             return self._batch_tokens
-        return CPU_BATCH_TOKENS if self._device == "cpu" else GPU_BATCH_TOKENS
+        return CPU_BATCH_TOKENS if self._device.startswith("cpu") else GPU_BATCH_TOKENS
 
+    @property
+    def _window(self) -> int | None:
+        window = getattr(self._config.get_text_config(), "max_position_embeddings", None)
+        return window if isinstance(window, int) and window > 0 else None
 
-def _collect() -> None:
-    import torch
+    def _prompt(self, item: Item) -> Prompt:
+        messages = tuple(item.messages)
+        if messages not in self._prompts:
+            try:
+                self._prompts[messages] = self._prompter.prompt(messages)
+            except UsageError as error:
+                raise UsageError(f"Item '{item.id}': {error}") from error
+        return self._prompts[messages]
 
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    def _fits(self, item: Item) -> bool:
+        return self._window is None or len(self._prompt(item).tokens) < self._window

@@ -7,6 +7,7 @@ others waiting and costs only its own row.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,23 +19,39 @@ from empeval.records import Sampling
 STEPS = 16
 """New tokens between two looks at which rows have ended."""
 
+OWN_STATE = ("recurrent_gemma", "rwkv", "xlstm")
+"""Model types that keep a recurrent state outside the cache and take padding for text. Their
+batches have prompts of one length and are decoded in one go."""
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt to continue: its payload's id, token ids, the strings that end it."""
+    """A prompt to continue.
 
-    id: str
-    tokens: list[int]
-    stop: tuple[str, ...]
-
-
-class Decoded(msgspec.Struct, frozen=True, kw_only=True):
-    """A continuation: text before the stop, tokens generated, what ended it, seconds.
-
-    ``stop`` is ``eos``, ``length``, ``error`` (the model's logits were not numbers) or the stop
-    string.
+    Attributes:
+        id: of the item; random draws depend on it.
+        tokens: of the prompt, at least one.
+        limit: the most new tokens, at least one.
+        stop: strings that end the continuation.
     """
 
     id: str
+    tokens: list[int]
+    limit: int
+    stop: tuple[str, ...] = ()
+
+
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """A continuation.
+
+    Attributes:
+        row: its row's place in the batch.
+        text: up to the stop string, without special tokens.
+        tokens: how many were generated, the end-of-text token not counted.
+        stop: ``eos``, ``length``, ``error`` (the logits were not numbers) or the stop string.
+        seconds: since the batch was begun.
+    """
+
+    row: int
     text: str
     tokens: int
     stop: str
@@ -42,70 +59,98 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decoder:
-    """Continues batches of prompts with one model and tokenizer."""
+    """Continues batches of prompts with one model and tokenizer.
+
+    Attributes:
+        takes_padding: whether rows of one batch may have prompts of different lengths.
+    """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        ends = model.generation_config.eos_token_id
-        self.ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
-        self.ends.discard(None)
+        stated = model.generation_config.eos_token_id
+        ends = {*(stated if isinstance(stated, list) else [stated]), tokenizer.eos_token_id}
+        known = model.get_input_embeddings().weight.shape[0]
+        self.takes_padding = model.config.model_type not in OWN_STATE
+        self._takes_cache = "past_key_values" in inspect.signature(model.forward).parameters
+        self._remembers = bool(getattr(model, "_is_stateful", False))
+        self.ends = sorted(e for e in ends if e is not None and e < known)
+        # what stands in masked places and behind the end of a row: any token that the model knows
+        self.filler: int = self.ends[0] if self.ends else 0
 
-    def decode(self, rows: Sequence[Row], sampling: Sampling, limit: int) -> Iterator[Decoded]:
+    def decode(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[Decoded]:
         """Yield each row's continuation as soon as it has ended.
 
         Args:
             rows: at least one.
-            sampling: how to choose tokens.
-            limit: the most new tokens.
+            sampling: how to choose tokens; its ``max_tokens`` and ``stop`` are the rows' own.
         """
         import torch
 
         started = time.perf_counter()
-        seed_everything(sampling.seed, rows)
-        live = list(rows)
-        ids, mask = self._pad(live)
+        if sampling.temperature > 0:
+            seed_everything(sampling.seed, rows)
+        live = list(range(len(rows)))
+        ids, mask = self._pad(rows)
         start = ids.shape[1]
-        guard = _NotANumber(min(self.ends, default=0))
         cache: Any = None
         while live:
-            steps = min(STEPS, limit - (ids.shape[1] - start))
-            ended = _Ended(self.tokenizer, [r.stop for r in live], start)
-            guard.rows = torch.zeros(len(live), dtype=torch.bool, device=ids.device)
+            written = ids.shape[1] - start
+            steps = min(rows[i].limit - written for i in live)
+            if self.takes_padding and (cache is not None or not written):
+                steps = min(steps, STEPS)
+            watch = _StopStrings(self.tokenizer, [rows[i].stop for i in live], start)
+            guard = _NotANumber(self.filler, torch.zeros(len(live), dtype=torch.bool))
             with torch.inference_mode():
                 out = self.model.generate(
                     input_ids=ids,
                     attention_mask=mask,
-                    past_key_values=cache,
+                    **({} if cache is None else {"past_key_values": cache}),
                     generation_config=self._config(sampling, steps),
-                    stopping_criteria=[ended],
+                    stopping_criteria=[watch],
                     logits_processor=[guard],
                 )
-            ids, cache = out.sequences, out.past_key_values
+            ids = out.sequences
+            cache = self._reusable(out.past_key_values, ids.shape[1] - 1)
             mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)
-            broken = guard.rows.tolist()
+            seconds = time.perf_counter() - started
             keep: list[int] = []
-            for index, row in enumerate(live):
-                new = ids[index, start:].tolist()
-                result = self._ended(row, new, broken[index], len(new) >= limit)
-                if result is None:
-                    keep.append(index)
+            for place, index in enumerate(live):
+                new = ids[place, start : watch.ended.get(place)].tolist()
+                found = self._result(rows[index], new, bool(guard.rows[place]))
+                if found is None:
+                    keep.append(place)
                 else:
-                    text, count, stop = result
-                    seconds = time.perf_counter() - started
-                    yield Decoded(id=row.id, text=text, tokens=count, stop=stop, seconds=seconds)
+                    text, count, stop = found
+                    yield Decoded(row=index, text=text, tokens=count, stop=stop, seconds=seconds)
             if len(keep) < len(live) and keep:
                 chosen = torch.tensor(keep, device=ids.device)
                 ids, mask = ids[chosen], mask[chosen]
-                cache.batch_select_indices(chosen)
-            live = [live[index] for index in keep]
+                if cache is not None:
+                    cache.reorder_cache(chosen)  # every kind of layer knows this one
+            live = [live[place] for place in keep]
+
+    def _reusable(self, cache: Any, length: int) -> Any:
+        """The cache, if all that the model remembers of ``length`` tokens is in it, else ``None``.
+
+        Without it the next call computes those tokens anew.
+        """
+        from transformers import Cache
+
+        if not isinstance(cache, Cache) or not self._takes_cache:
+            return None
+        if self._remembers and not any(hasattr(y, "recurrent_states") for y in cache.layers):
+            return None
+        try:
+            return cache if cache.get_seq_length() == length else None
+        except ValueError:  # no layer in it counts tokens
+            return None
 
     def _pad(self, rows: Sequence[Row]) -> tuple[Any, Any]:
         import torch
 
         width = max(len(r.tokens) for r in rows)
-        pad = self.tokenizer.pad_token_id
-        ids = [[pad] * (width - len(r.tokens)) + r.tokens for r in rows]
+        ids = [[self.filler] * (width - len(r.tokens)) + r.tokens for r in rows]
         mask = [[0] * (width - len(r.tokens)) + [1] * len(r.tokens) for r in rows]
         device = self.model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
@@ -123,72 +168,85 @@ class Decoder:
             }
         return GenerationConfig(
             max_new_tokens=steps,
-            eos_token_id=sorted(self.ends) or None,
-            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=self.ends or None,
+            pad_token_id=self.filler,
+            use_cache=True,
             return_dict_in_generate=True,
             **options,
         )
 
-    def _ended(
-        self, row: Row, new: Sequence[int], broken: bool, full: bool
-    ) -> tuple[str, int, str] | None:
+    def _result(self, row: Row, new: Sequence[int], broken: bool) -> tuple[str, int, str] | None:
         """(text, tokens, stop) of a row that has ended, ``None`` of one that goes on."""
         end = next((i for i, token in enumerate(new) if token in self.ends), None)
         count = len(new) if end is None else end
         if broken:
             return "", count, "error"
-        text = self.tokenizer.decode(
-            new[:count], skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        text = _text(self.tokenizer, new[:count])
         found = [(text.find(s), s) for s in row.stop if s in text]
         if found:
             at, string = min(found)
             return text[:at], count, string
         if end is not None:
             return text, count, "eos"
-        return (text, count, "length") if full else None
+        return (text, count, "length") if count >= row.limit else None
 
 
-class _Ended:
-    """Tells generate which rows hold one of their stop strings among the latest tokens."""
+class _StopStrings:
+    """Tells generate which rows hold one of their stop strings, and notes where they ended.
+
+    Attributes:
+        ended: place in the batch -> length of the sequence when the string was complete.
+    """
 
     def __init__(self, tokenizer: Any, stops: Sequence[Sequence[str]], start: int) -> None:
         self.tokenizer = tokenizer
         self.stops = stops
         self.start = start
+        self.ended: dict[int, int] = {}
         longest = max((len(s.encode()) for row in stops for s in row), default=0)
         self.window = longest + 1  # a token is at least a byte, so this many tokens hold it
 
     def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
         import torch
 
-        done = torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
-        if any(self.stops):
-            tails = self.tokenizer.batch_decode(
-                ids[:, max(self.start, ids.shape[1] - self.window) :],
-                skip_special_tokens=True,
-                clean_up_tokenization_spaces=False,
-            )
-            for index, (tail, stops) in enumerate(zip(tails, self.stops, strict=True)):
-                done[index] = any(s in tail for s in stops)
-        return done
+        length = ids.shape[1]
+        begin = max(self.start, length - self.window)
+        for place, stops in enumerate(self.stops):
+            if stops and place not in self.ended:
+                tail = _text(self.tokenizer, ids[place, begin:].tolist())
+                if any(s in tail for s in stops):
+                    # a tail may read otherwise than the same tokens behind others
+                    whole = _text(self.tokenizer, ids[place, self.start :].tolist())
+                    if any(s in whole for s in stops):
+                        self.ended[place] = length
+        done = torch.zeros(ids.shape[0], dtype=torch.bool)
+        done[list(self.ended)] = True
+        return done.to(ids.device)
 
 
 class _NotANumber:
     """Notes rows whose logits are not numbers and ends them, so that the others go on."""
 
-    def __init__(self, end: int) -> None:
+    def __init__(self, end: int, rows: Any) -> None:
         self.end = end
-        self.rows: Any = None
+        self.rows = rows
 
     def __call__(self, ids: Any, scores: Any) -> Any:
         bad = scores.isnan().any(dim=-1) | scores.isposinf().any(dim=-1)
+        bad |= scores.isneginf().all(dim=-1)
         if bad.any():
-            self.rows |= bad
+            self.rows |= bad.to(self.rows.device)
             scores = scores.clone()
             scores[bad] = float("-inf")
             scores[bad, self.end] = 0.0
         return scores
+
+
+def _text(tokenizer: Any, tokens: Sequence[int]) -> str:
+    text: str = tokenizer.decode(
+        tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    return text
 
 
 def seed_everything(seed: int, rows: Sequence[Row]) -> None:
@@ -199,15 +257,3 @@ def seed_everything(seed: int, rows: Sequence[Row]) -> None:
 
     digest = hashlib.sha256("\0".join([str(seed), *(r.id for r in rows)]).encode()).digest()
     torch.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on the host."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )

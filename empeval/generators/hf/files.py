@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from empeval.errors import UsageError
+from empeval.errors import HubError, UsageError
+from empeval.generators.hf.weights import (
+    MARKERS,
+    Kind,
+    candidates,
+    damage,
+    find_weights,
+    read_json,
+)
 from empeval.hub import hub_failure
 
-SMALL = ("*.json", "*.model", "*.txt", "*.jinja")
-WEIGHTS = ("*.safetensors",)
-OLD_WEIGHTS = ("pytorch_model*.bin",)
-_READ = ("*.safetensors", "*.bin", "*.gguf", *SMALL)
+SMALL = ("*.json", "*.model", "*.txt", "*.jinja", "README.md")
+"""All of a repository that is needed beside the weights; only its top folder counts."""
+
+_READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja")
 
 
 class ModelFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's files.
+    """The files of a model or of an adapter.
 
     Attributes:
         folder: local folder with at least configuration and tokenizer.
         fingerprint: ``commit:<sha>`` of a hub snapshot, ``sha256:<hex>`` of local files.
+        kind: ``model`` or ``adapter``.
         gguf: the file's name inside ``folder``, when the model is a GGUF file.
         repository: hub id, when it came from the hub.
+        revision: the commit of ``repository``.
         license: as stated in the model's card, if at all.
     """
 
     folder: Path
     fingerprint: str
+    kind: Kind = "model"
     gguf: str | None = None
     repository: str | None = None
     revision: str | None = None
     license: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: the hub id, or the path."""
+        return self.repository or str(self.folder / (self.gguf or ""))
 
 
 def looks_local(target: str) -> bool:
@@ -52,54 +65,63 @@ def looks_local(target: str) -> bool:
     )
 
 
-def find_files(target: str, revision: str | None, marker: str = "config.json") -> ModelFiles:
-    """Find a model; from the hub only the small files are fetched.
+def find_files(target: str, revision: str | None, kind: Kind = "model") -> ModelFiles:
+    """Find a model or an adapter; from the hub only the small files are fetched.
 
     Args:
         target: folder, ``.gguf`` file or hub id.
         revision: branch, tag or commit of a hub repository.
-        marker: the file that tells a model (``adapter_config.json``: an adapter).
+        kind: which of the two is wanted.
 
     Raises:
-        UsageError: a path that holds no model. HubError: the hub does not give it.
+        UsageError: a path that holds no such thing. HubError: the hub does not give it.
     """
     if not looks_local(target):
-        return _from_hub(target, revision, marker)
+        return _from_hub(target, revision, kind)
     path = Path(target).expanduser()
     if revision is not None:
         raise UsageError(f"'revision' goes with a hub id; {target} is local.")
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise UsageError(f"There is no file {target}.")
-        with open(path, "rb") as file:
-            if file.read(4) != b"GGUF":
-                raise UsageError(f"{target} is no GGUF file (its first bytes are not 'GGUF').")
-        return ModelFiles(folder=path.parent, fingerprint=hash_files([path]), gguf=path.name)
+    if path.suffix == ".gguf" and kind == "model":
+        return _gguf(path)
+    if not path.exists():
+        raise UsageError(f"There is no {kind} folder {target}.")
     if not path.is_dir():
-        raise UsageError(
-            f"There is no model folder {target}."
-            if not path.exists()
-            else f"{target} is a file; 'hf:' takes a model folder, a .gguf file or a hub id."
-        )
-    if not (path / marker).is_file():
-        raise UsageError(f"{target} is no model folder: it has no {marker}.")
-    _check_json(path / marker)
-    _check_weights(path)
+        forms = "a model folder, a .gguf file or a hub id" if kind == "model" else "a folder"
+        raise UsageError(f"{target} is a file; what is wanted is {forms}.")
+    if not (path / MARKERS[kind]).is_file():
+        reason = f"it has no {MARKERS[kind]}"
+        raise UsageError(f"{target} is no {kind} folder: {reason}.{_instead(path, kind)}")
+    read_json(path / MARKERS[kind])
+    for weights in find_weights(path, kind):
+        if fault := damage(weights):
+            raise UsageError(f"{weights} {fault}; copy the {kind} again.")
     files = sorted({f for pattern in _READ for f in path.glob(pattern) if f.is_file()})
-    return ModelFiles(folder=path, fingerprint=hash_files(files), license=_license(path))
+    return ModelFiles(folder=path, fingerprint=hash_files(files), kind=kind, license=_license(path))
 
 
 def fetch_weights(files: ModelFiles) -> Path:
     """Fetch a hub model's weights into its snapshot; returns the folder to load.
 
     Raises:
-        HubError: they cannot be had.
+        HubError: they cannot be had, or came damaged.
     """
     if files.repository is None:
         return files.folder
-    folder = _snapshot(files.repository, files.revision, (*SMALL, *WEIGHTS))
-    if not any(folder.glob("*.safetensors")):
-        folder = _snapshot(files.repository, files.revision, (*SMALL, *OLD_WEIGHTS))
+    sets = candidates(files.folder, files.kind)
+    for names in sets:
+        folder = _snapshot(files.repository, files.revision, names, files.kind)
+        if all((folder / name).is_file() for name in names):
+            break
+    else:
+        raise _missing_weights(files, sets[0][0])
+    for path in (folder / name for name in names):
+        if fault := damage(path):
+            path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            raise HubError(
+                f"The download of {files.kind} '{files.repository}' arrived damaged: {path.name} "
+                f"{fault}. Run the command again to download it anew."
+            )
     return folder
 
 
@@ -119,76 +141,65 @@ def hash_files(paths: Sequence[Path]) -> str:
     return f"sha256:{whole.hexdigest()}"
 
 
-def read_config(files: ModelFiles) -> dict[str, Any]:
-    """``config.json`` of a model; empty for a GGUF file."""
-    path = files.folder / "config.json"
-    if files.gguf is not None or not path.is_file():
-        return {}
-    return _check_json(path)
+def _gguf(path: Path) -> ModelFiles:
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    with open(path, "rb") as file:
+        if file.read(4) != b"GGUF":
+            raise UsageError(f"{path} is no GGUF file (its first bytes are not 'GGUF').")
+    return ModelFiles(folder=path.parent, fingerprint=hash_files([path]), gguf=path.name)
 
 
-def _from_hub(target: str, revision: str | None, marker: str) -> ModelFiles:
-    folder = _snapshot(target, revision, SMALL)
-    if not (folder / marker).is_file():
-        raise UsageError(f"The repository '{target}' holds no model: it has no {marker}.")
+def _instead(folder: Path, kind: Kind) -> str:
+    """What the user may have meant by a folder that holds something else."""
+    if kind == "adapter":
+        return ""
+    if (folder / MARKERS["adapter"]).is_file():
+        base = read_json(folder / MARKERS["adapter"]).get("base_model_name_or_path") or "BASE"
+        return f" It is an adapter: use --model hf:{base} --model-args adapter={folder}"
+    if found := sorted(folder.glob("*.gguf")):
+        return f" Name the GGUF file itself: hf:{found[0]}"
+    return ""
+
+
+def _from_hub(target: str, revision: str | None, kind: Kind) -> ModelFiles:
+    folder = _snapshot(target, revision, SMALL, kind)
+    if not (folder / MARKERS[kind]).is_file():
+        raise UsageError(f"The repository '{target}' holds no {kind}: it has no {MARKERS[kind]}.")
+    read_json(folder / MARKERS[kind])
     return ModelFiles(
         folder=folder,
         fingerprint=f"commit:{folder.name}",
+        kind=kind,
         repository=target,
         revision=folder.name,
         license=_license(folder),
     )
 
 
-def _snapshot(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
+def _snapshot(repository: str, revision: str | None, patterns: Sequence[str], kind: Kind) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = [*patterns, "README.md"]
     try:
         return Path(
             snapshot_download(
-                repository, revision=revision, allow_patterns=patterns, tqdm_class=None
+                repository, revision=revision, allow_patterns=[*patterns], ignore_patterns=["*/*"]
             )
         )
     except Exception as error:
-        raise hub_failure(error, f"model '{repository}'", revision=revision) from error
+        raise hub_failure(error, f"{kind} '{repository}'", revision=revision) from error
 
 
-def _check_json(path: Path) -> dict[str, Any]:
+def _missing_weights(files: ModelFiles, name: str) -> HubError:
+    """Why weights are not there: out of reach and not in the cache, or not in the repository."""
+    from huggingface_hub import hf_hub_download
+
+    what = f"{files.kind} '{files.repository}'"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path} holds no JSON object.")
-    return value
-
-
-def _check_weights(folder: Path) -> None:
-    """Notice missing and cut-off weights before anything is loaded or written."""
-    tensors = sorted(folder.glob("*.safetensors"))
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        named = set(_check_json(index).get("weight_map", {}).values())
-        missing = sorted(named - {t.name for t in tensors})
-        if missing:
-            raise UsageError(f"{folder} lacks weights that its index names: {', '.join(missing)}.")
-    if not tensors and not any(folder.glob("pytorch_model*.bin")):
-        raise UsageError(f"{folder} is no model folder: it has no weights (*.safetensors).")
-    for path in tensors:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            head = file.read(8)
-            length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-            try:
-                header = json.loads(file.read(length)) if length < min(size, 1 << 28) else None
-            except ValueError:
-                header = None
-        if not isinstance(header, dict):
-            raise UsageError(f"{path} is no safetensors file; copy the model again.")
-        ends = [t["data_offsets"][1] for n, t in header.items() if n != "__metadata__"]
-        if 8 + length + max(ends, default=0) != size:
-            raise UsageError(f"{path} is cut off or damaged; copy the model again.")
+        hf_hub_download(str(files.repository), name, revision=files.revision)
+    except Exception as error:
+        return hub_failure(error, what, revision=files.revision)
+    return HubError(f"The weights of {what} came incompletely. Run the command again.")
 
 
 def _license(folder: Path) -> str | None:

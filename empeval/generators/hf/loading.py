@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 from empeval.errors import EmpevalError, UsageError
 from empeval.generators.hf.files import ModelFiles, fetch_weights
 
+DType = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["4bit", "8bit"]
 
 
 def load_tokenizer(files: ModelFiles) -> Any:
-    """The tokenizer, padding on the left.
+    """The tokenizer.
 
     Raises:
         UsageError: it is missing or broken, or needs code of its own.
@@ -22,83 +22,44 @@ def load_tokenizer(files: ModelFiles) -> Any:
     quiet()
     from transformers import AutoTokenizer
 
-    where = _name(files)
-    extra = {"gguf_file": files.gguf} if files.gguf else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, **extra)
+        tokenizer = AutoTokenizer.from_pretrained(files.folder, **_only_data(files))
         works = bool(tokenizer("empeval", add_special_tokens=False).input_ids)
     except Exception as error:  # a broken tokenizer file raises whatever it likes
-        raise UsageError(f"The tokenizer of {where} cannot be loaded: {_reason(error)}") from error
+        raise UsageError(
+            f"The tokenizer of {files.name} cannot be loaded: {_reason(error)}"
+        ) from error
     if not works:
-        raise UsageError(f"The tokenizer of {where} gives no tokens; its files are incomplete.")
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.decode([0])
+        raise UsageError(
+            f"The tokenizer of {files.name} gives no tokens; its files are incomplete."
+        )
     return tokenizer
 
 
-def choose_device(wanted: str) -> str:
-    """``auto`` becomes the best device there is.
+def load_config(files: ModelFiles) -> Any:
+    """The configuration of a model that writes text.
 
     Raises:
-        UsageError: a device that torch does not know or this machine does not have.
+        UsageError: it is of another kind, is broken, or needs code of its own.
     """
-    import torch
+    quiet()
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except Exception as error:  # torch raises several types here
-        raise UsageError(f"The device '{wanted}' cannot be used: {_reason(error)}") from error
-    return wanted
-
-
-def choose_dtype(wanted: str, device: str, stored: str | None) -> Any:
-    """The torch dtype to compute in.
-
-    ``auto`` is float32 on a processor without bfloat16 units (where bfloat16 is slower), else
-    the dtype in which the weights are stored, bfloat16 when that is unknown.
-    """
-    import torch
-
-    if wanted != "auto":
-        return getattr(torch, wanted)
-    if device == "cpu" and not cpu_has_bf16():
-        return torch.float32
-    dtype = getattr(torch, (stored or "bfloat16").removeprefix("torch."), torch.bfloat16)
-    if device.startswith("cuda") and dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported():
-        return torch.float16
-    return dtype
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware (AVX512-BF16, AMX, Arm's BF16)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    words = set(flags.split())
-    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
-
-
-def check_quantize(quantize: Quantize | None) -> None:
-    """Refuse quantisation where bitsandbytes is not installed.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+        config = AutoConfig.from_pretrained(files.folder, **_only_data(files))
+    except Exception as error:  # transformers raises several types here
+        raise UsageError(f"The model {files.name} cannot be loaded: {_reason(error)}") from error
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise UsageError(
-            f"quantize={quantize} needs bitsandbytes: pip install 'empeval[quantized]'"
+            f"{files.name} is a model of the type '{config.model_type}', which writes no text; "
+            "'hf:' takes causal language models."
         )
+    return config
 
 
 def load_model(
     files: ModelFiles,
+    config: Any,
     *,
     adapter: ModelFiles | None,
     device: str,
@@ -114,11 +75,10 @@ def load_model(
     from transformers import AutoModelForCausalLM
 
     folder = fetch_weights(files)
-    options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": False, "weights_only": True}
+    options = {"config": config, "dtype": dtype, "weights_only": True, **_only_data(files)}
     if files.gguf:
         from transformers import GgufConfig
 
-        options["gguf_file"] = files.gguf
         options["quantization_config"] = GgufConfig(dequantize=True)
     elif quantize:
         from transformers import BitsAndBytesConfig
@@ -130,33 +90,89 @@ def load_model(
         )
         options["device_map"] = {"": device}
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, output_loading_info=True, **options
+        )
+        if report["missing_keys"]:  # transformers would go on with random numbers in their place
+            raise UsageError(
+                f"The weights of {files.name} lack {len(report['missing_keys'])} of the model's "
+                f"tensors, such as {min(report['missing_keys'])}; it is not a whole language model."
+            )
         if adapter is not None:
-            model = _with_adapter(model, adapter, merge=quantize is None)
+            from empeval.generators.hf.adapters import with_adapter
+
+            model = with_adapter(model, adapter, merge=quantize is None)
         if quantize is None:
             model = model.to(device)
     except EmpevalError:
         raise
     except Exception as error:  # transformers raises several types here
-        raise EmpevalError(f"{_name(files)} cannot be loaded: {_reason(error)}") from error
+        raise EmpevalError(f"The model {files.name} cannot be loaded: {_reason(error)}") from error
     model.eval()
     _plain_generation(model)
     return model
 
 
-def _with_adapter(model: Any, adapter: ModelFiles, *, merge: bool) -> Any:
-    from peft import PeftModel
+def choose_device(wanted: str) -> str:
+    """``auto`` becomes the best device there is.
 
-    folder = fetch_weights(adapter)
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UsageError(f"The adapter {_name(adapter)} has no adapter_model.safetensors.")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        wrapped = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
-    missing = [str(w.message) for w in caught if "missing adapter keys" in str(w.message)]
-    if missing:
-        raise EmpevalError(f"The adapter {_name(adapter)} does not fit the model: {missing[0]}")
-    return wrapped.merge_and_unload() if merge else wrapped
+    Raises:
+        UsageError: a device that torch does not know or this machine does not have.
+    """
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=torch.device(wanted)).item()
+    except Exception as error:  # torch raises several types here
+        raise UsageError(f"The device '{wanted}' cannot be used: {_reason(error)}") from error
+    return wanted
+
+
+def choose_dtype(wanted: DType, device: str, stored: Any) -> Any:
+    """The torch dtype to compute in.
+
+    ``auto`` is float32 on a processor without bfloat16 units (where bfloat16 is slower), else
+    the dtype in which the weights are stored, bfloat16 when that is unknown.
+    """
+    import torch
+
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if device.startswith("cpu") and not cpu_has_bf16():
+        return torch.float32
+    dtype = stored if stored in (torch.float32, torch.float16) else torch.bfloat16
+    if device.startswith("cuda") and dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported():
+        return torch.float16
+    return dtype
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware (AVX512-BF16, AMX, Arm's BF16)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool(set(flags.split()) & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def check_quantize(quantize: Quantize | None, files: ModelFiles) -> None:
+    """Refuse quantisation of a GGUF file, and where bitsandbytes is not installed.
+
+    Raises:
+        UsageError: one of these.
+    """
+    if quantize is None:
+        return
+    if files.gguf is not None:
+        raise UsageError(f"quantize={quantize} does not go with a .gguf file.")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError(
+            f"quantize={quantize} needs bitsandbytes: pip install 'empeval[quantized]'"
+        )
 
 
 def _plain_generation(model: Any) -> None:
@@ -179,13 +195,20 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def _name(files: ModelFiles) -> str:
-    return files.repository or str(files.folder / files.gguf if files.gguf else files.folder)
+def _only_data(files: ModelFiles) -> dict[str, Any]:
+    """Options of ``from_pretrained``: no code from the model, nothing from the hub."""
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    return options | ({"gguf_file": files.gguf} if files.gguf else {})
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
     if "trust_remote_code" in text or "custom code" in text:
         return "it needs code that comes with the model, which empeval never runs."
+    if "Weights only load failed" in text or "weights_only" in text:
+        return (
+            "its weights are a pickle that would run code, which empeval never does. Save the "
+            "model as safetensors."
+        )
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first[:300]}" if first else type(error).__name__

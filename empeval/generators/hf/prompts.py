@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from empeval.errors import UsageError
 from empeval.records import Message
 
 PLAIN_STOP = ("\nUser:",)
+TEMPLATE_DATE = datetime(2024, 7, 26)
+"""What templates that write today's date are told: a question must read the same tomorrow."""
+
+_WAY_OUT = "Use --model-args chat_template=plain or give a Jinja file."
+_OPENING = re.compile(r"<(?:think|thinking|reasoning)>\s*\Z")
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as the model gets it.
+
+    Attributes:
+        tokens: token ids; none when the conversation is empty.
+        stop: strings that end an answer because of the format.
+        opening: a reasoning tag that the template has opened; the answer goes on behind it.
+        raw: whether the answer is a plain continuation, kept to the letter.
+    """
+
+    tokens: list[int]
+    stop: tuple[str, ...] = ()
+    opening: str = ""
+    raw: bool = False
 
 
 class Prompter:
     """Formats conversations.
 
     The chat template is the model's own unless the user says otherwise. The plain format, for
-    models without one: a single user message stands as it is; a longer conversation has a line
+    models without one: a single message stands as it is; a longer conversation has a line
     ``User: ...`` or ``Assistant: ...`` a turn after the system message, and ends with
     ``Assistant:``; the answer then ends at the next ``User:``.
 
@@ -34,13 +59,7 @@ class Prompter:
         self.tokenizer = tokenizer
         self.template: str | None = None
         if choice not in ("auto", "model", "plain"):
-            path = Path(choice).expanduser()
-            if not path.is_file():
-                raise UsageError(
-                    f"chat_template is '{choice}'; it takes auto, model, plain or the path of a "
-                    "Jinja file."
-                )
-            self.template = path.read_text(encoding="utf-8")
+            self.template = _read_template(choice)
         elif choice != "plain":
             self.template = _own_template(tokenizer)
             if self.template is None and choice == "model":
@@ -48,7 +67,7 @@ class Prompter:
                     "The model has no chat template. Leave chat_template=model out to use the "
                     "plain format, or give a Jinja file: --model-args chat_template=FILE"
                 )
-        self.folds_system = self.template is not None and not self._try_template()
+        self.folds_system = self.template is not None and not self._takes_system()
 
     @property
     def details(self) -> dict[str, Any]:
@@ -59,35 +78,60 @@ class Prompter:
         details: dict[str, Any] = {"prompt_format": f"chat template sha256:{digest}"}
         if self.folds_system:
             details["system_message"] = "put before the first user message"
+        if "strftime_now" in self.template:
+            details["template_date"] = TEMPLATE_DATE.date().isoformat()
         return details
 
     def text(self, messages: Sequence[Message]) -> str:
-        """The prompt of a conversation."""
+        """The prompt of a conversation.
+
+        Raises:
+            UsageError: the chat template refuses this conversation.
+        """
         if self.template is None:
             return _plain(messages)
-        return self._render(_folded(messages) if self.folds_system else messages)
+        try:
+            return self._render(_folded(messages) if self.folds_system else messages)
+        except Exception as error:  # templates raise whatever they like
+            raise UsageError(
+                f"The chat template refuses a conversation: {error}. {_WAY_OUT}"
+            ) from error
 
-    def tokens(self, text: str) -> list[int]:
-        """Token ids of a prompt; a template writes its special tokens itself."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=self.template is None).input_ids
-        return ids
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
+        """The tokens of a conversation and how its answer is to be taken.
 
-    def stops(self, messages: Sequence[Message]) -> tuple[str, ...]:
-        """Strings that end an answer because of the format."""
-        return PLAIN_STOP if self.template is None and len(messages) > 1 else ()
+        Raises:
+            UsageError: the chat template refuses this conversation.
+        """
+        text = self.text(messages)
+        if self.template is None:
+            single = len(messages) == 1
+            return Prompt(
+                tokens=self._plain_tokens(text), stop=() if single else PLAIN_STOP, raw=single
+            )
+        opened = _OPENING.search(text)
+        # a template writes its special tokens itself
+        tokens: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return Prompt(tokens=tokens, opening=opened[0] if opened else "")
 
-    def keeps_space(self, messages: Sequence[Message]) -> bool:
-        """Whether the answer is a raw continuation, kept to the letter."""
-        return self.template is None and len(messages) == 1
+    def _plain_tokens(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text).input_ids
+        bare: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        if bare and len(ids) > len(bare) and ids[-1] != bare[-1]:
+            ids = ids[:-1]  # an end-of-text token of the tokenizer's: nothing would follow it
+        return ids if bare else []
 
     def _render(self, messages: Sequence[Message]) -> str:
-        turns = [{"role": m.role, "content": m.content} for m in messages]
         text: str = self.tokenizer.apply_chat_template(
-            turns, chat_template=self.template, tokenize=False, add_generation_prompt=True
+            [{"role": m.role, "content": m.content} for m in messages],
+            chat_template=self.template,
+            tokenize=False,
+            add_generation_prompt=True,
+            strftime_now=TEMPLATE_DATE.strftime,
         )
         return text
 
-    def _try_template(self) -> bool:
+    def _takes_system(self) -> bool:
         """Whether the template takes a system message.
 
         Raises:
@@ -98,15 +142,24 @@ class Prompter:
             if user.content not in self._render([user]):
                 raise ValueError("it leaves the user's message out")
         except Exception as error:  # templates raise whatever they like
-            raise UsageError(
-                f"The chat template does not work: {error}. Use --model-args "
-                "chat_template=plain or give a Jinja file."
-            ) from error
+            raise UsageError(f"The chat template does not work: {error}. {_WAY_OUT}") from error
         try:
             system = Message("system", "empeval-system-probe")
             return system.content in self._render([system, user])
         except Exception:  # templates refuse a system role by raising
             return False
+
+
+def _read_template(name: str) -> str:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UsageError(
+            f"chat_template is '{name}'; it takes auto, model, plain or the path of a Jinja file."
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The chat template {name} cannot be read: {error}.") from error
 
 
 def _own_template(tokenizer: Any) -> str | None:

@@ -36,6 +36,26 @@ class EDEmpathy(DialogueTask):
             "Rashkin, Smith, Li and Boureau 2019: Towards Empathetic Open-domain Conversation "
             "Models: a New Benchmark and Dataset. ACL 2019."
         ),
+        fingerprints={
+            "split=test,turns=all": (
+                "sha256:6b37d05204408ecfa2d47e79686cfc14f9841dc82c8dd92245c822877bdff18b",
+            ),
+            "split=test,turns=last": (
+                "sha256:59d2e0b2431c0714a7ef57b9a3375d74c85ae07a5acd372a05f2f44f76cd9c1d",
+            ),
+            "split=validation,turns=all": (
+                "sha256:a5b97d14ade767bddc18de4fde09036785887e9710594c361bea12406cbe51df",
+            ),
+            "split=validation,turns=last": (
+                "sha256:3250819dd6eccc35dec20d177dd8f941b91ed33477472a4cb825f890b9ad1eca",
+            ),
+            "split=train,turns=all": (
+                "sha256:c883c71b53535f68b6f2272cdb9c68982f5a641c9dd248e85712d14b4d76c01a",
+            ),
+            "split=train,turns=last": (
+                "sha256:b6336a82fc89b0816713493172abbdb7a27a4084fb3bd6f151207bba50c09f8c",
+            ),
+        },
     )
 
     def __init__(self, *, split: Split = "test", turns: Turns = "all") -> None:

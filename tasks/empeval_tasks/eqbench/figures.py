@@ -74,12 +74,12 @@ def _parseable(scored: Sequence[Scored], value: ValueCard) -> Metric:
 
 
 def _reasons(scored: Sequence[Scored]) -> list[Metric]:
-    counts = Counter(s.score.labels["reason"] for s in scored if "reason" in s.score.labels)
+    counts = Counter(map(_reason, scored))
     return [
         _share(
             f"unparsed_{reason}",
             scored,
-            _unread_for(reason),
+            _is_unparsed_for(reason),
             good=False,
             note=f"{counts[reason]} of {len(scored)}: {meaning}",
         )
@@ -88,8 +88,16 @@ def _reasons(scored: Sequence[Scored]) -> list[Metric]:
     ]
 
 
-def _unread_for(reason: str) -> Callable[[Scored], bool]:
-    return lambda scored: scored.score.labels.get("reason") == reason
+def _reason(scored: Scored) -> str | None:
+    """The scorer's label; samples that never reached the scorer have none."""
+    if scored.score.status == "ok":
+        return None
+    fallback = "missing" if scored.sample.response.status == "missing" else "error"
+    return scored.score.labels.get("reason", fallback)
+
+
+def _is_unparsed_for(reason: str) -> Callable[[Scored], bool]:
+    return lambda scored: _reason(scored) == reason
 
 
 def _rivals(scored: Sequence[Scored]) -> list[Metric]:

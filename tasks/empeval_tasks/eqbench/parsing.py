@@ -8,7 +8,7 @@ walked back from it, which gives the same pairs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Literal, NamedTuple
 
 Language = Literal["en", "de"]
@@ -82,26 +82,26 @@ def parse_lm_eval(text: str, emotions: Collection[str]) -> dict[str, float] | No
 
 def labels(text: str) -> dict[str, str]:
     """Every word with a colon, space and digits after it; the last number of each word."""
-    return _labels(text, _ENGLISH, lambda character: character == "_" or character.isalnum())
+    return dict(_pairs(text, _ENGLISH, lambda c: c == "_" or c.isalnum()))
 
 
 def german_labels(text: str) -> dict[str, str]:
     """The same for German: labels of letters and spaces, decimal commas, stars, no space needed."""
-    pairs = _labels(text, _GERMAN, lambda c: c in _GERMAN_LETTERS or c.isspace())
-    return {label.strip(): number for label, number in pairs.items()}
+    pairs = _pairs(text, _GERMAN, lambda c: c in _GERMAN_LETTERS or c.isspace())
+    return {label.strip(): number for label, number in pairs}
 
 
-def _labels(text: str, after: re.Pattern[str], belongs: Callable[[str], bool]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _pairs(
+    text: str, after: re.Pattern[str], belongs: Callable[[str], bool]
+) -> Iterator[tuple[str, str]]:
     end = 0
     for match in after.finditer(text):
         colon = start = match.start()
         while start > end and belongs(text[start - 1]):
             start -= 1
         if start < colon:
-            found[text[start:colon]] = match[1]
+            yield text[start:colon], match[1]
             end = match.end()
-    return found
 
 
 def _complete(pairs: dict[str, str], emotions: Collection[str]) -> dict[str, float] | None:

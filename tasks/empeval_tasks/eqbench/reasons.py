@@ -55,15 +55,11 @@ def reason_unread(
     Returns:
         A key of ``REASONS``.
     """
-    if response.status in ("missing", "error"):
-        return response.status
-    if not response.response.strip():
-        return "empty"
     if official.all_zero:
         return "all_zero"
-    truncated = response.status == "truncated"
     if plain is not None:
-        return "truncated" if truncated and official.form == "revise" else "format"
+        cut = response.status == "truncated" and official.form == "revise"
+        return "truncated" if cut else "format"
     return reason_no_scores(response, emotions)
 
 
@@ -79,16 +75,16 @@ def reason_no_scores(response: Response, emotions: Collection[str]) -> str:
     """
     if response.status in ("missing", "error"):
         return response.status
-    text = response.response
+    text, cut = response.response, response.status == "truncated"
     if not text.strip():
-        return "empty"
+        return "truncated" if cut else "empty"
     if _repeats_placeholders(text, emotions):
         return "placeholders"
     if refuses(text):
         return "refusal"
     if _scores_others(text, emotions):
         return "wrong_emotions"
-    return "truncated" if response.status == "truncated" else "missing_scores"
+    return "truncated" if cut else "missing_scores"
 
 
 def refuses(text: str) -> bool:
@@ -100,13 +96,19 @@ def refuses(text: str) -> bool:
 def _repeats_placeholders(text: str, emotions: Collection[str]) -> bool:
     """Whether some emotion is followed by words in brackets where its score belongs."""
     names = "|".join(re.escape(name) for name in emotions)
-    pattern = rf"(?:{names})[*_`]*+\s*+:\s*+[*_`]*+[<\[({{][^\d\n<>\[\](){{}}]{{1,40}}[>\])}}]"
+    pattern = rf"(?:{names})[*_`]*+\s*+:[\s*_`]*+[<\[({{][^\d\n<>\[\](){{}}]{{1,40}}[>\])}}]"
     return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def _scores_others(text: str, emotions: Collection[str]) -> bool:
+    """Whether enough scores stand there, only not under the right names.
+
+    One number under some other word ("My answer: 7") does not count as scoring another emotion.
+    """
     own = {name.casefold() for name in emotions}
     found = {label.casefold() for label in labels(text.replace("*", ""))}
     stated = {name.casefold() for name in stated_emotions(text, emotions)}
     right, others = (found & own) | stated, found - own
-    return bool(others) and (not right or len(right) + len(others) >= len(own))
+    if not right:
+        return len(others) > 1
+    return bool(others) and len(right | others) >= len(own)

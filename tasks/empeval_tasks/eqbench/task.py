@@ -49,6 +49,11 @@ class EQBench(Task):
         sampling=Sampling(max_tokens=80),
         dataset=DATASET,
         citation=CITATION,
+        fingerprints={
+            "prompts=plain": (
+                "sha256:e75825366599d9c2023d99f23e46858d7a520d09e8e231bcfc2a95ae6ea9c171",
+            ),
+        },
     )
     language: ClassVar[Language] = "en"
     published: ClassVar[str] = "data/eq_bench_v2_questions_171.json"
@@ -64,7 +69,7 @@ class EQBench(Task):
         self.questions = questions
         if prompts == "revise":
             sampling = Sampling(max_tokens=_REVISE_TOKENS)
-            self.card = msgspec.structs.replace(type(self).card, sampling=sampling)  # type: ignore[misc]
+            self.card = msgspec.structs.replace(type(self).card, sampling=sampling)
 
     def items(self) -> Iterator[Item]:
         """Yield the questions in the order of the data set.

@@ -1,0 +1,179 @@
+"""EQ-Bench by empeval and by lm-evaluation-harness, side by side on one machine.
+
+Both ask the same model the same 171 questions with the settings of lm-eval's own task (greedy,
+at most 80 new tokens, stop at a blank line), one after the other, in turn. The script compares
+the answers item by item and reports wall time, processor time and peak memory of each process.
+
+    python benchmarks/eqbench_vs_lm_eval.py --model FOLDER --data-dir MIRROR \\
+        --lm-eval PATH/TO/ENVIRONMENT/bin/lm_eval [--limit 20] [--rounds 2] [--chat-template]
+
+lm-eval is a peer to measure against, never a dependency: ``pip install 'lm-eval[hf]'`` in an
+environment of its own. ``MIRROR`` is a folder that holds ``pbevan11/EQ-Bench/validation.jsonl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+TASK = """
+task: eq_bench_local
+dataset_path: json
+dataset_kwargs: {{data_files: {{validation: {data}}}}}
+output_type: generate_until
+validation_split: validation
+doc_to_text: prompt
+doc_to_target: reference_answer_fullscale
+process_results: !function peer.calculate_score_fullscale
+generation_kwargs: {{do_sample: false, temperature: 0.0, max_gen_toks: 80}}
+metric_list:
+  - {{metric: eqbench, aggregation: mean, higher_is_better: true}}
+  - {{metric: percent_parseable, aggregation: mean, higher_is_better: true}}
+"""
+
+
+def measured(command: list[str], environment: dict[str, str]) -> dict[str, float]:
+    """Run a command; wall and processor seconds and the peak memory of its process in GB."""
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            sys.exit(f"{command[0]} failed:\n{log.read().decode(errors='replace')[-3000:]}")
+    return {
+        "wall": time.perf_counter() - started,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss * 1024 / 1e9,
+    }
+
+
+def run_peer(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, dict[int, Any]]:
+    """lm-eval's measurements and its samples by item number from 1."""
+    tasks = work / "tasks"
+    tasks.mkdir(exist_ok=True)
+    rows = work / "rows.jsonl"
+    columns = ("prompt", "reference_answer", "reference_answer_fullscale")
+    source = Path(options.data_dir, "pbevan11/EQ-Bench/validation.jsonl")
+    with rows.open("w", encoding="utf-8") as file:
+        for line in source.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            file.write(json.dumps({c: row[c] for c in columns}) + "\n")
+    (tasks / "eq.yaml").write_text(TASK.format(data=rows), encoding="utf-8")
+    peer = "from lm_eval.tasks.eq_bench.utils import calculate_score_fullscale  # noqa: F401\n"
+    (tasks / "peer.py").write_text(peer, encoding="utf-8")
+    out = work / f"peer{index}"
+    command = [
+        options.lm_eval, "run", "--model", "hf",
+        "--model_args", f"pretrained={options.model},dtype=float32",
+        "--tasks", "eq_bench_local", "--include_path", str(tasks),
+        "--batch_size", str(options.batch_size), "--log_samples", "--output_path", str(out),
+    ]  # fmt: skip
+    if options.limit:
+        command += ["--limit", str(options.limit)]
+    if options.chat_template:
+        command += ["--apply_chat_template"]
+    figures = measured(command, {**os.environ, "HF_HUB_OFFLINE": "1"})
+    samples = next(out.rglob("samples_*.jsonl"))
+    by_number = {}
+    for line in samples.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        by_number[row["doc_id"] + 1] = row
+    return figures, by_number
+
+
+def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, dict[int, Any]]:
+    """Measurements, answers and scores of empeval, by item number."""
+    out = work / f"ours{index}"
+    template = "auto" if options.chat_template else "plain"
+    command = [
+        options.empeval, "run", "--model", f"hf:{options.model}",
+        "--model-args", f"dtype=float32,chat_template={template}",
+        "--tasks", "eqbench", "--max-tokens", "80", "--stop", r"\n\n",
+        "--data-dir", str(options.data_dir), "--out", str(out),
+    ]  # fmt: skip
+    if options.limit:
+        command += ["--limit", str(options.limit)]
+    figures = measured(command, dict(os.environ))
+    answers: dict[int, Any] = {}
+    for name, path in (
+        ("response", out / "responses/eqbench.jsonl"),
+        ("score", out / "scores/eqbench/eqbench.jsonl"),
+    ):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            answers.setdefault(int(row["id"]), {})[name] = row
+    return figures, answers
+
+
+def compare(peer: dict[int, Any], ours: dict[int, Any]) -> None:
+    """Print which items differ in text, in whether they parse, and in score."""
+    texts, parses, scores = [], [], []
+    for number in sorted(peer):
+        theirs, mine = peer[number], ours[number]
+        answer = theirs["filtered_resps"][0]
+        parsed = theirs["percent_parseable"] == 100
+        mine_parsed = mine["score"]["status"] == "ok"
+        value = 10 * mine["score"]["values"]["first_pass"] if mine_parsed else 0.0
+        if answer.strip() != mine["response"]["response"].strip():
+            texts.append(number)
+        if parsed != mine_parsed:
+            parses.append(number)
+        if abs(theirs["eqbench"] - value) > 1e-6:
+            scores.append(number)
+    print(f"items: {len(peer)}, parsed by lm-eval: "
+          f"{sum(r['percent_parseable'] == 100 for r in peer.values())}, by empeval: "
+          f"{sum(r['score']['status'] == 'ok' for r in ours.values())}")  # fmt: skip
+    print(f"lm-eval's score: {statistics.fmean(r['eqbench'] for r in peer.values()):.4f}")
+    for label, numbers in (("text", texts), ("parsing", parses), ("score", scores)):
+        print(f"items that differ in {label}: {len(numbers)} {numbers}")
+    for number in sorted({*parses, *scores}):
+        print(f"  {number}: lm-eval {peer[number]['filtered_resps'][0]!r}")
+        print(f"  {number}: empeval {ours[number]['response']['response']!r}")
+
+
+def main() -> int:
+    """Run both in turn and print the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="a model folder")
+    parser.add_argument("--data-dir", required=True, type=Path)
+    parser.add_argument("--lm-eval", default="lm_eval", help="the peer's executable")
+    parser.add_argument("--empeval", default=shutil.which("empeval") or "empeval")
+    parser.add_argument("--batch-size", type=int, default=8, help="the peer's batch size")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--chat-template", action="store_true", help="apply it in both")
+    options = parser.parse_args()
+    options.data_dir = options.data_dir.resolve()
+    rows, ratios = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for index in range(options.rounds):
+            theirs, peer = run_peer(options, work, index)
+            mine, ours = run_ours(options, work, index)
+            for name, figures in (("lm-eval", theirs), ("empeval", mine)):
+                rows.append([name, *(f"{figures[k]:.2f}" for k in ("wall", "cpu", "memory"))])
+            ratios.append([theirs[k] / mine[k] for k in ("wall", "cpu", "memory")])
+        compare(peer, ours)
+    print(tabulate(rows, headers=["", "wall s", "cpu s", "peak GB"], disable_numparse=True))
+    middle = [statistics.median(r) for r in zip(*ratios, strict=True)]
+    print("lm-eval / empeval, median: " + ", ".join(
+        f"{name} {ratio:.2f}" for name, ratio in zip(("wall", "cpu", "memory"), middle, strict=True)
+    ))  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Politeness as a plugin of empeval."""

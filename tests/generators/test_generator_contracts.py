@@ -1,0 +1,29 @@
+"""Generators that need no model keep the contract of every generator."""
+
+from __future__ import annotations
+
+import pytest
+from support.answers import write_answers
+
+from empeval.generators.human import Human
+from empeval.generators.replay import Replay
+from empeval.testing import UNUSUAL_TEXTS, Echo, GeneratorContract
+
+
+class TestHuman(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return Human("")
+
+
+class TestReplay(GeneratorContract):
+    @pytest.fixture
+    def generator(self, tmp_path):
+        answers = {"1": "Oh no.", "2": "", "4": "I see."} | dict(UNUSUAL_TEXTS)
+        return Replay(str(write_answers(tmp_path / "answers.jsonl", answers)))
+
+
+class TestEcho(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return Echo()

@@ -1,0 +1,180 @@
+"""What the command line does, from Python."""
+
+from __future__ import annotations
+
+import pytest
+from support.distributions import make_distribution
+
+import empeval
+from empeval import RunFolderError, UsageError
+
+
+def test_every_public_name_is_there():
+    assert set(empeval.__all__) <= set(dir(empeval))
+    for name in empeval.__all__:
+        assert getattr(empeval, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'warmth'"):
+        empeval.warmth  # noqa: B018
+
+
+@pytest.fixture
+def run(tmp_path):
+    return empeval.run("human:", ["ed-mini"], ["surface"], limit=3, out=tmp_path / "run")
+
+
+def test_a_run_comes_back_finished(run):
+    assert run.complete
+    assert {m.task for m in run.metrics()} == {"ed-mini"}
+    assert run.manifest.limit == 3
+    assert run.manifest.finished >= run.manifest.created
+
+
+def test_the_same_call_again_returns_the_same_run(run):
+    again = empeval.run("human:", ["ed-mini"], ["surface"], limit=3, out=run.path)
+    assert again.manifest == run.manifest
+
+
+@pytest.mark.usefixtures("odd_plugins")
+def test_sampling_given_as_a_list_or_a_whole_number_is_the_same_question(tmp_path):
+    first = empeval.run(
+        "slow:", ["days"], ["length"], sampling={"stop": ("\n",), "temperature": 0.0}, out=tmp_path
+    )
+    again = empeval.run(
+        "slow:", ["days"], ["length"], sampling={"stop": ["\n"], "temperature": 0}, out=tmp_path
+    )
+    assert again.manifest == first.manifest
+
+
+def test_options_of_tasks_and_models_may_be_values_or_text(tmp_path):
+    run = empeval.run(
+        "human:", ["ed-mini"], [], task_args={"ed-mini.turns": "last"}, limit=2, out=tmp_path / "a"
+    )
+    assert run.manifest.tasks["ed-mini"].arguments == {"turns": "last"}
+    assert run.manifest.tasks["ed-mini"].n_items == 2
+    with pytest.raises(UsageError, match="Option 'turns' of task 'ed-mini'"):
+        empeval.run("human:", ["ed-mini"], task_args={"turns": 3}, out=tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.usefixtures("odd_plugins")
+def test_tasks_of_one_run_keep_their_files_apart(tmp_path):
+    run = empeval.run("human:", ["ed-mini", "days"], ["surface"], limit=2, out=tmp_path / "run")
+    assert {path.name for path in (run.path / "responses").iterdir()} == {
+        "days.jsonl",
+        "ed-mini.jsonl",
+    }
+    assert {m.task for m in run.metrics()} == {"ed-mini", "days"}
+    assert len(run.responses("days")) == 2
+
+
+def test_the_answers_of_a_finished_run_are_scored_by_another_scorer(run):
+    before = {m.metric: m for m in run.metrics()}
+    again = empeval.score(run.path, ["surface"])
+    assert {m.metric: m for m in again.metrics()} == before
+    assert again.complete
+
+
+@pytest.mark.usefixtures("odd_plugins")
+def test_scorers_are_added_and_the_figures_of_others_stay(run):
+    surface = run.metrics()
+    run = empeval.score(run.path, ["length"])
+    assert [m for m in run.metrics() if m.scorer == "surface"] == surface
+    assert [m.metric for m in run.metrics() if m.scorer == "length"] == ["length"]
+    assert list(run.manifest.scorers["ed-mini"]) == ["surface", "length"]
+
+
+SCORER = """
+from empeval import Score, Scorer, ScorerCard, ValueCard
+
+class Kindness(Scorer):
+    card = ScorerCard(
+        version={version!r},
+        summary="Kindness.",
+        values=(ValueCard(name="kindness", unit="points", summary="Kindness."),),
+    )
+
+    def score(self, samples):
+        return [Score(s.id, values={{"kindness": {value}}}) for s in samples]
+"""
+
+
+@pytest.mark.parametrize("again", ["run", "score"])
+def test_scores_of_another_version_of_a_scorer_are_made_anew(run, tmp_path, install, again):
+    for version in ("1", "2"):
+        make_distribution(
+            tmp_path / version,
+            "kind-plugin",
+            points={"empeval.scorers": {"kindness": f"kind_{version}:Kindness"}},
+            modules={f"kind_{version}": SCORER.format(version=version, value=float(version))},
+        )
+        install(tmp_path / version)  # the later one stands before the earlier one
+        if version == "1" or again == "score":
+            run = empeval.score(run.path, ["kindness"])
+        else:
+            scorers = ["surface", "kindness"]
+            run = empeval.run("human:", ["ed-mini"], scorers, limit=3, out=run.path)
+        scores = run.scores("ed-mini", "kindness")
+        assert {score.values["kindness"] for score in scores} == {float(version)}
+        assert run.manifest.scorers["ed-mini"]["kindness"].version == version
+    figures = {m.metric: m.value for m in run.metrics()}
+    assert figures["kindness"] == 2.0
+    assert "words" in figures
+
+
+@pytest.mark.usefixtures("odd_plugins")
+def test_a_run_whose_task_is_gone_can_still_be_scored_for_its_other_tasks(tmp_path, capsys):
+    run = empeval.run("human:", ["ed-mini", "days"], ["surface"], limit=2, out=tmp_path / "run")
+    path = run.path / "run.json"
+    for old, new in (('"days"', '"nights"'), ('"days ', '"nights ')):
+        path.write_text(path.read_text().replace(old, new))
+    for name in ("responses/days.jsonl", "scores/days"):
+        (run.path / name).rename(run.path / name.replace("days", "nights"))
+    metrics = run.path / "metrics.json"
+    metrics.write_text(metrics.read_text().replace('"days"', '"nights"'))
+    again = empeval.score(run.path, ["length"])
+    assert "the plugin of nights is not installed; it is not scored anew" in capsys.readouterr().err
+    scored = {(m.task, m.scorer) for m in again.metrics()}
+    assert scored == {("ed-mini", "surface"), ("ed-mini", "length"), ("nights", "surface")}
+
+
+def test_a_run_is_not_scored_into_another_folder(run, tmp_path):
+    with pytest.raises(UsageError, match="--out goes with a file of dialogues"):
+        empeval.score(run.path, ["surface"], out=tmp_path / "other")
+
+
+def test_without_resume_a_finished_run_is_returned_and_an_unfinished_one_refused(run):
+    arguments = {"limit": 3, "out": run.path, "resume": False}
+    assert empeval.run("human:", ["ed-mini"], ["surface"], **arguments).complete
+    text = (run.path / "run.json").read_text().replace('"complete"', '"running"')
+    (run.path / "run.json").write_text(text)
+    with pytest.raises(RunFolderError, match="holds an unfinished run"):
+        empeval.run("human:", ["ed-mini"], ["surface"], **arguments)
+
+
+@pytest.mark.usefixtures("odd_plugins")
+def test_what_a_killed_process_left_half_written_is_cleared_away(run):
+    left = run.path / ".metrics.json.12345.part"
+    left.write_text('{"schema": 1, "met')
+    empeval.score(run.path, ["length"])
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"tasks": []}, "No task is named"),
+        ({"tasks": ["ed-mini", "ed-mini"]}, "named twice"),
+        ({"limit": 0}, "--limit is 0; it must be 1 or more"),
+        ({"limit": -3}, "--limit is -3"),
+        ({"model": "human"}, "no scheme"),
+        ({"model_args": {"fast": True}}, "Unknown option 'fast'"),
+        ({"sampling": {"temperature": float("nan")}}, "--temperature is nan"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused_before_anything_is_written(
+    tmp_path, arguments, reason
+):
+    question = {"model": "human:", "tasks": ["ed-mini"], "scorers": ["surface"]} | arguments
+    with pytest.raises(UsageError, match=reason):
+        empeval.run(**question, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,44 @@
+"""The documents say what is so: links lead somewhere, commands are commands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from empeval.cli import build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted(
+    path
+    for folder in ("", "docs", "tasks", "plugins", "examples", "benchmarks")
+    for path in (ROOT / folder).glob("**/*.md" if folder else "*.md")
+)
+COMMAND = re.compile(r"^(?: {4}|`)(empeval [^`\n]+)", re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """Every command line of empeval that stands in a document."""
+    found = []
+    for path in DOCUMENTS:
+        for line in COMMAND.findall(path.read_text(encoding="utf-8")):
+            if "..." not in line and "VERB" not in line and "|" not in line:
+                found.append(line.partition("  #")[0].strip())
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_inside_the_project_lead_to_files(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (path.parent / link).exists(), f"{path.name} links to {link}"
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_documented_command_is_understood(command: str) -> None:
+    options = build_parser().parse_args(shlex.split(command)[1:])
+    assert callable(options.run)
+
+
+def test_the_documents_hold_commands() -> None:
+    assert len(commands()) > 10
