@@ -127,6 +127,11 @@ def test_answers_that_hang_together_widen_the_interval_of_a_share():
     assert (low, high) == pytest.approx(cluster_share([True, True], ["a", "b"])[1:])
 
 
+def test_answers_that_balance_inside_every_dialogue_do_not_narrow_the_interval():
+    hits = [True, False] * 4
+    assert cluster_share(hits, list("aabbccdd")) == cluster_share(hits, singles(8))
+
+
 def covered(interval, truth):
     return interval[1] <= truth <= interval[2]
 

@@ -221,7 +221,7 @@ def test_a_scorer_that_fits_no_task_says_what_it_needs():
 @pytest.mark.usefixtures("odd_plugins")
 def test_scorers_whose_files_would_be_the_same_are_refused():
     with pytest.raises(UsageError, match="would write to the same file"):
-        scorers_for({"fake": FakeTask()}, ["length:0", "length: 0"])
+        scorers_for({"fake": FakeTask()}, ["length:0", "length-0"])
 
 
 def test_a_scorers_target_is_made_harmless_in_its_name():

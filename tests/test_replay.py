@@ -62,6 +62,7 @@ def test_any_answers_that_are_written_come_back(file, answers):
     [
         (b"", "holds no answer"),
         (b"\n \n\r\n", "holds no answer"),
+        (b"\xef\xbb\xbf", "holds no answer"),
         (b'{"id": 1, "response": "a"}\n{"id": 2, "resp', "line 2: not valid JSON, and the last"),
         (b'{"id": 1, "response": "a"}\n{"id": 2,\n{}\n', "line 2: not valid JSON"),
         (b'\n\n{"id": 1, "response": "caf\xe9"}\n', r"line 3: not UTF-8 \(byte 27 of the line"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.odd import Length, Slow
 
 import empeval
 from empeval import DataError, EmpevalError, Response, Sampling, Score, Scorer
@@ -156,6 +158,18 @@ def test_half_characters_are_replaced_wherever_a_model_gives_text(ask):
     run = ask("torn:")
     for line in run.responses("days"):
         assert {line.response, line.reasoning, line.stop, line.note} == {"sorry ?"}
+
+
+@pytest.mark.parametrize(("model", "error"), [("repeating:", None), ("dying:", RuntimeError)])
+def test_a_model_is_closed_before_scoring_starts_and_when_it_dies(ask, monkeypatch, model, error):
+    happened = []
+    monkeypatch.setattr(Slow, "close", lambda self: happened.append("closed"))
+    monkeypatch.setattr(Length, "score", lambda self, samples: happened.append("scored") or [])
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        ask(model)
+    assert happened[0] == "closed"
+    assert happened.count("closed") == 1
+    assert ("scored" in happened) == (error is None)
 
 
 def test_a_model_that_dies_leaves_its_answers_behind(ask, tmp_path):

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from empeval import Item, Message, Run, RunFolderError, Sampling
@@ -175,6 +175,8 @@ def test_scorers_time_and_machine_do_not_make_another_question():
 
 
 @given(st.text(), st.integers(1, 60))
+@example("a -b", 2)
+@example("...", 3)
 def test_a_slug_is_a_harmless_file_name(text, length):
     name = slug(text, length)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,7 @@ def test_the_longest_come_first_and_equal_ones_keep_their_order(sizes, options):
 @given(lengths, limits)
 def test_no_two_neighbouring_batches_would_fit_together(sizes, options):
     batches = cut(sizes, options)
-    for one, next_one in zip(batches, batches[1:], strict=False):
+    for one, next_one in pairwise(batches):
         rows, longest = len(one) + 1, one[0][0]
         total = sum(size for size, _ in one) + next_one[0][0]
         assert (

@@ -49,9 +49,7 @@ def alone(model, generator, prompt, limit):
         max_new_tokens=limit, do_sample=False, eos_token_id=ENDS, pad_token_id=2
     )
     with torch.no_grad():
-        every = model.generate(
-            ids, attention_mask=torch.ones_like(ids), generation_config=config
-        )
+        every = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
     new = every[0, ids.shape[1] :].tolist()
     end = next((place for place, token in enumerate(new) if token in ENDS), None)
     text = tokenizer.decode(new[:end], skip_special_tokens=True)

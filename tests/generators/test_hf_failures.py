@@ -186,8 +186,7 @@ def test_each_answer_is_cut_where_its_own_window_ends(narrow):
 def test_prompts_beyond_the_window_are_announced_before_the_run(narrow):
     asked = items(["a", f"{'x' * 44}a", "b"])
     assert narrow.prepare({"mine": asked, "other": asked[:1]}) == [
-        "mine: 1 of 3 prompts are longer than the model's window of 40 tokens and get no "
-        "answer: 1"
+        "mine: 1 of 3 prompts are longer than the model's window of 40 tokens and get no answer: 1"
     ]
 
 

@@ -16,8 +16,8 @@ CHAT = (
     "{% if add_generation_prompt %}[assistant]{% endif %}"
 )
 NO_SYSTEM = (
-    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
-    "{{ m.role }}: {{ m.content }};{% endfor %}"
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
+    "{% endif %}{{ m.role }}: {{ m.content }};{% endfor %}"
 )
 DROPS_SYSTEM = (
     "{% for m in messages %}{% if m.role != 'system' %}{{ m.role }}: {{ m.content }};{% endif %}"
@@ -140,7 +140,7 @@ def test_a_template_that_does_not_work_is_an_error(build, template, reason):
 def test_a_conversation_that_the_template_refuses_is_named_before_the_run(build):
     generator = build(chat_template=ALTERNATES)
     fine, refused = items(["Hi", [("user", "Hi"), ("user", "Ho")]])
-    with pytest.raises(UsageError, match="Item '1': .*roles must alternate.*chat_template=plain"):
+    with pytest.raises(UsageError, match=r"Item '1': .*roles must alternate.*chat_template=plain"):
         generator.prepare({"t": [fine, refused]})
 
 
@@ -186,10 +186,17 @@ def test_a_plain_prompt_does_not_end_with_the_end_of_the_text(tmp_path):
     assert texts(generator, ["Hi"]) == ["fine"]
 
 
+DATED = (
+    "\n  {% macro line() %}on {{ strftime_now('%d %B %Y') }}{% endmacro %}\n"
+    "{% if strftime_now is defined %}{% set day = strftime_now('%A, %b %-d; %H:%M') %}{% endif %}\n"
+    "{{ day }} {{ line() }} {{ messages[-1].content }}"
+)
+
+
 def test_a_template_that_writes_the_date_writes_the_same_one_every_day(build):
-    dated = "{{ strftime_now('%d %B %Y, %H:%M') }} {{ messages[-1].content }}"
-    generator = build(chat_template=dated)
-    assert prompt(generator, "Hi") == "26 July 2024, 00:00 Hi"
+    generator = build(chat_template=DATED)
+    assert prompt(generator, "Hi") == "\nFriday, Jul 26; 00:00 on 26 July 2024 Hi"
+    assert generator.card.details["prompt_format"] == fingerprint(DATED)
     assert generator.card.details["template_date"] == "2024-07-26"
     assert "template_date" not in build(chat_template=CHAT).card.details
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from empeval import Generator, Item, Message, Response, Sampling
+from empeval import EmpevalError, Generator, Item, Message, Response, Sampling
 
 
 def items(prompts: Sequence[str | Sequence[tuple[str, str]]]) -> list[Item]:
@@ -42,6 +42,14 @@ def texts(generator: Generator, prompts: Sequence[Any], **sampling: Any) -> list
     responses = ask(generator, prompts, **sampling)
     assert [r.note for r in responses if r.status == "error"] == []
     return [response.response for response in responses]
+
+
+def refused(attempt: Callable[[], object]) -> pytest.ExceptionInfo[EmpevalError]:
+    """The error in one line that an attempt ends with."""
+    with pytest.raises(EmpevalError) as caught:
+        attempt()
+    assert "\n" not in str(caught.value)
+    return caught
 
 
 def watch_forward(

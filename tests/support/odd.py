@@ -43,6 +43,7 @@ POINTS = {
     },
     "empeval.scorers": {
         "length": "support.odd:Length",
+        "length-0": "support.odd:Length",
         "nan": "support.odd:NotANumber",
         "raising": "support.odd:Raising",
         "short": "support.odd:Short",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -179,11 +181,21 @@ def _from_hub(target: str, revision: str | None, kind: Kind) -> ModelFiles:
 
 def _snapshot(repository: str, revision: str | None, patterns: Sequence[str], kind: Kind) -> Path:
     from huggingface_hub import snapshot_download
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            hidden = patterns is SMALL or not sys.stderr.isatty()
+            super().__init__(*arguments, **options | {"disable": hidden})
 
     try:
         return Path(
             snapshot_download(
-                repository, revision=revision, allow_patterns=[*patterns], ignore_patterns=["*/*"]
+                repository,
+                revision=revision,
+                allow_patterns=[*patterns],
+                ignore_patterns=["*/*"],
+                tqdm_class=Bar,
             )
         )
     except Exception as error:

@@ -27,7 +27,8 @@ def load_tokenizer(files: ModelFiles) -> Any:
         works = bool(tokenizer("empeval", add_special_tokens=False).input_ids)
     except Exception as error:  # a broken tokenizer file raises whatever it likes
         raise UsageError(
-            f"The tokenizer of {files.name} cannot be loaded: {_reason(error)}"
+            f"The tokenizer of {files.name} is missing, broken or of a kind that cannot be loaded: "
+            f"{_reason(error)}"
         ) from error
     if not works:
         raise UsageError(
@@ -76,6 +77,7 @@ def load_model(
 
     folder = fetch_weights(files)
     options = {"config": config, "dtype": dtype, "weights_only": True, **_only_data(files)}
+    options["ignore_mismatched_sizes"] = True  # they are reported, and refused here
     if files.gguf:
         from transformers import GgufConfig
 
@@ -93,11 +95,7 @@ def load_model(
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, output_loading_info=True, **options
         )
-        if report["missing_keys"]:  # transformers would go on with random numbers in their place
-            raise UsageError(
-                f"The weights of {files.name} lack {len(report['missing_keys'])} of the model's "
-                f"tensors, such as {min(report['missing_keys'])}; it is not a whole language model."
-            )
+        _check_complete(files, report)
         if adapter is not None:
             from empeval.generators.hf.adapters import with_adapter
 
@@ -111,6 +109,26 @@ def load_model(
     model.eval()
     _plain_generation(model)
     return model
+
+
+def _check_complete(files: ModelFiles, report: dict[str, Any]) -> None:
+    """Refuse weights for which transformers would put random numbers.
+
+    Raises:
+        UsageError: tensors are missing or have another shape than the configuration says.
+    """
+    misfits = sorted(name for name, *_ in report["mismatched_keys"])
+    if misfits:
+        raise UsageError(
+            f"The weights of {files.name} do not fit its configuration: {len(misfits)} tensors "
+            f"have another shape, such as {misfits[0]}."
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise UsageError(
+            f"The weights of {files.name} lack {len(missing)} of the model's tensors, such as "
+            f"{missing[0]}: it is not a whole language model."
+        )
 
 
 def choose_device(wanted: str) -> str:
@@ -210,5 +228,5 @@ def _reason(error: Exception) -> str:
             "its weights are a pickle that would run code, which empeval never does. Save the "
             "model as safetensors."
         )
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first[:300]}" if first else type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}".rstrip(" .:") + "."

@@ -124,10 +124,9 @@ class Prompter:
     def _render(self, messages: Sequence[Message]) -> str:
         text: str = self.tokenizer.apply_chat_template(
             [{"role": m.role, "content": m.content} for m in messages],
-            chat_template=self.template,
+            chat_template=_with_fixed_date(str(self.template)),
             tokenize=False,
             add_generation_prompt=True,
-            strftime_now=TEMPLATE_DATE.strftime,
         )
         return text
 
@@ -160,6 +159,19 @@ def _read_template(name: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The chat template {name} cannot be read: {error}.") from error
+
+
+def _with_fixed_date(template: str) -> str:
+    """The template, with a macro that hides the function for today's date from it."""
+    if "strftime_now" not in template:
+        return template
+    codes = ("-d", *"aAbBdHIjmMpSyY")
+    replaced = "".join(f"|replace('%{c}', '{_fixed(c)}')" for c in codes)
+    return "{% macro strftime_now(format) %}{{ format" + replaced + " }}{% endmacro %}\n" + template
+
+
+def _fixed(code: str) -> str:
+    return str(TEMPLATE_DATE.day) if code == "-d" else TEMPLATE_DATE.strftime(f"%{code}")
 
 
 def _own_template(tokenizer: Any) -> str | None:
