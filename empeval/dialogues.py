@@ -52,7 +52,7 @@ def read_dialogues(path: Path) -> list[tuple[Item, Response]]:
 
     A line is ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
     "response", "reference"?, "emotion"?, "cluster"?}``. ``context`` alternates speaker and
-    listener and ends with the speaker; so do ``messages`` after an optional system message.
+    listener and ends with the speaker; ``messages`` end with a user's.
 
     Raises:
         DataError: naming file and line.

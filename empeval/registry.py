@@ -17,11 +17,19 @@ from typing import Any, Literal
 import msgspec
 
 from empeval.errors import UsageError, nearest
-from empeval.interfaces import INTERFACE_VERSION, Generator, Scorer, Task
+from empeval.interfaces import (
+    INTERFACE_VERSION,
+    Generator,
+    Scorer,
+    ScorerCard,
+    Task,
+    TaskCard,
+)
 
 Kind = Literal["tasks", "generators", "scorers"]
 KINDS: tuple[Kind, ...] = ("tasks", "generators", "scorers")
 _BASES: dict[Kind, type] = {"tasks": Task, "generators": Generator, "scorers": Scorer}
+_CARDS: dict[type, type] = {Task: TaskCard, Scorer: ScorerCard}
 
 
 class PluginError(UsageError):
@@ -84,8 +92,8 @@ def load(component: Component) -> type[Any]:
     """Import a component's class and check that it is one.
 
     Raises:
-        PluginError: the import fails, the name is not there, or the class is of another kind or
-            was written for another version of the interface.
+        PluginError: the import fails, the name is not there, or the class is of another kind, is
+            unfinished, or was written for another version of the interface.
     """
     module_name, _, attribute = component.value.partition(":")
     label = f"The {component.kind.removesuffix('s')} plugin '{component.full_name}'"
@@ -107,6 +115,12 @@ def load(component: Component) -> type[Any]:
             f"{label} was written for interface version {written_for}; this is version "
             f"{INTERFACE_VERSION}. Install a release of '{component.distribution}' that fits."
         )
+    lacking = sorted(getattr(loaded, "__abstractmethods__", ()))
+    card = _CARDS.get(base)
+    if card is not None and not isinstance(getattr(loaded, "card", None), card):
+        lacking.append(f"card (a {card.__name__})")
+    if lacking:
+        raise PluginError(f"{label} ({component.value}) lacks {', '.join(lacking)}.")
     return loaded
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.answers import write_answers
 from support.command import environment
+from support.distributions import make_distribution
 
 import empeval
 
@@ -238,6 +239,24 @@ def test_plugins_are_listed_as_json(cli):
         "components"
     ]
     assert own["errors"] == []
+
+
+def test_the_doctor_says_what_works_and_what_does_not(cli, tmp_path, install, monkeypatch):
+    monkeypatch.setenv("EMPEVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("EMPEVAL_DATA", str(tmp_path / "no-such-folder"))
+    points = {"empeval.scorers": {"unimportable": "bad_neighbour_missing:Scorer"}}
+    install(make_distribution(tmp_path / "site", "bad-neighbour", points=points))
+    outcome = cli("doctor")
+    assert (outcome.code, outcome.err) == (1, "")
+    found = [line.split(maxsplit=2) for line in outcome.out.splitlines()]
+    states = {(subject, state) for state, subject, _ in found}
+    assert states >= {
+        *(("empeval", "ok"), ("torch", "ok"), ("plugin", "ok"), ("plugin", "fail")),
+        *(("model", "note"), ("data", "fail")),
+    }
+    failures = [finding for state, subject, finding in found if state == "fail"]
+    assert len(failures) == 2
+    assert any(f.startswith("bad-neighbour: The scorer plugin") for f in failures)
 
 
 @pytest.mark.usefixtures("odd_plugins")

@@ -119,7 +119,7 @@ fields = st.sampled_from(
 
 
 @given(st.lists(st.dictionaries(fields, values, max_size=7), max_size=3))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_any_objects_are_dialogues_or_refused(tmp_path_factory, rows):
     file = write(tmp_path_factory.getbasetemp() / "any.jsonl", *(ROW | row for row in rows))
     try:

@@ -19,12 +19,9 @@ COMMAND = re.compile(r"^(?: {4}|`)(empeval [^`\n]+)", re.MULTILINE)
 
 def commands() -> list[str]:
     """Every command line of empeval that stands in a document."""
-    found = []
-    for path in DOCUMENTS:
-        for line in COMMAND.findall(path.read_text(encoding="utf-8")):
-            if "..." not in line and "VERB" not in line and "|" not in line:
-                found.append(line.partition("  #")[0].strip())
-    return sorted(set(found))
+    texts = (path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    lines = {line.partition("  #")[0].strip() for text in texts for line in COMMAND.findall(text)}
+    return sorted(line for line in lines if not re.search(r"\.\.\.|VERB|\|", line))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,8 +100,8 @@ def test_it_scores_a_run_and_its_hook_is_called(empeval, tmp_path):
 
 def test_its_own_tests_pass(site, tmp_path):
     code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
-    tests = ["-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests"), "--rootdir", str(tmp_path)]
-    outcome = python(code, *tests, folder=tmp_path, path=[site])
+    shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
+    outcome = python(code, "-q", "tests", folder=tmp_path, path=[site])
     assert outcome.code == 0, outcome.out
 
 

@@ -30,7 +30,7 @@ def file(tmp_path_factory):
 
 
 @given(records=st.lists(scores, max_size=6), data=st.data())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_a_journal_cut_anywhere_gives_its_whole_lines_and_nothing_else(file, records, data):
     lines = lines_of(records)
     whole = b"".join(lines)
@@ -42,7 +42,7 @@ def test_a_journal_cut_anywhere_gives_its_whole_lines_and_nothing_else(file, rec
 
 
 @given(records=st.lists(scores, min_size=1, max_size=6), data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_a_journal_cut_anywhere_goes_on_from_its_last_whole_line(file, records, data):
     whole = b"".join(lines_of(records))
     cut = data.draw(st.integers(0, len(whole)))
@@ -55,7 +55,7 @@ def test_a_journal_cut_anywhere_goes_on_from_its_last_whole_line(file, records, 
 
 
 @given(st.binary(max_size=200) | st.lists(st.sampled_from([b'{"id":"a"}', b"\n", b"[", b"\xff"])))
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=250)
 def test_any_bytes_are_read_or_refused(file, content):
     data = content if isinstance(content, bytes) else b"".join(content)
     file.write_bytes(data)

@@ -23,7 +23,7 @@ def singles(n):
 
 
 @given(st.lists(numbers, min_size=2, max_size=40))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_singletons_get_the_classical_t_interval(values):
     assume(np.std(values) > 1e-3)
     n = len(values)
@@ -35,7 +35,7 @@ def test_singletons_get_the_classical_t_interval(values):
 
 
 @given(labelled)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_the_interval_is_that_of_the_formula_written_out(pairs):
     values, clusters = [v for v, _ in pairs], [c for _, c in pairs]
     names = set(clusters)
@@ -95,7 +95,7 @@ def test_what_cannot_be_averaged_is_refused(values, clusters, reason):
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=60))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_singletons_get_the_wilson_interval(hits):
     test = scipy.stats.binomtest(sum(hits), len(hits))
     expected = test.proportion_ci(confidence_level=0.95, method="wilson")

@@ -42,7 +42,7 @@ def test_a_text_without_blocks_comes_back_as_it_is(text):
 
 
 @given(tags, st.lists(st.tuples(plain, plain), min_size=1, max_size=4), plain)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_what_stands_around_blocks_is_the_answer(tag, pieces, end):
     text = "".join(f"{before}<{tag}>{thought}</{tag}>" for before, thought in pieces) + end
     answer, reasoning, closed = split_reasoning(text)
@@ -61,7 +61,7 @@ def test_a_block_that_the_prompt_opened_ends_where_it_is_closed(tag, thought, an
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "a", "b", "c ", "\n"]), max_size=30))
-@settings(max_examples=1000)
+@settings(max_examples=500)
 def test_every_letter_is_in_the_answer_or_the_reasoning_once(pieces):
     text = "".join(pieces)
     answer, reasoning, _ = split_reasoning(text)

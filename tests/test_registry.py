@@ -34,6 +34,8 @@ BROKEN = {
     "other-kind": ("empeval.testing:Echo", "is not a subclass of Scorer"),
     "raises": ("raises_on_import:Kindness", "ZeroDivisionError: division by zero"),
     "leaves": ("leaves_on_import:Kindness", "SystemExit: 3"),
+    "unfinished": ("unfinished_kind:Kindness", "(unfinished_kind:Kindness) lacks score."),
+    "faceless": ("faceless_kind:Kindness", "lacks card (a ScorerCard)."),
     "from-the-future": ("future_kind:Kindness", "was written for interface version 99; this is"),
 }
 
@@ -55,6 +57,8 @@ def kind_and_broken(tmp_path, install):
         modules={
             "raises_on_import": "1 / 0",
             "leaves_on_import": "import sys; sys.exit(3)",
+            "unfinished_kind": SCORER.format(name="x").partition("    def")[0],
+            "faceless_kind": SCORER.format(name="x").replace("card =", "face ="),
             "future_kind": SCORER.format(name="future") + "    interface = 99\n",
         },
     )

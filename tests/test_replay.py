@@ -34,7 +34,7 @@ PIECES = [
 
 
 @given(st.binary(max_size=300) | st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 def test_any_bytes_are_read_or_refused_with_the_name_of_the_file(file, content):
     file.write_bytes(content)
     refusal = ""
@@ -46,7 +46,7 @@ def test_any_bytes_are_read_or_refused_with_the_name_of_the_file(file, content):
 
 
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=30), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_any_answers_that_are_written_come_back(file, answers):
     def whole(text):
         return text.encode("utf-8", "replace").decode("utf-8")

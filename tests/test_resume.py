@@ -143,6 +143,25 @@ def test_a_run_that_is_killed_ends_with_the_same_figures(
     assert_same(tmp_path / "run", uninterrupted)
 
 
+def test_scoring_that_is_killed_ends_with_the_same_figures_as_scoring_left_in_peace(
+    copy, cli, odd_plugins
+):
+    figures = {}
+    for name in ("peaceful", "killed"):
+        shutil.copytree(copy.path, name)
+        command = ("score", name, "--scorers", "length:0.003")
+        if name == "killed":
+            process = start(*command, folder=Path.cwd(), path=[odd_plugins])
+            wait(process, lambda: lines(Path("killed/scores/days/length-0.003.jsonl")) > 0)
+            process.kill()
+            process.communicate()
+            assert not Run("killed").complete
+        assert cli(*command).code == 0
+        figures[name] = (Path(name) / "metrics.json").read_bytes()
+    assert figures["killed"] == figures["peaceful"]
+    assert b"length@0.003" in figures["killed"]
+
+
 def test_ctrl_c_says_that_nothing_is_lost_and_the_command_goes_on(
     begin, tmp_path, monkeypatch, uninterrupted
 ):
@@ -161,16 +180,15 @@ def test_ctrl_c_says_that_nothing_is_lost_and_the_command_goes_on(
 
 
 def test_a_second_process_is_kept_out_of_a_folder_that_one_is_writing_to(
-    begin, tmp_path, monkeypatch, uninterrupted
+    begin, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    first = begin()
+    first = begin("--model-args", "pause=0.1")
     wait(first, lambda: lines(RESPONSES) > 0)
-    second = finish(begin())
+    second = finish(begin("--model-args", "pause=0.1"))
+    assert first.poll() is None
     assert second.code == 2
     assert "Another empeval is writing to run" in second.err
-    assert finish(first).code == 0
-    assert_same(tmp_path / "run", uninterrupted)
 
 
 FULL_DISK = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 
 import jsonschema
 import pytest
@@ -15,6 +16,7 @@ from empeval.schemas import schema
 FILES = ("run", "responses", "scores", "metrics")
 
 
+@cache
 def validator(name):
     jsonschema.Draft202012Validator.check_schema(schema(name))
     return jsonschema.Draft202012Validator(schema(name))

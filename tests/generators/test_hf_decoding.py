@@ -7,7 +7,7 @@ import random
 
 import pytest
 from support.asking import ask, items, texts, watch_forward
-from support.tiny_models import EOS, make_random_model, make_scripted_model
+from support.tiny_models import EOS, byte_tokenizer, make_random_model, make_scripted_model
 
 from empeval import Sampling
 from empeval.generators.hf import HuggingFace
@@ -140,6 +140,13 @@ def test_a_tiny_nucleus_leaves_nothing_but_the_greedy_choice(tmp_path):
     assert texts(generator, PROMPTS, max_tokens=20, temperature=3.0) != greedy
 
 
+def test_every_token_may_be_drawn(tmp_path):
+    make_random_model(tmp_path)
+    generator = HuggingFace(str(tmp_path), dtype="float32")
+    drawn = texts(generator, ["abc"] * 250, temperature=1e5, max_tokens=1)
+    assert len(set(drawn)) > 60
+
+
 def test_greedy_decoding_draws_no_random_numbers(tmp_path):
     import torch
 
@@ -197,7 +204,9 @@ def test_the_padding_side_of_a_tokenizer_does_not_matter(tmp_path, side):
     assert texts(generator, PROMPTS, max_tokens=20) == expected
 
 
-def test_a_padding_token_that_the_model_does_not_know_does_no_harm(tmp_path):
-    make_scripted_model(tmp_path, {"a": ["one"], "b": ["two"]}, pad_token="<new pad>")
+@pytest.mark.parametrize("name", ["pad_token", "eos_token"])
+def test_a_special_token_that_the_model_does_not_know_does_no_harm(tmp_path, name):
+    make_random_model(tmp_path, tokenizer=byte_tokenizer(**{name: "<new>"}), eos_token_id=None)
     generator = HuggingFace(str(tmp_path), dtype="float32")
-    assert texts(generator, [f"{'x' * 40} a", f"{'x' * 39} b"]) == ["one", "two"]
+    answers = ask(generator, ["x" * 40, "x" * 39], max_tokens=5)
+    assert [(r.status, r.completion_tokens) for r in answers] == 2 * [("truncated", 5)]

@@ -6,10 +6,12 @@ import json
 import shutil
 
 import pytest
-from support.asking import watch_forward
+from support.asking import ask, watch_forward
 from support.tiny_models import byte_tokenizer, make_random_model, make_scripted_model
 
+from empeval import HubError, packaged_model
 from empeval.cli import main
+from empeval.generators.hf import HuggingFace
 
 THINKS = (
     "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
@@ -187,3 +189,16 @@ def test_an_interrupted_run_ends_with_the_answers_of_one_that_was_not(tmp_path, 
     }
     assert all(finished[i] == kept[i] for i in kept)
     assert len({a["response"] for a in whole.values()}) == len(whole)
+
+
+@pytest.mark.slow
+def test_a_real_model_answers_in_batches_as_it_does_alone():
+    try:
+        folder = packaged_model("smollm2-135m-instruct")
+    except HubError as error:
+        pytest.skip(str(error))
+    prompts = [f"Name one thing that makes people {word}." for word in ("happy", "sad", "proud")]
+    generator = HuggingFace(str(folder), dtype="float32", device="cpu")
+    together = ask(generator, prompts, max_tokens=24)
+    alone = [ask(generator, [prompt], max_tokens=24)[0] for prompt in prompts]
+    assert [r.response for r in together] == [r.response for r in alone]

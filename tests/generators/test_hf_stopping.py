@@ -39,6 +39,12 @@ def test_the_stop_string_that_comes_first_in_the_text_wins(tmp_path):
     assert (answer.response, answer.stop) == ("Fine, ", "thanks")
 
 
+def test_of_two_stop_strings_in_one_token_the_first_in_the_text_wins(tmp_path):
+    model = scripted(tmp_path, {"a": ["so", " one two three"]})
+    (answer,) = ask(model, ["a"], stop=("three", "two", "one"))
+    assert (answer.response, answer.stop) == ("so ", "one")
+
+
 def test_a_stop_string_at_the_very_start_leaves_an_empty_answer(tmp_path):
     model = scripted(tmp_path, {"a": SCRIPT})
     (answer,) = ask(model, ["a"], stop=("F",))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DType", "HuggingFace", "Quantize"]
 
-CPU_BATCH_TOKENS = 16_384
+CPU_BATCH_TOKENS = 8_192
 GPU_BATCH_TOKENS = 131_072
 MAX_ROWS = 256
 
@@ -151,6 +151,13 @@ class HuggingFace(Generator):
         for batch in self.plan(items, sampling):
             questions = [Question(item, self._prompt(item)) for item in batch]
             yield from answerer.answer(questions, sampling)
+
+    def runtime(self) -> dict[str, Any]:
+        """Device, and the tokens of a batch: as planned, and what memory held if that was less."""
+        facts: dict[str, Any] = {"device": self._device, "batch_tokens": self._budget}
+        if self._answerer is not None and self._answerer.budget is not None:
+            facts["batch_tokens_after_out_of_memory"] = self._answerer.budget
+        return facts
 
     def close(self) -> None:
         """Free the weights."""

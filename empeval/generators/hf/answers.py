@@ -34,12 +34,15 @@ class Answerer:
         decoder: model and tokenizer.
         window: the most tokens of prompt and answer together, ``None`` where the model has no
             limit.
+
+    Attributes:
+        budget: tokens of a batch that memory holds; known once it has run out.
     """
 
     def __init__(self, decoder: Decoder, window: int | None) -> None:
         self._decoder = decoder
         self._window = window
-        self._budget: int | None = None  # tokens that memory holds; known once it has run out
+        self.budget: int | None = None
 
     def answer(self, batch: Sequence[Question], sampling: Sampling) -> Iterator[Response]:
         """Yield one response a question, row by row as they end.
@@ -74,7 +77,7 @@ class Answerer:
                 yield _failed(piece[0], "out of memory with a batch of one")
             else:
                 longest = max(question.length for question in piece)
-                self._budget = len(piece) * (longest + sampling.max_tokens) // 2
+                self.budget = len(piece) * (longest + sampling.max_tokens) // 2
                 waiting.appendleft(list(left.values()))
 
     def _paddable(self, batch: list[Question]) -> list[list[Question]]:
@@ -84,11 +87,11 @@ class Answerer:
         return [list(same) for _, same in groupby(batch, key=lambda question: question.length)]
 
     def _cut(self, batch: list[Question], sampling: Sampling) -> list[list[Question]]:
-        if self._budget is None:
+        if self.budget is None:
             return [batch]
         return cut_batches(
             [(question.length, question) for question in batch],
-            budget=self._budget,
+            budget=self.budget,
             new_tokens=sampling.max_tokens,
             max_rows=len(batch),
         )

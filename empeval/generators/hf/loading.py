@@ -23,7 +23,12 @@ def load_tokenizer(files: ModelFiles) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, **_only_data(files))
+        if files.gguf:
+            from empeval.models.convert import load_gguf_tokenizer
+
+            tokenizer = load_gguf_tokenizer(files.folder / files.gguf)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(files.folder, **_only_data(files))
         works = bool(tokenizer("empeval", add_special_tokens=False).input_ids)
     except Exception as error:  # a broken tokenizer file raises whatever it likes
         raise UsageError(
