@@ -134,8 +134,12 @@ def _parquet(file: IO[bytes], label: str) -> list[Row]:
     import pyarrow
     import pyarrow.parquet
 
+    # On one thread and out of memory: a thread of pyarrow's pools that still runs when a short
+    # process ends can abort it ("terminate called without an active exception").
+    source = pyarrow.BufferReader(file.read())
     try:
-        return cast("list[Row]", pyarrow.parquet.read_table(file).to_pylist())
+        table = pyarrow.parquet.ParquetFile(source, pre_buffer=False).read(use_threads=False)
+        return cast("list[Row]", table.to_pylist())
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{label} cannot be read as Parquet: {reason}.") from error

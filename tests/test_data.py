@@ -4,6 +4,8 @@ import csv
 import gzip
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +92,26 @@ def test_json_lines_give_back_the_objects_that_were_written(tmp_path_factory, ro
     (folder / NAME / "a.jsonl").write_text("".join(lines), encoding="utf-8", newline="")
     with use_data_directory(folder):
         assert load_rows(NAME, ["a.jsonl"]) == rows
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
+def test_reading_parquet_leaves_no_thread_behind(tmp_path: Path):
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"]}), tmp_path / "a.parquet")
+    program = (
+        "import os, sys, pathlib, pyarrow.parquet\n"
+        "from empeval import read_rows\n"
+        "threads = lambda: len(os.listdir('/proc/self/task'))\n"
+        "before = threads()\n"
+        "rows = read_rows(pathlib.Path(sys.argv[1]))\n"
+        "print(len(rows), threads() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.parquet")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["2", "0"]
 
 
 @settings(max_examples=30, deadline=None)
