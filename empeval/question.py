@@ -44,7 +44,8 @@ class AskedTask:
         self.name = name
         self.task: Task = registry.build(cls, arguments, label=f"task '{name}'")
         card = self.task.card
-        every = [msgspec.structs.replace(i, task=name) for i in self.task.items()]
+        with registry.blame(f"task '{name}'"):
+            every = [msgspec.structs.replace(i, task=name) for i in self.task.items()]
         check_items(name, every)
         self.items = every if limit is None else self.task.select(every, limit, seed)
         self.warnings: list[str] = []
@@ -86,11 +87,13 @@ class AskedScorer:
             cls, {}, label=f"scorer '{name}'", target=target or None
         )
         self.needs = self.scorer.card.needs
+        with registry.blame(f"scorer '{name}'"):
+            fingerprint = self.scorer.fingerprint()
         self.entry = ScorerEntry(
             name=name,
             version=self.scorer.card.version,
             target=target or None,
-            fingerprint=self.scorer.fingerprint(),
+            fingerprint=fingerprint,
             distribution=f"{component.distribution} {component.version}",
         )
 

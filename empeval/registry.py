@@ -6,17 +6,18 @@ imported is an error for whoever asks for it by name, and for nobody else.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import metadata
 from typing import Any, Literal
 
 import msgspec
 
-from empeval.errors import UsageError, nearest
+from empeval.errors import EmpevalError, UsageError, nearest
 from empeval.interfaces import (
     INTERFACE_VERSION,
     Generator,
@@ -142,10 +143,13 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
         cls: the component's class.
         arguments: option -> value; text is converted by the parameter's annotation.
         label: how errors call it, such as ``"task 'ed-empathy'"``.
-        fixed: passed as they are (``target``).
+        fixed: passed as they are (``target``); one that is ``None`` is left out where the class
+            does not take it.
 
     Raises:
-        UsageError: an unknown option, or a value that its type does not take.
+        UsageError: an unknown option, a value that its type does not take, or a target for a
+            class that takes none.
+        EmpevalError: the class raises something else.
     """
     known = options(cls)
     values: dict[str, Any] = {}
@@ -154,7 +158,41 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
             takes = nearest(name, known) if known else " It takes no options."
             raise UsageError(f"Unknown option '{name}' of {label}.{takes}")
         values[name] = _convert(value, known[name], name, label)
-    return cls(**fixed, **values)
+    accepted = _accepted(cls, fixed, label)
+    with blame(label):
+        return cls(**accepted, **values)
+
+
+@contextlib.contextmanager
+def blame(label: str) -> Iterator[None]:
+    """Name the plugin in whose code something goes wrong.
+
+    Raises:
+        EmpevalError: in the place of what is no error of empeval's own.
+    """
+    try:
+        yield
+    except EmpevalError:
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise EmpevalError(
+            f"{_capital(label)} fails with {type(error).__name__}: {error}. This is a defect of "
+            "its plugin; EMPEVAL_DEBUG=1 shows where."
+        ) from error
+
+
+def _accepted(cls: type[Any], fixed: Mapping[str, Any], label: str) -> dict[str, Any]:
+    parameters = inspect.signature(cls).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return dict(fixed)
+    for name, value in fixed.items():
+        if name not in parameters and value is not None:
+            raise UsageError(f"{_capital(label)} takes no {name}, but ':{value}' was given.")
+    return {name: value for name, value in fixed.items() if name in parameters}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _convert(value: Any, wanted: Any, name: str, label: str) -> Any:

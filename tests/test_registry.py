@@ -8,7 +8,8 @@ from typing import Literal
 import pytest
 from support.distributions import make_distribution
 
-from empeval import Scorer, UsageError, registry
+import empeval
+from empeval import EmpevalError, Scorer, UsageError, registry
 from empeval.registry import Component, PluginError, build, components, find, load, options
 
 SCORER = """
@@ -213,6 +214,61 @@ def test_options_that_make_no_sense_are_refused_with_what_they_take(arguments, s
     with pytest.raises(UsageError) as caught:
         build(Picky, arguments, label="a test", target="t")
     assert sentence in str(caught.value)
+
+
+class Bare:
+    """Takes options and no target."""
+
+    def __init__(self, *, strength: int = 1) -> None:
+        if strength < 0:
+            raise ZeroDivisionError("too weak")
+        self.strength = strength
+
+
+def test_a_class_need_not_take_the_target_that_it_never_gets():
+    assert build(Bare, {"strength": "3"}, label="scorer 'bare'", target=None).strength == 3
+    with pytest.raises(UsageError, match=r"Scorer 'bare' takes no target, but ':x' was given\."):
+        build(Bare, {}, label="scorer 'bare'", target="x")
+
+
+def test_what_goes_wrong_while_a_component_is_made_names_it():
+    with pytest.raises(EmpevalError, match="Scorer 'bare' fails with ZeroDivisionError: too weak"):
+        build(Bare, {"strength": "-1"}, label="scorer 'bare'")
+
+
+def test_a_scorer_with_options_of_its_own_is_used_by_name(tmp_path, install):
+    init = "    def __init__(self, *, strength: int = 1):\n        self.strength = strength\n"
+    make_distribution(
+        tmp_path,
+        "strong-plugin",
+        points={"empeval.scorers": {"strong": "strong_module:Kindness"}},
+        modules={"strong_module": SCORER.format(name="strong") + "\n" + init},
+    )
+    install(tmp_path)
+    run = empeval.run("human:", ["ed-mini"], ["strong"], out=tmp_path / "run", limit=1)
+    assert [m.value for m in run.metrics()] == [1.0]
+
+
+def test_a_task_that_raises_is_named_and_writes_nothing(tmp_path, install):
+    source = """
+from empeval import Task, TaskCard
+
+class Broken(Task):
+    card = TaskCard(version="1", summary="x", provides=(), scorers=(), license="x")
+
+    def items(self):
+        raise LookupError("no such shelf")
+"""
+    make_distribution(
+        tmp_path / "site",
+        "shelf-plugin",
+        points={"empeval.tasks": {"shelf": "shelf_module:Broken"}},
+        modules={"shelf_module": source},
+    )
+    install(tmp_path / "site")
+    with pytest.raises(EmpevalError, match="Task 'shelf' fails with LookupError: no such shelf"):
+        empeval.run("human:", ["shelf"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_component_without_options_says_so():
