@@ -50,9 +50,19 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     names = sorted(set(known))
     if not names:
         return ""
-    close = difflib.get_close_matches(name, names, n=count, cutoff=0.5)
+    close = _close(name, names)[:count]
     hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     return f"{hint} Known: {', '.join(names)}."
+
+
+def _close(name: str, names: Sequence[str]) -> list[str]:
+    """Names that look alike, then those that begin or end with it; case does not count."""
+    folded = {known.casefold(): known for known in names}
+    wanted = name.casefold()
+    found = difflib.get_close_matches(wanted, folded, n=len(folded), cutoff=0.5)
+    if len(wanted) > 1:
+        found += [f for f in folded if f.startswith(wanted) or f.endswith(wanted)]
+    return [folded[f] for f in dict.fromkeys(found)]
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

@@ -244,6 +244,12 @@ def test_the_nearest_names_come_first_and_all_are_told():
     assert nearest("eqbanch", ["eqbench", "surface"]) == (
         " Did you mean 'eqbench'? Known: eqbench, surface."
     )
+    known = ["ed-empathy", "ed-mini", "hf", "smollm2-135m-instruct"]
+    assert nearest("ED-EMPATHY", known).startswith(" Did you mean 'ed-empathy'")
+    assert nearest("HF", known).startswith(" Did you mean 'hf'?")
+    assert nearest("smollm", known).startswith(" Did you mean 'smollm2-135m-instruct'?")
+    assert nearest("mini", known).startswith(" Did you mean 'ed-mini'?")
+    assert nearest("", known).startswith(" Known: ")
     assert nearest("xyz", ["eqbench"]) == " Known: eqbench."
     assert nearest("xyz", []) == ""
 
