@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,10 @@ LIMIT = Sampling()
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     return tmp_path_factory.mktemp("replay") / "answers.jsonl"
+
+
+def whole_text(text):
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def answers_of(file, *items):
@@ -45,14 +50,33 @@ def test_any_bytes_are_read_or_refused_with_the_name_of_the_file(file, content):
     assert refusal == "" or str(file) in refusal
 
 
-@given(st.dictionaries(st.text(max_size=5), st.text(max_size=30), min_size=1, max_size=8))
+ANSWERS = st.dictionaries(st.text(max_size=5), st.text(max_size=30), min_size=1, max_size=8)
+
+
+@given(ANSWERS, st.data())
+@settings(deadline=None, max_examples=200)
+def test_a_file_cut_anywhere_is_refused_with_its_last_line_or_read_up_to_it(file, answers, data):
+    whole = write_answers(file, answers).read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    file.write_bytes(whole[:cut])
+    lines = whole[:cut].count(b"\n")
+    torn = not whole[:cut].endswith(b"\n") and whole[cut : cut + 1] != b"\n"
+    if torn or cut == 0:
+        reason = f"line {lines + 1}: not valid JSON, and the last line" if cut else "no answer"
+        with pytest.raises(DataError, match=reason):
+            Replay(str(file))
+        return
+    kept = list(answers.items())[: lines + (whole[cut - 1 : cut] != b"\n")]
+    expected = {whole_text(i): whole_text(r) for i, r in kept}
+    got = answers_of(file, *(fake_item(i) for i in expected))
+    assert got == [(i, r, "ok") for i, r in expected.items()]
+
+
+@given(ANSWERS)
 @settings(deadline=None, max_examples=100)
 def test_any_answers_that_are_written_come_back(file, answers):
-    def whole(text):
-        return text.encode("utf-8", "replace").decode("utf-8")
-
     write_answers(file, answers)
-    expected = {whole(i): whole(r) for i, r in answers.items()}
+    expected = {whole_text(i): whole_text(r) for i, r in answers.items()}
     got = answers_of(file, *(fake_item(i) for i in expected))
     assert got == [(i, r, "ok") for i, r in expected.items()]
 
@@ -148,12 +172,25 @@ def test_the_card_tells_files_apart_by_their_content(file, tmp_path):
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("", "needs a file"), ("none.jsonl", "There is no file none.jsonl"), (".", "is a folder")],
+    [
+        ("", "needs a file"),
+        ("none.jsonl", "There is no file none.jsonl"),
+        (".", "is a folder"),
+        (os.devnull, "is a pipe or device; 'replay:' takes a JSONL file on disk"),
+    ],
 )
 def test_what_is_no_file_is_refused(tmp_path, monkeypatch, target, reason):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=reason):
         Replay(target)
+
+
+def test_a_path_may_start_at_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write_answers(tmp_path / "answers.jsonl", {"1": "a"})
+    items = [fake_item("1")]
+    assert [r.response for r in Replay("~/answers.jsonl").generate(items, LIMIT)] == ["a"]
 
 
 ODD = {

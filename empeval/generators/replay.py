@@ -28,11 +28,13 @@ class Replay(Generator):
     def __init__(self, target: str) -> None:
         if not target:
             raise UsageError("'replay:' needs a file: replay:answers.jsonl")
-        self._path = Path(target)
-        if os.path.isdir(target):
+        self._path = Path(os.path.expanduser(target))  # the shell leaves the ~ of replay:~/a alone
+        if os.path.isdir(self._path):
             raise UsageError(f"{target} is a folder; 'replay:' takes a JSONL file.")
-        if not os.path.isfile(target):
+        if not os.path.exists(self._path):
             raise UsageError(f"There is no file {target}.")
+        if not os.path.isfile(self._path):
+            raise UsageError(f"{target} is a pipe or device; 'replay:' takes a JSONL file on disk.")
         self._answers, self._doubled = _read(self._path)
 
     @property
