@@ -159,10 +159,10 @@ def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progre
             chunk = samples[start : start + SCORING_CHUNK]
             if all(s.id in done for s in chunk):
                 continue
-            for score in score_chunk(asked.scorer, chunk):
-                if score.id not in done:
-                    journal.append(score)
-                    ticks.update()
+            new = [s for s in score_chunk(asked.scorer, chunk) if s.id not in done]
+            for score in new:
+                journal.append(score)
+            ticks.update(len(new))  # at once, or the rate would be that of the first of them
     hooks.fire(
         "empeval_scores_written",
         folder=str(run.path),
@@ -285,7 +285,10 @@ def _plain(metric: Metric) -> Metric:
 
 
 def bar(total: int, done: int, label: str, progress: bool) -> Any:
-    """A progress bar with rate and remaining time, shown after two seconds, on terminals only."""
+    """A progress bar with rate and remaining time, on terminals only.
+
+    It is there from the beginning: the first batch of a large model can take minutes.
+    """
     from tqdm import tqdm
 
     return tqdm(
@@ -293,7 +296,6 @@ def bar(total: int, done: int, label: str, progress: bool) -> Any:
         initial=done,
         desc=label,
         unit="",
-        delay=2,
         dynamic_ncols=True,
         leave=False,
         disable=None if progress else True,

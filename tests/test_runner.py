@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -117,6 +119,29 @@ def test_a_scorer_without_figures_is_named_and_its_scores_are_kept(ask, tmp_path
     assert len(run.scores("days", "faceless")) == 12
     assert not run.complete
     assert ask(scorers=["length"]).complete
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "progress"), [(Terminal(), True), (io.StringIO(), True), (Terminal(), False)]
+)
+def test_progress_is_shown_on_a_terminal_from_the_beginning_and_nowhere_else(
+    ask, monkeypatch, stream, progress
+):
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "100")
+    ask(limit=4, progress=progress)
+    shown = stream.getvalue()
+    if stream.isatty() and progress:
+        assert "days: answers:   0%" in shown
+        assert "0/4 [00:00<?" in shown
+        assert "days: length" in shown
+    else:
+        assert shown == ""
 
 
 def test_items_that_the_model_leaves_out_are_named_and_the_rest_is_kept(ask, tmp_path):
