@@ -180,7 +180,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether every answer, score and figure is there."""
-        return self.manifest.status == "complete"
+        return self.manifest.status == "complete" and (self.path / "metrics.json").exists()
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``run.json``."""

@@ -7,10 +7,13 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from empeval import Item, Message, Run, RunFolderError, Sampling
+import empeval
+from empeval import Item, Message, Metric, Response, Run, RunFolderError, Sampling
+from empeval.records import MetricsFile
+from empeval.runner import finish
 from empeval.runs import (
     Manifest,
     ModelEntry,
@@ -52,6 +55,7 @@ def changed(**fields):
 def test_a_manifest_comes_back_as_it_was_written(tmp_path):
     Run.create(tmp_path / "run", MANIFEST)
     assert Run(tmp_path / "run").manifest == MANIFEST
+    Run(tmp_path / "run").write_metrics([])
     assert Run(str(tmp_path / "run")).complete
 
 
@@ -110,6 +114,120 @@ def test_an_id_that_comes_twice_is_refused_with_file_and_id(tmp_path):
     run.scores_path("days", "length").write_text('{"id":"7"}\n{"id":"8"}\n{"id":"7"}\n')
     with pytest.raises(RunFolderError, match=r"length\.jsonl: the id '7' comes twice"):
         run.scores("days", "length")
+
+
+ODD_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return Run.create(tmp_path_factory.mktemp("any") / "run", MANIFEST).path
+
+
+def damaged(data, whole):
+    """Bytes that were a good file: cut off, with other bytes within, or with a part of it odd."""
+    kind = data.draw(st.sampled_from(["bytes", "cut", "patched", "odd"]))
+    if kind == "bytes":
+        return data.draw(st.binary(max_size=100))
+    if kind == "odd":
+        content = msgspec.json.decode(whole)
+        place = content
+        while isinstance(place, dict) and place:
+            key = data.draw(st.sampled_from(sorted(place)))
+            if not isinstance(place[key], dict) or data.draw(st.booleans()):
+                place[key] = data.draw(ODD_JSON)
+                break
+            place = place[key]
+        return msgspec.json.encode(content)
+    start = data.draw(st.integers(0, len(whole)))
+    if kind == "cut":
+        return whole[:start]
+    return whole[:start] + data.draw(st.binary(max_size=3)) + whole[start + 3 :]
+
+
+def read_or_refused(read):
+    """What was read and the refusal; one of them is ``None``."""
+    try:
+        found, refusal = read(), None
+    except RunFolderError as error:
+        found, refusal = None, str(error)
+    event("read" if refusal is None else "refused")
+    return found, refusal
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=400)
+def test_any_manifest_is_read_as_it_stands_or_refused_with_its_name(folder, data):
+    (folder / "run.json").write_bytes(damaged(data, msgspec.json.encode(MANIFEST)))
+    run, refusal = read_or_refused(lambda: Run(folder))
+    if run is None:
+        assert f"{folder / 'run.json'} cannot be read" in refusal
+        return
+    manifest = run.manifest
+    run.write_manifest(manifest)
+    assert Run(folder).manifest == manifest
+    assert differences(manifest, manifest) == []
+
+
+FIGURES = MetricsFile(
+    schema=1,
+    metrics=[Metric("days", "length", "words", 1.5, None, 2.0, 3, 1, "words", True, 2, "note")],
+)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=200)
+def test_any_figures_are_read_as_they_stand_or_refused_with_their_name(folder, data):
+    (folder / "run.json").write_bytes(msgspec.json.encode(MANIFEST))
+    (folder / "metrics.json").write_bytes(damaged(data, msgspec.json.encode(FIGURES)))
+    run = Run(folder)
+    figures, refusal = read_or_refused(run.metrics)
+    if figures is None:
+        assert f"{folder / 'metrics.json'} cannot be read" in refusal
+        return
+    run.write_metrics(figures)
+    assert run.metrics() == figures
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=4), st.data())
+@settings(deadline=None, max_examples=300)
+def test_any_responses_are_read_each_once_or_refused_with_the_name_of_the_file(folder, given, data):
+    (folder / "run.json").write_bytes(msgspec.json.encode(MANIFEST))
+    run = Run(folder)
+    path = run.responses_path("days")
+    path.parent.mkdir(exist_ok=True)
+    lines = [msgspec.json.encode(finish(Response(i, "Oh."), fake_item(i))) for i, _ in given]
+    written = [
+        line if good else damaged(data, line) for line, (_, good) in zip(lines, given, strict=True)
+    ]
+    torn = data.draw(st.binary(max_size=9))
+    path.write_bytes(b"".join(line + b"\n" for line in written) + torn)
+    read, refusal = read_or_refused(lambda: run.responses("days"))
+    if read is None:
+        assert refusal.startswith(str(path))
+        return
+    ids = [line.id for line in read]
+    assert len(ids) == len(set(ids)) == path.read_bytes().count(b"\n")
+    path.write_bytes(b"")
+    with run.journal_responses("days") as journal:
+        for line in read:
+            journal.append(line)
+    assert run.responses("days") == read
+
+
+def test_a_run_whose_figures_are_gone_is_unfinished(tmp_path):
+    out = tmp_path / "run"
+    first = empeval.run("human:", ["ed-mini"], ["surface"], out=out, limit=2)
+    figures = (out / "metrics.json").read_bytes()
+    (out / "metrics.json").unlink()
+    assert not Run(out).complete
+    assert empeval.run("human:", ["ed-mini"], ["surface"], out=out, limit=2).complete
+    assert (out / "metrics.json").read_bytes() == figures
+    assert first.complete
 
 
 def test_a_question_is_known_by_what_is_asked_and_compared_with():
