@@ -10,6 +10,7 @@ from support.eqbench import FERRY, NAMES, REFERENCE, STOVE, mirror, prompt, row
 
 from empeval import DataError, Item, UsageError
 from empeval.registry import build
+from empeval.runs import data_fingerprint
 from empeval_tasks.eqbench.task import EQBench, EQBenchGerman
 
 DATASET = "pbevan11/EQ-Bench"
@@ -320,6 +321,16 @@ def test_plain_prompts_made_from_the_published_ones_are_those_of_the_data_set(
     monkeypatch.setenv("EMPEVAL_DATA", str(real_data))
     made, plain = list(EQBench(questions=str(file)).items()), list(EQBench().items())
     assert made == plain
+
+
+def test_the_published_questions_are_those_that_the_card_knows(real_data: Path) -> None:
+    for task, file in (
+        (EQBench(prompts="revise"), "v2_en_with_revision.jsonl"),
+        (EQBenchGerman(), "v2_de.jsonl"),
+    ):
+        source = type(task)(prompts=task.prompts, questions=str(_extra(real_data, file)))
+        known = task.card.fingerprints[task.data_key()]
+        assert data_fingerprint(source.items()) in known
 
 
 def _extra(real_data: Path, name: str) -> Path:

@@ -53,6 +53,9 @@ class EQBench(Task):
             "prompts=plain": (
                 "sha256:e75825366599d9c2023d99f23e46858d7a520d09e8e231bcfc2a95ae6ea9c171",
             ),
+            "prompts=revise": (
+                "sha256:0c401d8d5aa40eb7e8eb3906ab400d750c2399fe4d657f8c617c8d97712faf75",
+            ),
         },
     )
     language: ClassVar[Language] = "en"
@@ -131,6 +134,11 @@ class EQBenchGerman(EQBench):
         dataset=f"https://github.com/{REPOSITORY}",
         language="de",
         citation=CITATION,
+        fingerprints={
+            "prompts=plain": (
+                "sha256:a7800674fcae3e4becf3f24c05b82b9b8da1570c370996e6e5b574aa5717c7d1",
+            ),
+        },
     )
     language: ClassVar[Language] = "de"
     published: ClassVar[str] = "data/eq_bench_v2_questions_171_de.json"
