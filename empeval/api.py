@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -253,7 +254,7 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
         if count != entry.n_items:
             raise RunFolderError(
                 f"{folder.path} is unfinished: {count} of {entry.n_items} answers of {name} are "
-                "there. Run its command again first: " + " ".join(folder.manifest.command)
+                "there. Run its command again first: " + shlex.join(folder.manifest.command)
             )
     tasks: dict[str, Task | None] = {
         name: _task_of(folder, name, entry) for name, entry in folder.manifest.tasks.items()

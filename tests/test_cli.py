@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -197,14 +198,16 @@ def test_scores_are_added_to_a_run_folder(cli):
     assert cli("score", "out", "--out", "elsewhere").code == 2
 
 
-def test_an_unfinished_run_is_not_scored_and_its_command_is_told(cli):
-    cli(*RUN, "--out", "out")
+def test_an_unfinished_run_is_not_scored_and_its_command_is_told(cli, monkeypatch):
+    command = [*RUN, "--stop", "the end", "--out", "out"]
+    monkeypatch.setattr(sys, "argv", ["empeval", *command])
+    cli(*command)
     path = empeval.Run("out").responses_path("ed-mini")
     path.write_bytes(path.read_bytes().split(b"\n")[0] + b"\n")
     outcome = cli("score", "out", "--scorers", "surface")
     assert outcome.code == 2
     assert "out is unfinished: 1 of 68 answers of ed-mini are there" in outcome.err
-    assert "Run its command again first: " in outcome.err
+    assert f"Run its command again first: empeval {shlex.join(command)}" in outcome.err
 
 
 @pytest.mark.parametrize("kind", ["tasks", "scorers", "generators"])
@@ -241,6 +244,17 @@ def test_plugins_are_listed_as_json(cli):
     assert own["errors"] == []
 
 
+VERBS = ["run", "score", "list", "show", "models", "plugins", "schema", "doctor"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself_with_examples(cli, verb):
+    outcome = cli(verb, "--help")
+    assert outcome.code == 0
+    assert f"examples:\n  empeval {verb}" in outcome.out
+    assert f"    {verb} " in cli("--help").out
+
+
 def test_the_doctor_says_what_works_and_what_does_not(cli, tmp_path, install, monkeypatch):
     monkeypatch.setenv("EMPEVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("EMPEVAL_DATA", str(tmp_path / "no-such-folder"))
@@ -257,6 +271,15 @@ def test_the_doctor_says_what_works_and_what_does_not(cli, tmp_path, install, mo
     failures = [finding for state, subject, finding in found if state == "fail"]
     assert len(failures) == 2
     assert any(f.startswith("bad-neighbour: The scorer plugin") for f in failures)
+
+
+def test_what_a_plugin_says_in_lines_is_one_finding_of_the_doctor(cli, tmp_path, install):
+    points = {"empeval.scorers": {"wordy": "wordy_module:Scorer"}}
+    modules = {"wordy_module": 'raise RuntimeError("no\\nway")'}
+    install(make_distribution(tmp_path / "site", "wordy", points=points, modules=modules))
+    (line,) = [line for line in cli("doctor").out.splitlines() if "wordy" in line]
+    assert line.startswith("fail  plugin")
+    assert "RuntimeError: no way. Reinstall or remove 'wordy'" in line
 
 
 @pytest.mark.usefixtures("odd_plugins")
@@ -299,6 +322,17 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, arguments, settings):
     done = empeval_with(writer, *arguments, folder=tmp_path, **settings)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("settings", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_output_to_a_full_disk_is_an_error_and_no_defect(tmp_path, settings):
+    with open("/dev/full", "w") as full:
+        done = empeval_with(full, "schema", "run", folder=tmp_path, **settings)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Standard output")
+    assert "the disk is full" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_text_that_the_terminal_cannot_show_is_replaced(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,11 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 0
     except Exception as error:  # whatever is left is ours, or a plugin's
         if os.environ.get("EMPEVAL_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return report(EmpevalError(_full_disk(error)))
         print(
             f"error: {type(error).__name__}: {error}\n"
             "This is a defect of empeval or of a plugin. EMPEVAL_DEBUG=1 shows where; what was "
@@ -89,6 +92,22 @@ def report(error: EmpevalError) -> int:
         raise error
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def _full_disk(error: OSError) -> str:
+    """What could not be written; run folders have an error of their own."""
+    what = error.filename
+    if what is None:  # a stream
+        _forget_output()
+        what = "Standard output or a temporary file"
+    return (
+        f"{what} cannot be written: the disk is full. Free some space; what was finished is safe."
+    )
+
+
+def _forget_output() -> None:
+    """Let the interpreter flush what is left of the output to nowhere when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _survive_odd_characters() -> None:

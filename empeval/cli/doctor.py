@@ -8,10 +8,17 @@ from collections.abc import Iterator
 
 from empeval.cli.options import Verbs, add_verb
 
+EPILOG = """examples:
+  empeval doctor
+  EMPEVAL_DATA=./mirror empeval doctor
+
+ok: works; note: works without; fail: broken, and the exit code is 1.
+"""
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
-    parser = add_verb(verbs, "doctor", "check installation, plugins, models and data")
+    parser = add_verb(verbs, "doctor", "check installation, plugins, models and data", EPILOG)
     parser.set_defaults(run=run)
 
 
@@ -20,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     failed = False
     for state, subject, finding in checks(options):
         failed |= state == "fail"
-        print(f"{state:5} {subject:14} {finding}")
+        print(f"{state:5} {subject:14} {' '.join(finding.splitlines())}")
     return 1 if failed else 0
 
 

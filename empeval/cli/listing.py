@@ -6,6 +6,13 @@ import argparse
 
 from empeval.cli.options import Verbs, add_format, add_verb
 
+EPILOG = """examples:
+  empeval list tasks
+  empeval list scorers --format json
+
+'empeval show NAME' tells more about one of them.
+"""
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
@@ -13,7 +20,7 @@ def add(verbs: Verbs) -> None:
         verbs,
         "list",
         "list installed tasks, scorers or generators",
-        "'empeval show NAME' tells more about one of them.\n",
+        EPILOG,
     )
     parser.add_argument("kind", choices=("tasks", "scorers", "generators"))
     add_format(parser)

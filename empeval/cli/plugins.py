@@ -7,10 +7,15 @@ from typing import Any
 
 from empeval.cli.options import Verbs, add_verb
 
+EPILOG = """examples:
+  empeval plugins list
+  empeval plugins list --check
+"""
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
-    parser = add_verb(verbs, "plugins", "list installed plugins as JSON")
+    parser = add_verb(verbs, "plugins", "list installed plugins as JSON", EPILOG)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = add_verb(actions, "list", "list installed plugins as JSON")
     listing.add_argument(

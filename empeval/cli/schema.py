@@ -6,17 +6,19 @@ import argparse
 
 from empeval.cli.options import Verbs, add_verb
 
+EPILOG = """examples:
+  empeval schema run
+  empeval schema responses > responses.schema.json
+
+run: run.json; responses and scores: a line of those files; metrics: metrics.json.
+"""
+
 FILES = ("run", "responses", "scores", "metrics")
 
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
-    parser = add_verb(
-        verbs,
-        "schema",
-        "print the JSON Schema of a run folder's files",
-        "run: run.json; responses and scores: a line of those files; metrics: metrics.json.\n",
-    )
+    parser = add_verb(verbs, "schema", "print the JSON Schema of a run folder's files", EPILOG)
     parser.add_argument("file", choices=FILES)
     parser.set_defaults(run=run)
 
