@@ -166,14 +166,14 @@ def test_a_model_that_writes_no_text_is_refused(folder):
 def test_a_broken_tokenizer_is_refused(folder, text):
     (folder / "tokenizer.json").write_text(text)
     error = refusal(folder)
-    assert error.match("The tokenizer of .* (is missing, broken or|gives no tokens)")
+    assert error.match("^The tokenizer of .* (is missing, broken or|gives no tokens)")
     assert error.type is UsageError
 
 
 def test_a_folder_without_a_tokenizer_is_refused(folder):
     for path in folder.glob("tokenizer*"):
         path.unlink()
-    assert refusal(folder).match("The tokenizer of .* (is missing, broken or|gives no tokens)")
+    assert refusal(folder).match("^The tokenizer of .* (is missing, broken or|gives no tokens)")
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])

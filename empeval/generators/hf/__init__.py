@@ -224,8 +224,9 @@ class HuggingFace(Generator):
     def _prompt(self, item: Item) -> Prompt:
         messages = tuple(item.messages)
         if messages not in self._prompts:
+            prompter = self._prompter  # a tokenizer that cannot be loaded is no item's fault
             try:
-                self._prompts[messages] = self._prompter.prompt(messages)
+                self._prompts[messages] = prompter.prompt(messages)
             except UsageError as error:
                 raise UsageError(f"Item '{item.id}': {error}") from error
         return self._prompts[messages]

@@ -94,7 +94,7 @@ class Prompter:
             return self._render(_folded(messages) if self.folds_system else messages)
         except Exception as error:  # templates raise whatever they like
             raise UsageError(
-                f"The chat template refuses a conversation: {error}. {_WAY_OUT}"
+                f"The chat template refuses a conversation: {_reason(error)}. {_WAY_OUT}"
             ) from error
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
@@ -141,12 +141,18 @@ class Prompter:
             if user.content not in self._render([user]):
                 raise ValueError("it leaves the user's message out")
         except Exception as error:  # templates raise whatever they like
-            raise UsageError(f"The chat template does not work: {error}. {_WAY_OUT}") from error
+            raise UsageError(
+                f"The chat template does not work: {_reason(error)}. {_WAY_OUT}"
+            ) from error
         try:
             system = Message("system", "empeval-system-probe")
             return system.content in self._render([system, user])
         except Exception:  # templates refuse a system role by raising
             return False
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _read_template(name: str) -> str:
