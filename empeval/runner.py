@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import msgspec
@@ -300,15 +300,6 @@ def bar(total: int, done: int, label: str, progress: bool) -> Any:
         leave=False,
         disable=None if progress else True,
     )
-
-
-def previews(
-    asked: AskedTask, generator: Generator, count: int
-) -> Iterator[tuple[Item, str, int | None]]:
-    """The first items of a task as the model will see them: (item, prompt, tokens)."""
-    for item in asked.items[:count]:
-        seen = generator.preview(item, asked.entry.sampling)
-        yield item, seen.text, seen.tokens
 
 
 def sampling_changes(**options: Any) -> dict[str, Any]:

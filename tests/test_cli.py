@@ -175,6 +175,17 @@ def test_a_dry_run_shows_prompts_and_writes_nothing(cli, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_can_be_read_by_a_program(cli, tmp_path):
+    outcome = cli(*RUN, "--limit", "2", "--dry-run", "--format", "json")
+    asked = json.loads(outcome.out)
+    (task,) = asked["tasks"]
+    assert asked["model"]["uri"] == "human:"
+    assert (task["task"], task["scorers"], task["prompt_tokens"]) == ("ed-mini", ["surface"], None)
+    assert task["n_items"] > 2 >= task["n_clusters"]
+    assert task["prompts"][0]["text"].startswith("[system] You are chatting with a friend")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_warnings_go_to_standard_error_and_into_the_manifest(cli, tmp_path):
     write_answers(tmp_path / "a.jsonl", {"mini-01#2": "Oh no.", "nowhere": "?"})
     outcome = cli(*replay("a.jsonl", "--out", "out"))

@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
     import contextlib
 
     from empeval import api
+    from empeval.cli.preview import print_preview
     from empeval.cli.tables import print_run, warn
     from empeval.data import use_data_directory
     from empeval.question import parse_pairs
@@ -103,36 +104,8 @@ def run(options: argparse.Namespace) -> int:
         )
         warn(prepared.manifest.warnings)
         if options.dry_run:
-            return dry_run(prepared)
+            print_preview(prepared, options.format)
+            return 0
         finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
-    return 0
-
-
-def dry_run(prepared: object) -> int:
-    """Print what would be asked, and the first two prompts of each task."""
-    from empeval.api import Prepared
-
-    assert isinstance(prepared, Prepared)  # noqa: S101 - for the type checker
-    model = prepared.manifest.model
-    print(f"model     {model.uri}  ({model.fingerprint[:26]})")
-    for key, value in model.details.items():
-        print(f"          {key}: {value}")
-    print(f"folder    {prepared.path} (nothing is written)")
-    for asked in prepared.tasks:
-        entry = asked.entry
-        counts = [prepared.generator.preview(i, entry.sampling).tokens for i in asked.items]
-        known = [c for c in counts if c is not None]
-        tokens = f", {sum(known)} prompt tokens (longest {max(known)})" if known else ""
-        scorers = ", ".join(s.label for s in prepared.scorers[asked.name])
-        print(
-            f"\ntask      {asked.name} version {entry.version}: {entry.n_items} items in "
-            f"{entry.n_clusters} clusters{tokens}"
-        )
-        print(f"          at most {entry.sampling.max_tokens} new tokens an answer; {scorers=}")
-        print(f"          data: {entry.dataset or 'its own'}; licence: {entry.license}")
-        for item in asked.items[:2]:
-            seen = prepared.generator.preview(item, entry.sampling)
-            count = "" if seen.tokens is None else f" ({seen.tokens} tokens)"
-            print(f"--- item {item.id}{count}\n{seen.text}\n---")
     return 0

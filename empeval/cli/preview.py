@@ -1,0 +1,68 @@
+"""What a run would ask, as a person or a program reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from empeval.api import Prepared
+from empeval.cli.text import print_json
+from empeval.question import AskedTask
+
+SHOWN = 2
+"""Prompts shown of each task."""
+
+
+def print_preview(prepared: Prepared, form: str) -> None:
+    """Print what would be asked, and the first prompts of each task as the model will see them."""
+    model = prepared.manifest.model
+    tasks = [_described(prepared, asked) for asked in prepared.tasks]
+    if form == "json":
+        facts = {"model": msgspec.to_builtins(model), "run": str(prepared.path), "tasks": tasks}
+        print_json(facts | {"warnings": prepared.manifest.warnings})
+        return
+    print(f"model     {model.uri}  ({model.fingerprint[:26]})")
+    for key, value in model.details.items():
+        print(f"          {key}: {value}")
+    print(f"folder    {prepared.path} (nothing is written)")
+    for task in tasks:
+        _print_task(task)
+
+
+def _described(prepared: Prepared, asked: AskedTask) -> dict[str, Any]:
+    entry = asked.entry
+    seen = [(item.id, prepared.generator.preview(item, entry.sampling)) for item in asked.items]
+    counts = [shown.tokens for _, shown in seen if shown.tokens is not None]
+    return {
+        "task": asked.name,
+        "version": entry.version,
+        "n_items": entry.n_items,
+        "n_clusters": entry.n_clusters,
+        "prompt_tokens": sum(counts) if counts else None,
+        "longest_prompt": max(counts, default=None),
+        "max_tokens": entry.sampling.max_tokens,
+        "scorers": [scorer.label for scorer in prepared.scorers[asked.name]],
+        "dataset": entry.dataset,
+        "license": entry.license,
+        "prompts": [
+            {"id": identifier, "tokens": shown.tokens, "text": shown.text}
+            for identifier, shown in seen[:SHOWN]
+        ],
+    }
+
+
+def _print_task(task: dict[str, Any]) -> None:
+    tokens = ""
+    if task["prompt_tokens"] is not None:
+        tokens = f", {task['prompt_tokens']} prompt tokens (longest {task['longest_prompt']})"
+    print(
+        f"\ntask      {task['task']} version {task['version']}: {task['n_items']} items in "
+        f"{task['n_clusters']} clusters{tokens}"
+    )
+    print(f"          at most {task['max_tokens']} new tokens an answer")
+    print(f"          scorers: {', '.join(task['scorers']) or 'none'}")
+    print(f"          data: {task['dataset'] or 'its own'}; licence: {task['license']}")
+    for prompt in task["prompts"]:
+        count = "" if prompt["tokens"] is None else f" ({prompt['tokens']} tokens)"
+        print(f"--- item {prompt['id']}{count}\n{prompt['text']}\n---")
