@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+
+from empeval.installed import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,10 +85,12 @@ class Hooks:
 
     def load_installed(self) -> Hooks:
         """Import every hook module of the entry-point group ``empeval``."""
-        for point in metadata.entry_points(group="empeval"):
-            name = f"{point.dist.name}/{point.name}" if point.dist else point.name
+        points, broken = entry_points("empeval")
+        self.problems += broken
+        for distribution, _, entry in points:
+            name = f"{distribution}/{entry.name}"
             try:
-                self.register(point.load(), name)
+                self.register(entry.load(), name)
             except (Exception, SystemExit) as error:  # an import may raise anything
                 self.problems.append((name, f"cannot be loaded: {type(error).__name__}: {error}"))
         return self

@@ -12,12 +12,12 @@ import inspect
 import typing
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib import metadata
 from typing import Any, Literal
 
 import msgspec
 
 from empeval.errors import EmpevalError, UsageError, nearest
+from empeval.installed import entry_points
 from empeval.interfaces import (
     INTERFACE_VERSION,
     Generator,
@@ -55,15 +55,16 @@ class Component(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=8)
 def components(kind: Kind) -> tuple[Component, ...]:
     """All components of a kind, by name, without importing any."""
+    points, _ = entry_points(f"empeval.{kind}")
     found = {
-        (point.name, point.value, point.dist.name if point.dist else ""): Component(
+        (entry.name, entry.value, distribution): Component(
             kind=kind,
-            name=point.name,
-            value=point.value,
-            distribution=point.dist.name if point.dist else "(unknown)",
-            version=point.dist.version if point.dist else "",
+            name=entry.name,
+            value=entry.value,
+            distribution=distribution,
+            version=version,
         )
-        for point in metadata.entry_points(group=f"empeval.{kind}")
+        for distribution, version, entry in points
     }
     return tuple(found[key] for key in sorted(found))
 

@@ -293,6 +293,20 @@ def test_what_a_plugin_says_in_lines_is_one_finding_of_the_doctor(cli, tmp_path,
     assert "RuntimeError: no way. Reinstall or remove 'wordy'" in line
 
 
+def test_the_doctor_says_that_torch_does_not_work_and_goes_on(cli, monkeypatch):
+    from empeval.generators.hf import loading
+
+    def broken(device):
+        raise OSError("libcudart.so: cannot open shared object file")
+
+    monkeypatch.setattr(loading, "choose_device", broken)
+    outcome = cli("doctor")
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("fail  torch")]
+    assert line.endswith("does not work: OSError: libcudart.so: cannot open shared object file")
+    assert "\nok    data" in outcome.out or "\nnote  data" in outcome.out
+
+
 @pytest.mark.usefixtures("odd_plugins")
 def test_what_goes_wrong_inside_a_plugin_is_no_traceback(cli, monkeypatch):
     command = ("run", "--model", "dying:", "--tasks", "days", "--scorers", "length", "--out", "o")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Literal
 
@@ -82,6 +83,30 @@ def test_a_component_knows_its_distribution():
     )
     assert component == find("scorers", "kind-plugin/kindness")
     assert load(component).card.summary == "kind"
+
+
+def test_a_distribution_whose_entry_points_are_no_text_hurts_no_other(cli, tmp_path, install):
+    folder = tmp_path / "site"
+    make_distribution(folder, "torn-plugin", points={"empeval.tasks": {"torn": "torn_module:T"}})
+    next(folder.glob("*.dist-info/entry_points.txt")).write_bytes(b"[empeval.tasks]\nx = y:Z\n\xff")
+    install(folder)
+    assert {"ed-mini", "eqbench"} <= {c.name for c in components("tasks")}
+    plugins = {plugin["name"]: plugin for plugin in json.loads(cli("plugins", "list").out)}
+    assert plugins["empeval"]["errors"] == []
+    assert "its metadata cannot be read: UnicodeDecodeError" in plugins["torn-plugin"]["errors"][0]
+
+
+@pytest.mark.parametrize("metadata", [None, b"", b"Name: \xff\n"])
+def test_a_distribution_without_a_name_is_listed_as_unknown(cli, tmp_path, install, metadata):
+    points = {"empeval.tasks": {"left": "left_module:T"}, "empeval": {"hooks": "left_module"}}
+    folder = make_distribution(tmp_path / "site", "left-over", points=points)
+    file = next(folder.glob("*.dist-info/METADATA"))
+    file.unlink() if metadata is None else file.write_bytes(metadata)
+    install(folder)
+    (left,) = [c for c in components("tasks") if c.name == "left"]
+    assert (left.distribution, left.version) == ("(unknown)", "")
+    plugins = {plugin["name"]: plugin for plugin in json.loads(cli("plugins", "list").out)}
+    assert "(unknown)/hooks: cannot be loaded" in plugins["(unknown)"]["errors"][0]
 
 
 @pytest.mark.usefixtures("kind_and_broken")

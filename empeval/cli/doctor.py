@@ -62,11 +62,15 @@ def checks(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
 def _torch() -> Iterator[tuple[str, str, str]]:
     if importlib.util.find_spec("torch") is None:
         return
-    import torch
+    try:
+        import torch
 
-    from empeval.generators.hf.loading import choose_device, cpu_has_bf16
+        from empeval.generators.hf.loading import choose_device, cpu_has_bf16
 
-    device = choose_device("auto")
+        device = choose_device("auto")
+    except Exception as error:  # a library that does not fit, a driver that is missing
+        yield "fail", "torch", f"does not work: {type(error).__name__}: {error}"
+        return
     where = torch.cuda.get_device_name() if device == "cuda" else device
     slow = device == "cpu" and not cpu_has_bf16()
     hint = "; no bfloat16 units, models run in float32" if slow else ""
