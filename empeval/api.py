@@ -86,10 +86,14 @@ def prepare(
     Raises:
         EmpevalError: whatever is wrong with it, in a sentence.
     """
+    _refuse_text(tasks, "tasks")
+    _refuse_text(scorers, "scorers")
     if not tasks:
         raise UsageError("No task is named; see 'empeval list tasks'.")
     if len(set(tasks)) != len(tasks):
         raise UsageError("A task is named twice in --tasks.")
+    if limit is not None and not isinstance(limit, int):
+        raise UsageError(f"limit is {limit!r}; it must be a whole number.")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}; it must be 1 or more.")
     hooks = hooks if hooks is not None else Hooks().load_installed()
@@ -239,6 +243,7 @@ def score(
     Raises:
         EmpevalError: with a sentence that says what was wrong, where, and what to do.
     """
+    _refuse_text(scorers, "scorers")
     hooks = hooks if hooks is not None else Hooks().load_installed()
     path = Path(source)
     if path.is_dir():
@@ -363,6 +368,11 @@ def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     except UsageError:
         return None
     return task
+
+
+def _refuse_text(names: Sequence[str] | None, what: str) -> None:
+    if isinstance(names, str):
+        raise UsageError(f"'{what}' is the text '{names}'; give a list of names: ['{names}'].")
 
 
 def _default_path(manifest: Manifest) -> Path:

@@ -123,9 +123,16 @@ def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
     """A task's sampling with the user's changes.
 
     Raises:
-        UsageError: a value out of its range.
+        UsageError: an unknown name, or a value of another type or out of its range.
     """
-    result: Sampling = msgspec.structs.replace(base, **changes)
+    known = msgspec.to_builtins(base)
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"Unknown option '{name}' of sampling.{nearest(name, known)}")
+    try:
+        result = msgspec.convert({**known, **changes}, Sampling)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"The sampling makes no sense: {error}.") from error
     if result.max_tokens < 1:
         raise UsageError(f"--max-tokens is {result.max_tokens}; it must be 1 or more.")
     if not 0 <= result.temperature < float("inf"):

@@ -168,7 +168,15 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(run):
         ({"limit": -3}, "--limit is -3"),
         ({"model": "human"}, "no scheme"),
         ({"model_args": {"fast": True}}, "Unknown option 'fast'"),
+        (
+            {"tasks": "ed-mini"},
+            r"'tasks' is the text 'ed-mini'; give a list of names: \['ed-mini'\]",
+        ),
+        ({"scorers": "surface"}, "'scorers' is the text 'surface'; give a list"),
+        ({"limit": 1.5}, "limit is 1.5; it must be a whole number"),
         ({"sampling": {"temperature": float("nan")}}, "--temperature is nan"),
+        ({"sampling": {"max_token": 5}}, "Unknown option 'max_token' of sampling.*'max_tokens'"),
+        ({"sampling": {"max_tokens": "x"}}, "The sampling makes no sense: Expected `int`"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_before_anything_is_written(
