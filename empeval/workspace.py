@@ -40,7 +40,11 @@ def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None
 def open_folder(path: Path, manifest: Manifest) -> Run:
     """The run folder of a question, made if it is new.
 
-    A finished run that lacks one of the manifest's scorers becomes an unfinished one.
+    A finished run that lacks one of the manifest's scorers, or lines of its files (somebody took
+    a damaged one out), becomes an unfinished one.
+
+    Raises:
+        RunFolderError: its files are damaged.
     """
     if not is_run(path):
         return Run.create(path, manifest)
@@ -51,9 +55,21 @@ def open_folder(path: Path, manifest: Manifest) -> Run:
         for task, entries in manifest.scorers.items()
         for label, entry in entries.items()
     )
-    if folder.complete and not same:
+    if folder.complete and not (same and _is_whole(folder, manifest)):
         folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
     return folder
+
+
+def _is_whole(folder: Run, manifest: Manifest) -> bool:
+    """Whether every answer and every score of the manifest's scorers is there."""
+    return all(
+        len(folder.responses(task)) == entry.n_items
+        and all(
+            len(folder.scores(task, label)) == entry.n_items
+            for label in manifest.scorers.get(task, {})
+        )
+        for task, entry in folder.manifest.tasks.items()
+    )
 
 
 @contextlib.contextmanager

@@ -151,6 +151,23 @@ def test_without_resume_a_finished_run_is_returned_and_an_unfinished_one_refused
         empeval.run("human:", ["ed-mini"], ["surface"], **arguments)
 
 
+@pytest.mark.parametrize("file", ["responses/ed-mini.jsonl", "scores/ed-mini/surface.jsonl"])
+def test_a_line_taken_out_of_a_finished_run_is_made_anew(run, file):
+    figures = (run.path / "metrics.json").read_bytes()
+    path = run.path / file
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = [*lines[:2], b"{\n", *lines[3:]]
+    path.write_bytes(b"".join(damaged))
+    question = {"model": "human:", "tasks": ["ed-mini"], "scorers": ["surface"], "limit": 3}
+    with pytest.raises(RunFolderError, match=r"line 3: .*delete that line and run the command"):
+        empeval.run(**question, out=run.path)
+    path.write_bytes(b"".join(lines[:2] + lines[3:]))
+    again = empeval.run(**question, out=run.path)
+    assert again.complete
+    assert sorted(path.read_bytes().splitlines(keepends=True)) == sorted(lines)
+    assert (run.path / "metrics.json").read_bytes() == figures
+
+
 @pytest.mark.usefixtures("odd_plugins")
 def test_what_a_killed_process_left_half_written_is_cleared_away(run):
     left = run.path / ".metrics.json.12345.part"
