@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +10,10 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from empeval import HubError, UsageError
+from empeval import UsageError
 
 Keep = Literal["start", "end"]
 
-_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 
 
@@ -134,53 +130,6 @@ class Encoder:
             unit = torch.where(length > 0, pooled / length, torch.nan)
         vectors: np.ndarray = unit.cpu().numpy()
         return vectors
-
-
-def validate(target: str) -> None:
-    """Check that ``target`` may be an encoder, without looking at it.
-
-    Raises:
-        UsageError: it is neither a folder nor a hub id.
-    """
-    if not target or not (Path(target).is_dir() or _HUB_ID.fullmatch(target)):
-        raise UsageError(
-            f"The sentence encoder '{target}' is neither a folder nor a model id such as "
-            "'org/name'."
-        )
-
-
-def locate(target: str) -> Path:
-    """The local folder of an encoder: the folder itself, or a hub model after fetching it.
-
-    Raises:
-        HubError: the hub cannot be reached or has no such model.
-    """
-    if Path(target).is_dir():
-        return Path(target)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(
-            snapshot_download(
-                target, allow_patterns=list(_FILES), ignore_patterns=["onnx/*", "openvino/*"]
-            )
-        )
-    except Exception as error:  # the hub client raises its own, requests' and OS errors
-        raise HubError(
-            f"The sentence encoder '{target}' could not be fetched "
-            f"({str(error).splitlines()[0]}). Give a folder, or use the packaged one."
-        ) from error
-
-
-def fingerprint(folder: Path) -> str:
-    """``sha256:...`` over names and contents of the files that an encoder is read from."""
-    digest = hashlib.sha256()
-    paths = {path for pattern in (*_FILES, "*/config.json") for path in folder.glob(pattern)}
-    for path in sorted(paths - {folder / "packaged.json"}):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -17,8 +17,9 @@ from empeval import (
     mean_metric,
     packaged_model,
 )
-from empeval_text.encoder import Embedded, Encoder, Text, fingerprint, locate, validate
-from empeval_text.replies import remarks, unusable
+from empeval.checkpoints import check_target, fingerprint, locate
+from empeval.replies import remarks, unusable
+from empeval_text.encoder import Embedded, Encoder, Text
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 
@@ -71,7 +72,7 @@ class Similarity(Scorer):
             UsageError: ``target`` is neither a folder nor a hub id.
         """
         if target is not None:
-            validate(target)
+            check_target(target, "sentence encoder")
         self._target = target
         self._encoder: Encoder | None = None
         self._fingerprint: str | None = None

@@ -16,7 +16,7 @@ from empeval import (
     cluster_share,
     mean_metric,
 )
-from empeval_text.replies import remarks, unusable
+from empeval.replies import remarks, unusable
 from empeval_text.words import sentences, words
 
 SECOND_PERSON = frozenset(["you", "your", "yours", "yourself", "yourselves"])

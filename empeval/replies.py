@@ -1,8 +1,8 @@
-"""Which replies can be measured at all."""
+"""Which replies a scorer can measure at all, and what to say of the others."""
 
 from __future__ import annotations
 
-from empeval import Sample, Score
+from empeval.records import Sample, Score
 
 
 def unusable(sample: Sample) -> Score | None:

@@ -1,0 +1,77 @@
+"""Model folders that scorers read: a folder, a packaged model or a hub id; and their fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from empeval.errors import UsageError
+from empeval.hub import hub_failure
+
+PACKAGED = "packaged:"
+FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+"""What a checkpoint without code and without pickles is made of."""
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+def check_target(target: str, what: str) -> None:
+    """Make sure that a text may name a model folder, without looking for it.
+
+    Args:
+        target: a folder, ``packaged:NAME``, or a hub id.
+        what: how the error calls it, such as ``"sentence encoder"``.
+
+    Raises:
+        UsageError: it can be none of these.
+    """
+    if target.startswith(PACKAGED):
+        from empeval.models import find
+
+        find(target.removeprefix(PACKAGED))
+    elif not target or not (Path(target).is_dir() or _HUB_ID.fullmatch(target)):
+        raise UsageError(
+            f"The {what} '{target}' is neither a folder nor a model id such as 'org/name'."
+        )
+
+
+def locate(target: str, files: Sequence[str] = FILES) -> Path:
+    """The local folder of a model: the folder itself, a packaged model, or one from the hub.
+
+    Args:
+        target: a folder, ``packaged:NAME``, or a hub id.
+        files: patterns of the files to fetch from the hub.
+
+    Raises:
+        UsageError: no packaged model has that name.
+        HubError: the hub cannot be reached or has no such model.
+    """
+    if target.startswith(PACKAGED):
+        from empeval.models import packaged_model
+
+        return packaged_model(target.removeprefix(PACKAGED))
+    if Path(target).is_dir():
+        return Path(target)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                target, allow_patterns=list(files), ignore_patterns=["onnx/*", "openvino/*"]
+            )
+        )
+    except Exception as error:  # the hub client raises its own, its HTTP library's and OS errors
+        raise hub_failure(error, f"model '{target}'") from error
+
+
+def fingerprint(folder: Path, files: Sequence[str] = (*FILES, "*/config.json")) -> str:
+    """``sha256:...`` over names and contents of the files that a model is read from."""
+    digest = hashlib.sha256()
+    paths = {path for pattern in files for path in folder.glob(pattern)}
+    for path in sorted(paths - {folder / "packaged.json"}):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"

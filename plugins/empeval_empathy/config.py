@@ -1,0 +1,64 @@
+"""The configuration of an empathy model, as it stands in a checkpoint's ``config.json``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+LOW, HIGH = 1.0, 5.0
+"""The range of the empathy score."""
+
+ARCHITECTURES = ("shared", "cascade")
+
+
+class EmpathyConfig(PreTrainedConfig):
+    """What an empathy model is made of.
+
+    Attributes:
+        encoder: the configuration of the transformer encoder, as a dict with ``model_type``.
+        encoder_name: where its pretrained weights come from: a hub id, or ``packaged:NAME``.
+        architecture: ``shared`` (Baseline and STM: one view, two heads) or ``cascade`` (MVC: the
+            context alone and the context with the reply).
+        pooling: ``cls`` (the first token) or ``mean`` (over the tokens of the view).
+        max_length: the most tokens of a view, special ones included.
+        dropout: before each head, while training.
+        lambda_emo: weight of the emotion loss beside the regression loss.
+        id2label: the emotions, by number.
+    """
+
+    model_type = "empeval-empathy"
+
+    encoder: dict[str, Any] | None = None
+    encoder_name: str = ""
+    architecture: str = "shared"
+    pooling: str = "cls"
+    max_length: int = 256
+    dropout: float = 0.1
+    lambda_emo: float = 0.1
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Check what a hand-edited file may get wrong.
+
+        Raises:
+            ValueError: an unknown architecture or pooling.
+        """
+        super().__post_init__(**kwargs)
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture {self.architecture!r} is none of {ARCHITECTURES}")
+        if self.pooling not in ("cls", "mean"):
+            raise ValueError(f"pooling {self.pooling!r} is neither 'cls' nor 'mean'")
+
+    def encoder_config(self) -> PreTrainedConfig:
+        """The encoder's own configuration object.
+
+        Raises:
+            ValueError: there is none, or its type is unknown to transformers.
+        """
+        if not self.encoder:
+            raise ValueError("the configuration names no encoder")
+        fields = dict(self.encoder)
+        return AutoConfig.for_model(fields.pop("model_type"), **fields)
+
+
+AutoConfig.register(EmpathyConfig.model_type, EmpathyConfig, exist_ok=True)

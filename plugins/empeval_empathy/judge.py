@@ -1,0 +1,110 @@
+"""Applies an empathy model to many dialogues at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from empeval_empathy.checkpoints import load_checkpoint
+from empeval_empathy.modeling import CascadeModel, EmpathyModel
+from empeval_empathy.views import Dialogue, Row, ViewBuilder, Views
+
+BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a model says of dialogues, a row each.
+
+    Attributes:
+        empathy: shape (dialogues,), in [1, 5].
+        emotions: shape (dialogues, emotions), probabilities; MVC's context view.
+        full_emotions: the same of MVC's full view; ``None`` for the others.
+        views: what the model saw.
+    """
+
+    empathy: np.ndarray
+    emotions: np.ndarray
+    full_emotions: np.ndarray | None
+    views: list[Views]
+
+
+class Judge:
+    """A checkpoint, ready to judge; on the GPU when there is one, in float32.
+
+    Attributes:
+        emotions: the names of the emotions, by number.
+
+    Raises:
+        UsageError: the folder holds no usable checkpoint.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        model, tokenizer = load_checkpoint(folder)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model: EmpathyModel = model.to(self._device)
+        self._views = ViewBuilder(tokenizer, model.config.max_length)
+        self.emotions: list[str] = [
+            model.config.id2label[number] for number in range(model.config.num_labels)
+        ]
+
+    def judge(self, dialogues: Sequence[Dialogue]) -> Judged:
+        """Judge dialogues, at least one; a row each, in their order.
+
+        Rows of tokens are encoded by length, contexts and full views together, and each
+        different row once: a reply and a reference share their context's.
+        """
+        views = self._views.build(dialogues)
+        cascade = isinstance(self._model, CascadeModel)
+        rows: dict[tuple[int, ...], int] = {}
+        unique: list[Row] = []
+
+        def place(row: Row) -> int:
+            key = (row.reply_start or 0, *row.ids)
+            if key not in rows:
+                rows[key] = len(unique)
+                unique.append(row)
+            return rows[key]
+
+        full = [place(view.full) for view in views]
+        context = [place(view.context) for view in views] if cascade else full
+        with torch.inference_mode():
+            pooled = self._pool(unique)
+            output = self._model.heads(pooled[context], pooled[full])
+            full_emotions = output.full_emotion_logits
+            return Judged(
+                empathy=output.empathy.cpu().numpy().astype(float),
+                emotions=output.emotion_logits.softmax(-1).cpu().numpy().astype(float),
+                full_emotions=None
+                if full_emotions is None
+                else full_emotions.softmax(-1).cpu().numpy().astype(float),
+                views=views,
+            )
+
+    def _pool(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Pooled vectors of rows, shape (rows, hidden)."""
+        order: list[int] = []
+        parts = []
+        for batch in by_length([len(row.ids) for row in rows], BATCH_TOKENS[self._device]):
+            tensors = self._views.tensors([rows[i] for i in batch])
+            parts.append(self._model.pool({k: v.to(self._device) for k, v in tensors.items()}))
+            order += batch
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return torch.cat(parts)[back.to(self._device)]
+
+
+def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices in batches of like length, of at most ``budget`` padded tokens, or one row."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        if batch and (len(batch) + 1) * lengths[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,270 @@
+"""The scorers ``baseline``, ``stm`` and ``mvc``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from empeval import Metric, Sample, Score, Scored, Scorer, ScorerCard, ValueCard, mean_metric
+from empeval.checkpoints import check_target, locate
+from empeval.replies import remarks, unusable
+from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
+from empeval_empathy.english import looks_english
+
+if TYPE_CHECKING:
+    from empeval_empathy.judge import Judge
+    from empeval_empathy.views import Dialogue
+
+MOST_UNKNOWN = 0.5
+"""A reply with a larger share of tokens outside the vocabulary is not judged."""
+
+EMPATHY = ValueCard(
+    name="empathy",
+    unit="score 1-5",
+    summary="How empathetic the reply is: 1 not at all, 5 very.",
+    low=1,
+    high=5,
+    higher_is_better=True,
+)
+HUMAN = ValueCard(
+    name="human",
+    unit="score 1-5",
+    summary="The same of the human reply to this item, where there is one.",
+    low=1,
+    high=5,
+)
+CONFIDENCE = ValueCard(
+    name="emotion_confidence",
+    unit="probability",
+    summary="Of the emotion that the model reads.",
+    low=0,
+    high=1,
+)
+TARGET = ValueCard(
+    name="target_emotion",
+    unit="probability",
+    summary="Of the emotion that the item states, where it states one.",
+    low=0,
+    high=1,
+)
+DIFFERENCE = ValueCard(
+    name="empathy", unit="score 1-5", summary="Less the human reply's.", higher_is_better=True
+)
+ACCURACY = ValueCard(name="empathy", unit="percent", summary="The emotion read is the stated one.")
+
+LICENSE = "CC BY-NC 4.0 (trained on EmpatheticDialogues); encoder Apache-2.0"
+
+
+def card(summary: str, labels: tuple[str, ...]) -> ScorerCard:
+    """The card of one of the three."""
+    return ScorerCard(
+        version="1",
+        summary=summary
+        + " Trained on hybrid labels; see reference_models/RESULTS.md for its agreement with "
+        "people. English only.",
+        values=(EMPATHY, HUMAN, CONFIDENCE, TARGET),
+        needs=("reply",),
+        labels=labels,
+        license=LICENSE,
+        citation=(
+            "Rashkin, Smith, Li, Boureau (2019): Towards Empathetic Open-domain Conversation "
+            "Models. ACL. Sharma, Miner, Atkins, Althoff (2020): A Computational Approach to "
+            "Understanding Empathy Expressed in Text-Based Mental Health Support. EMNLP."
+        ),
+    )
+
+
+class EmpathyScorer(Scorer):
+    """What the three scorers share.
+
+    Args:
+        target: a checkpoint: a folder, or a hub id; ``None`` is the one that comes with empeval.
+    """
+
+    architecture: ClassVar[str]
+    bundled: ClassVar[str]
+
+    def __init__(self, target: str | None = None) -> None:
+        """Check the target; load nothing yet.
+
+        Raises:
+            UsageError: the target is no empathy checkpoint of this scorer's kind.
+        """
+        self._target = target
+        self._judge: Judge | None = None
+        self._folder: Path | None = None
+        if target is not None:
+            check_target(target, "empathy checkpoint")
+            if Path(target).is_dir():
+                self._facts()
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Judge each reply, and the human reply to the same item beside it.
+
+        A reply that is empty, not English, or without a token that the vocabulary knows has
+        status ``unparsed`` and says why.
+
+        Raises:
+            UsageError: the checkpoint cannot be used.
+            EmpevalError: it, or the encoder it goes on, cannot be fetched.
+        """
+        from empeval_empathy.views import Dialogue
+
+        failures = [unusable(sample) or _unreadable(sample) for sample in samples]
+        dialogues: dict[Dialogue, int] = {}
+        asked: list[tuple[Dialogue, Dialogue | None]] = []
+        for sample, failure in zip(samples, failures, strict=True):
+            own = Dialogue(context_of(sample), sample.text)
+            reference = sample.item.reference
+            human = Dialogue(own.context, reference) if reference and reference.strip() else None
+            asked.append((own, human))
+            if failure is None:
+                for dialogue in (own, human):
+                    if dialogue is not None:
+                        dialogues.setdefault(dialogue, len(dialogues))
+        if not dialogues:
+            return [failure for failure in failures if failure is not None]
+        table = _Table(self._load(), dialogues)
+        return [
+            failure or table.score(sample, *pair)
+            for sample, failure, pair in zip(samples, failures, asked, strict=True)
+        ]
+
+    def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
+        """Means; the human replies' mean on the same items and the paired difference; accuracy."""
+        with_human = [s for s in scored if s.score.status != "ok" or "human" in s.score.values]
+        with_target = [
+            s for s in scored if s.score.status != "ok" or "target_emotion" in s.score.values
+        ]
+        figures = [mean_metric(EMPATHY, scored)]
+        if any(s.score.status == "ok" for s in with_human):
+            figures += [
+                mean_metric(HUMAN, with_human, note="the human replies to the same items"),
+                mean_metric(
+                    DIFFERENCE,
+                    with_human,
+                    metric="empathy_minus_human",
+                    of=lambda s: s.score.values["empathy"] - s.score.values["human"],
+                    note="paired: the reply less the human reply to the same item",
+                ),
+            ]
+        figures.append(mean_metric(CONFIDENCE, scored))
+        if any(s.score.status == "ok" for s in with_target):
+            figures += [
+                mean_metric(TARGET, with_target),
+                mean_metric(
+                    ACCURACY,
+                    with_target,
+                    metric="emotion_accuracy",
+                    of=lambda s: float(
+                        s.score.labels["emotion"] == s.sample.item.target["emotion"]
+                    ),
+                    note="describes the scorer: how often it reads the stated emotion",
+                ),
+            ]
+        return figures
+
+    def fingerprint(self) -> str:
+        """``sha256:...`` of the checkpoint, and the key of the encoder that an adapter goes on."""
+        return checkpoint_fingerprint(self._home(), self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return read_facts(self._home(), self.architecture)
+
+    def _home(self) -> Path:
+        if self._folder is None:
+            self._folder = BUNDLED / self.bundled if self._target is None else locate(self._target)
+        return self._folder
+
+    def _load(self) -> Judge:
+        if self._judge is None:
+            from empeval_empathy.judge import Judge
+
+            self._facts()
+            self._judge = Judge(self._home())
+        return self._judge
+
+
+class _Table:
+    """Dialogues and what a judge says of them."""
+
+    def __init__(self, judge: Judge, dialogues: dict[Dialogue, int]) -> None:
+        self._emotions = judge.emotions
+        self._numbers = {emotion: place for place, emotion in enumerate(judge.emotions)}
+        self._places = dialogues
+        self._judged = judge.judge(list(dialogues))
+
+    def score(self, sample: Sample, own: Dialogue, human: Dialogue | None) -> Score:
+        judged, place = self._judged, self._places[own]
+        view = judged.views[place]
+        if view.unknown > MOST_UNKNOWN:
+            note = "most of the reply is outside the scorer's vocabulary"
+            return Score(sample.id, status="unparsed", note=note)
+        emotions = judged.emotions[place]
+        best = int(emotions.argmax())
+        values = {"empathy": judged.empathy[place], "emotion_confidence": emotions[best]}
+        labels = {"emotion": self._emotions[best]}
+        if human is not None:
+            values["human"] = judged.empathy[self._places[human]]
+        number = self._numbers.get(str(sample.item.target.get("emotion")))
+        if number is not None:
+            values["target_emotion"] = emotions[number]
+        if judged.full_emotions is not None:
+            labels["full_emotion"] = self._emotions[int(judged.full_emotions[place].argmax())]
+        notes = [*remarks(sample), *view.cut]
+        return Score(
+            sample.id,
+            # Five digits are what float32 can vouch for, whatever else was in the batch.
+            values={name: round(float(value), 5) for name, value in values.items()},
+            labels=labels,
+            note="; ".join(notes) or None,
+        )
+
+
+def context_of(sample: Sample) -> tuple[str, ...]:
+    """The turns of the conversation, without the system prompt and blank ones."""
+    return tuple(
+        m.content for m in sample.item.messages if m.role != "system" and m.content.strip()
+    )
+
+
+def _unreadable(sample: Sample) -> Score | None:
+    context = context_of(sample)
+    if not context:
+        return Score(sample.id, status="unparsed", note="no context to judge the reply by")
+    if not looks_english(sample.text):
+        return Score(sample.id, status="unparsed", note="the reply does not look English")
+    if not looks_english(" ".join(context[-3:])):
+        return Score(sample.id, status="unparsed", note="the context does not look English")
+    return None
+
+
+class Baseline(EmpathyScorer):
+    """One encoder over context and reply, one head for empathy and one for the emotion."""
+
+    card = card(
+        "Empathy 1-5 and one of 32 emotions by the Baseline multitask encoder.", ("emotion",)
+    )
+    architecture = "shared"
+    bundled = "baseline"
+
+
+class STM(EmpathyScorer):
+    """The Baseline's network, trained on the emotion first and on both then."""
+
+    card = card("Empathy 1-5 and one of 32 emotions by sequential transfer (STM).", ("emotion",))
+    architecture = "shared"
+    bundled = "stm"
+
+
+class MVC(EmpathyScorer):
+    """Two views, context alone and with the reply; empathy given the emotions of both."""
+
+    card = card(
+        "Empathy 1-5 and one of 32 emotions by the multi-view cascade (MVC); emotion is the "
+        "context's, full_emotion the whole dialogue's.",
+        ("emotion", "full_emotion"),
+    )
+    architecture = "cascade"
+    bundled = "mvc"

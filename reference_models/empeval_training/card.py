@@ -1,0 +1,91 @@
+"""The model card of a checkpoint, written from what was measured of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from empeval_training.data import Prepared
+
+TITLES = {
+    "baseline": "Baseline multitask",
+    "stm": "STM (sequential transfer)",
+    "mvc": "MVC (multi-view cascade)",
+}
+
+TEMPLATE = """---
+license: cc-by-nc-4.0
+language: en
+datasets:
+- facebook/empathetic_dialogues
+base_model: {encoder}
+tags:
+- empathy
+- empeval
+---
+
+# {title}
+
+Predicts how empathetic a reply in a conversation is (1-5) and which of 32 emotions the speaker
+has. Trained by empeval's recipe `{model}` on hybrid labels of EmpatheticDialogues; it is a judge
+for comparing models, not a measure of a person, and its training text is English chat between
+strangers.
+
+## Use
+
+    empeval run --model hf:org/name --tasks ed-empathy --scorers {model}:FOLDER
+
+or from Python `empeval_empathy.checkpoints.load_checkpoint("FOLDER")`.
+
+## Measured
+
+On the test split (labels are the hybrid ones; `mae of median` is the error of always predicting
+the median label):
+
+{figures}
+
+## Training
+
+* data: `{data}` ({examples} examples, seed {seed}, {seconds:.0f} s on {device})
+* emotions: {emotions}
+* recipe:
+
+{recipe}
+
+## Licences
+
+{licenses}
+
+The weights follow the data: non-commercial use.
+"""
+
+
+def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None:
+    """Write ``README.md`` into a checkpoint's folder."""
+    recipe = result["recipe"]
+    rows = [
+        [
+            part,
+            f["n"],
+            *(f"{f[k]:.4f}" for k in ("mae", "spearman", "emotion_accuracy", "mae_of_median")),
+        ]
+        for part, f in result["figures"].items()
+    ]
+    headers = ["replies", "n", "MAE", "Spearman", "emotion accuracy", "MAE of median"]
+    text = TEMPLATE.format(
+        encoder=recipe["encoder"],
+        title=TITLES[recipe["model"]],
+        model=recipe["model"],
+        figures=tabulate(rows, headers=headers, tablefmt="github"),
+        data=result["data"],
+        examples=result["training_examples"],
+        seed=result["seed"],
+        seconds=result["seconds"],
+        device=result["device"],
+        emotions=len(prepared.emotions),
+        recipe="\n".join(f"      {k} = {v}" for k, v in recipe.items()),
+        licenses="\n".join(f"* {name}: {terms}" for name, terms in prepared.licenses.items()),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")

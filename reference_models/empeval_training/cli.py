@@ -1,0 +1,202 @@
+"""``empeval train``: prepare data, train the three models, write what was measured."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EPILOG = """examples:
+  empeval train prepare-ed --out ed --data-dir MIRROR
+  empeval train prepare-ed --out ed --ratings FOLDER --conversations 2000
+  empeval train baseline --data ed --out runs
+  empeval train mvc --data ed --out runs --config minilm --seed 17,39,43
+  empeval train mvc --data ed --out runs --config minilm --sweep lambda_emo=0.3,0.1,0.05
+  empeval train stm --data ed --out runs --config minilm --set train_examples=500 --set epochs=1
+
+The first command writes labelled examples and prints their fingerprint. The others train a
+checkpoint a seed into OUT/MODEL-SEED. Interrupted training goes on when the same command is
+given again. Configurations: authors (the default: RoBERTa-base, needs a GPU), minilm,
+minilm-cpu, or a TOML file of your own.
+"""
+
+
+def add(subcommands: Any) -> None:
+    """Declare the verb and its actions."""
+    train = subcommands.add_parser(
+        "train",
+        help="train the reference models (needs the extra 'train')",
+        description="Train the reference models: empathy scorers on EmpatheticDialogues.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = train.add_subparsers(metavar="ACTION", required=True)
+    _add_prepare(actions)
+    for name, summary in (
+        ("baseline", "one encoder, two heads"),
+        ("stm", "the same, emotion first, then both"),
+        ("mvc", "two views, the score conditioned on the emotions"),
+    ):
+        _add_model(actions, name, summary)
+    _add_results(actions)
+
+
+def _parser(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+    return parser
+
+
+def _add_prepare(actions: Any) -> None:
+    parser = _parser(actions, "prepare-ed", "labelled examples from EmpatheticDialogues")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
+    parser.add_argument(
+        "--ratings", type=Path, metavar="FOLDER",
+        help="human ratings to fit the label's weights on, instead of the fitted ones that come "
+        "with the package",
+    )  # fmt: skip
+    parser.add_argument("--conversations", type=_count, metavar="N", help="of train; default all")
+    parser.add_argument("--validation-conversations", type=_count, metavar="N")
+    parser.add_argument("--test-conversations", type=_count, metavar="N")
+    parser.add_argument(
+        "--variants", type=int, default=1, metavar="N", help="of each human reply (default 1)"
+    )
+    parser.add_argument("--seed", type=int, default=17)
+    parser.set_defaults(run=run_prepare)
+
+
+def _add_model(actions: Any, name: str, summary: str) -> None:
+    parser = _parser(actions, name, summary)
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--config", metavar="NAME_OR_FILE", help="authors, minilm, minilm-cpu, or TOML"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
+    parser.add_argument("--seed", type=_seeds, default=[17], metavar="S[,S...]")
+    parser.add_argument(
+        "--sweep", metavar="KEY=V,V...", help="train one after the other with each value"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets (GoEmotions)"
+    )
+    parser.set_defaults(run=run_model, model=name)
+
+
+def _add_results(actions: Any) -> None:
+    parser = _parser(actions, "results", "write RESULTS.md and LABELS.md from what was measured")
+    parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the models")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
+    parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--systems", type=Path, metavar="FILE", help="published systems' replies")
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.set_defaults(run=run_results)
+
+
+def run_prepare(options: argparse.Namespace) -> int:
+    """Make the data; print their fingerprint."""
+    _require_extra()
+    from tabulate import tabulate
+
+    from empeval.data import use_data_directory
+    from empeval_training.prepare import prepare
+
+    with use_data_directory(options.data_dir):
+        prepared = prepare(
+            options.out,
+            ratings=options.ratings,
+            conversations={
+                "train": options.conversations,
+                "validation": options.validation_conversations,
+                "test": options.test_conversations,
+            },
+            variants=options.variants,
+            seed=options.seed,
+        )
+    kinds = sorted({kind for counts in prepared.counts.values() for kind in counts})
+    rows = [[k, *(counts.get(k, 0) for counts in prepared.counts.values())] for k in kinds]
+    print(tabulate(rows, headers=["replies", *prepared.counts]))
+    for name, terms in prepared.licenses.items():
+        print(f"licence of {name}: {terms}")
+    print(f"fingerprint: {prepared.fingerprint}")
+    return 0
+
+
+def run_model(options: argparse.Namespace) -> int:
+    """Train a checkpoint for every seed and value of the sweep; print a table."""
+    _require_extra()
+    from tabulate import tabulate
+
+    from empeval.data import use_data_directory
+    from empeval.question import parse_pairs
+    from empeval_training.recipe import change, load_recipe
+    from empeval_training.train import train
+
+    changes: dict[str, str] = {}
+    for text in options.changes:
+        changes.update(parse_pairs(text, "--set"))
+    recipe = load_recipe(options.model, options.config, changes)
+    recipes = {"": recipe}
+    if options.sweep:
+        key, values = _sweep(options.sweep)
+        recipes = {f"-{key}={value}": change(recipe, {key: value}) for value in values}
+    rows = []
+    for label, one in recipes.items():
+        for seed in options.seed:
+            out = options.out / f"{options.model}{label}-{seed}"
+            with use_data_directory(options.data_dir):
+                result = train(one, options.data, out, seed=seed)
+            for part, f in result["figures"].items():
+                figures = (f["mae"], f["spearman"], f["emotion_accuracy"], f["mae_of_median"])
+                rows.append([str(out), part, f["n"], *(f"{x:.4f}" for x in figures)])
+    headers = ["run", "test replies", "n", "MAE", "Spearman", "emotion acc.", "MAE of median"]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    return 0
+
+
+def run_results(options: argparse.Namespace) -> int:
+    """Measure checkpoints against people and write the documents."""
+    _require_extra()
+    from empeval.data import use_data_directory
+    from empeval_training.results import write_documents
+
+    with use_data_directory(options.data_dir):
+        for path in write_documents(
+            options.runs, options.data, options.ratings, options.systems, options.out
+        ):
+            print(path)
+    return 0
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    from empeval import UsageError
+
+    if find_spec("sklearn") is None:
+        raise UsageError("Training needs more packages: pip install 'empeval[train]'.")
+
+
+def _count(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return value
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers") from None
+
+
+def _sweep(text: str) -> tuple[str, list[str]]:
+    from empeval import UsageError
+
+    key, equals, values = text.partition("=")
+    chosen = [value for value in values.split(",") if value]
+    if not equals or not key or not chosen:
+        raise UsageError(f"--sweep: {text!r} is not of the form key=value,value.")
+    return key, chosen

@@ -1,0 +1,179 @@
+"""Labelled examples and GoEmotions as the Trainer's data sets and batches."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from empeval import DataError, UsageError, load_rows, read_rows
+from empeval_empathy.views import Dialogue, ViewBuilder
+from empeval_training.examples import HUMAN, Example
+
+GOEMOTIONS = "google-research-datasets/go_emotions"
+GOEMOTIONS_CLASSES = 28
+NO_EMOTION = -100
+"""The class number of an example without an emotion: it counts for no emotion loss."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """``prepared.json`` beside the examples: what they are and what made them."""
+
+    fingerprint: str
+    emotions: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    seed: int
+    conversations: dict[str, int | None]
+    labeller: str
+    licenses: dict[str, str]
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """What ``prepare-ed`` wrote beside its examples.
+
+    Raises:
+        UsageError: it is no such folder.
+    """
+    path = folder / "prepared.json"
+    if not path.is_file():
+        raise UsageError(
+            f"{folder} holds no prepared data. Make it with: empeval train prepare-ed --out {folder}"
+        )
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Prepared)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is not what prepare-ed writes: {error}.") from error
+
+
+def read_examples(folder: Path, split: str) -> list[Example]:
+    """The labelled examples of a split.
+
+    Raises:
+        DataError: a line is no labelled example; its number is named.
+    """
+    path = folder / f"{split}.jsonl"
+    examples = []
+    for number, row in enumerate(read_rows(path), 1):
+        try:
+            example = msgspec.convert(row, Example)
+        except msgspec.ValidationError as error:
+            raise DataError(f"{path}, line {number}: {error}.") from error
+        if not 1 <= example.empathy <= 5 or not example.context or not example.reply.strip():
+            raise DataError(f"{path}, line {number}: it needs a context, a reply and a label 1-5.")
+        examples.append(example)
+    if not examples:
+        raise DataError(f"{path} has no examples.")
+    return examples
+
+
+def only_humans(examples: Sequence[Example]) -> list[Example]:
+    """The human replies among them: the headline test set."""
+    return [example for example in examples if example.variant == HUMAN]
+
+
+def draw(examples: Sequence[Any], count: int | None, seed: int) -> list[Any]:
+    """At most ``count`` of them, drawn by the seed."""
+    if count is None or count >= len(examples):
+        return list(examples)
+    return random.Random(seed).sample(list(examples), count)  # noqa: S311 - no secret
+
+
+def class_weights(labels: Sequence[int], classes: int) -> list[float]:
+    """Inverse frequency with add-one smoothing, of mean 1 over the examples."""
+    counts = Counter(label for label in labels if label != NO_EMOTION)
+    raw = [1 / (counts[c] + 1) for c in range(classes)]
+    total = sum(raw[c] * n for c, n in counts.items())
+    scale = sum(counts.values()) / total if total else 1.0
+    return [scale * weight for weight in raw]
+
+
+class Labelled:
+    """Examples as a map-style data set: views, empathy, emotion, length."""
+
+    def __init__(
+        self, examples: Sequence[Example], views: ViewBuilder, emotions: Sequence[str]
+    ) -> None:
+        number = {emotion: place for place, emotion in enumerate(emotions)}
+        built = views.build([Dialogue(e.context, e.reply) for e in examples])
+        self.rows = [
+            {
+                "views": view,
+                "empathy": example.empathy,
+                "emotion": number.get(example.emotion, NO_EMOTION),
+            }
+            for view, example in zip(built, examples, strict=True)
+        ]
+        self.lengths = [len(row["views"].full.ids) for row in self.rows]
+        self.emotion_labels = [row["emotion"] for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+
+class Collator:
+    """Rows of ``Labelled`` as a batch of padded tensors."""
+
+    def __init__(self, views: ViewBuilder, *, context: bool) -> None:
+        self._views = views
+        self._context = context
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        import torch
+
+        views = [row["views"] for row in rows]
+        batch: dict[str, Any] = {
+            "full": self._views.tensors([v.full for v in views]),
+            "empathy_labels": torch.tensor([row["empathy"] for row in rows], dtype=torch.float32),
+            "emotion_labels": torch.tensor([row["emotion"] for row in rows]),
+        }
+        if self._context:
+            batch["context"] = self._views.tensors([v.context for v in views])
+        return batch
+
+
+class Comments:
+    """GoEmotions comments as a map-style data set: a view and its classes."""
+
+    def __init__(self, split: str, count: int | None, seed: int, views: ViewBuilder) -> None:
+        files = (f"{split}.jsonl", f"{split}.jsonl.gz", f"*/{split}-*.parquet")
+        rows = draw(load_rows(GOEMOTIONS, files), count, seed)
+        built = views.build([Dialogue((row["text"],), "") for row in rows])
+        self.rows = [
+            {"views": view, "classes": list(row["labels"])}
+            for view, row in zip(built, rows, strict=True)
+        ]
+        self.lengths = [len(row["views"].context.ids) for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+
+class CommentCollator:
+    """Rows of ``Comments`` as a batch: the context view, and 28 zeros and ones."""
+
+    def __init__(self, views: ViewBuilder) -> None:
+        self._views = views
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        import torch
+
+        labels = torch.zeros(len(rows), GOEMOTIONS_CLASSES)
+        for place, row in enumerate(rows):
+            labels[place, row["classes"]] = 1
+        return {"rows": self._views.tensors([r["views"].context for r in rows]), "labels": labels}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people and programs: indented, keys in their order."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,15 @@
+"""Adds the verb ``empeval train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from empeval import hookimpl
+
+
+@hookimpl
+def empeval_register_commands(subcommands: Any) -> None:
+    """Declare ``empeval train``; what is heavy is imported when it runs."""
+    from empeval_training import cli
+
+    cli.add(subcommands)

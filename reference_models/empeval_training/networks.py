@@ -1,0 +1,139 @@
+"""From an encoder to a network that trains, and back to a folder that anybody can load."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from empeval import HubError, UsageError, packaged_model
+from empeval_empathy.config import EmpathyConfig
+from empeval_empathy.modeling import MODELS, EmpathyModel
+from empeval_training.recipe import ARCHITECTURE, Recipe
+
+PACKAGED = "packaged:"
+LAYERS = ["query", "key", "value", "dense"]
+"""The linear layers of BERT and RoBERTa encoders, by the end of their names."""
+
+
+def encoder_folder(name: str) -> Path:
+    """The folder of a pretrained encoder: packaged, local, or fetched from the hub.
+
+    Raises:
+        HubError: the hub cannot be reached or has no such model.
+    """
+    if name.startswith(PACKAGED):
+        return packaged_model(name.removeprefix(PACKAGED))
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:  # the hub client raises its own, requests' and OS errors
+        raise HubError(
+            f"The encoder '{name}' could not be fetched ({str(error).splitlines()[0]}). Give a "
+            "folder, or use the packaged one: --config minilm."
+        ) from error
+
+
+def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> EmpathyModel:
+    """A fresh model of the recipe's kind on a pretrained encoder.
+
+    Raises:
+        UsageError: the folder holds no encoder that transformers can load.
+    """
+    from transformers import AutoModel
+
+    try:
+        encoder = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    except Exception as error:  # broken files raise whatever they like
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(f"{folder} cannot be loaded as an encoder: {reason}") from error
+    config = EmpathyConfig(
+        encoder=encoder.config.to_dict(),
+        encoder_name=recipe.encoder,
+        architecture=ARCHITECTURE[recipe.model],
+        pooling=recipe.pooling,
+        max_length=recipe.max_length,
+        dropout=recipe.dropout,
+        lambda_emo=recipe.lambda_emo,
+        id2label=dict(enumerate(emotions)),
+        label2id={emotion: number for number, emotion in enumerate(emotions)},
+    )
+    model = MODELS[config.architecture](config)
+    weights = {k: v for k, v in encoder.state_dict().items() if not k.startswith("pooler.")}
+    model.encoder.load_state_dict(weights)
+    return model
+
+
+def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
+    """The model as it trains: itself, or with low-rank adapters in its encoder."""
+    if recipe.method == "full":
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    heads = [name for name, _ in model.named_children() if name not in ("encoder", "dropout")]
+    adapters = LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=2 * recipe.lora_rank,
+        lora_dropout=recipe.dropout,
+        target_modules=LAYERS,
+        modules_to_save=heads,
+    )
+    return get_peft_model(model, adapters)
+
+
+def merge(network: Any) -> Any:
+    """The plain model, adapters merged into its weights."""
+    plain = network.merge_and_unload() if hasattr(network, "merge_and_unload") else network
+    return plain.eval()
+
+
+def trainable_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that training changes, by name."""
+    wanted = {name for name, weight in network.named_parameters() if weight.requires_grad}
+    state = network.state_dict()
+    return {name: state[name].detach().cpu().contiguous() for name in state if name in wanted}
+
+
+class Pretraining(nn.Module):
+    """A model's encoder with a classifier of comments on top.
+
+    Args:
+        model: whose ``pool`` is used. network: the same model as it trains.
+    """
+
+    def __init__(self, model: EmpathyModel, network: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.classify = nn.Linear(model.encoder.config.hidden_size, classes)
+        self._pool = model.pool
+
+    def forward(self, rows: dict[str, torch.Tensor], labels: torch.Tensor) -> dict[str, Any]:
+        """Binary cross-entropy over the classes; logits of shape (batch, classes)."""
+        logits = self.classify(self._pool(rows))
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        return {"loss": loss, "logits": logits}
+
+
+def save_adapter(network: Any, encoder: str, folder: Path) -> None:
+    """Save what was trained as a PEFT adapter in half precision, with the model's configuration.
+
+    ``config.json`` names the encoder whose weights the adapter goes with.
+    """
+    from safetensors.torch import load_file, save_file
+
+    shutil.rmtree(folder, ignore_errors=True)
+    network.peft_config["default"].base_model_name_or_path = encoder
+    network.save_pretrained(folder)
+    weights = folder / "adapter_model.safetensors"
+    small = {name: weight.half() for name, weight in load_file(weights).items()}
+    save_file(small, weights, metadata={"format": "pt"})
+    network.get_base_model().config.save_pretrained(folder)

@@ -1,0 +1,146 @@
+"""``empeval train prepare-ed``: labelled training examples from EmpatheticDialogues."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from empeval import UsageError, rows_fingerprint
+from empeval_training.data import Prepared, write_json
+from empeval_training.examples import SPLITS, Example, add_variants, human_examples
+from empeval_training.hybrid import Labeller, fit_labeller, rated_sums, set_scale
+from empeval_training.ratings import Rated, read_rated
+from empeval_training.signals import NAMES, Embedder
+
+BUNDLED = Path(__file__).parent / "labeller"
+"""A labeller fitted on the development part of the ratings; used where no ratings are given."""
+
+LICENSES = {
+    "facebook/empathetic_dialogues": "CC BY-NC 4.0",
+    "EPITOME (Sharma et al. 2020)": "academic, non-profit research use",
+}
+
+
+def prepare(
+    out: Path,
+    *,
+    ratings: Path | None,
+    conversations: dict[str, int | None],
+    variants: int,
+    seed: int,
+) -> Prepared:
+    """Make labelled examples and write them, a JSONL file a split.
+
+    Args:
+        out: the folder to write: ``train.jsonl``, ``validation.jsonl``, ``test.jsonl``,
+            ``prepared.json`` and the labeller that was used.
+        ratings: a folder of human ratings to fit the labeller on; ``None`` uses the bundled one.
+        conversations: how many of each split (``None``: all).
+        variants: variants of each human reply.
+        seed: of every draw.
+
+    Raises:
+        EmpevalError: data that cannot be had or are not what they should be.
+    """
+    rated = read_rated(ratings) if ratings else []
+    known = {r.dialogue for r in rated if r.source == "ratings"}
+    splits: dict[str, list[Example]] = {}
+    for split in SPLITS:
+        humans = human_examples(split, conversations[split], seed)
+        humans = [h for h in humans if h.conversation not in known]
+        if not humans:
+            raise UsageError(f"No conversation of the split {split} is left; ask for more.")
+        splits[split] = humans
+        _say(f"{split}: {len(humans)} listener turns")
+    emotions = tuple(sorted({h.emotion for h in splits["train"]}))
+    embedder = Embedder()
+    if rated:
+        _say("fitting the labeller")
+        labeller = fit_labeller(rated, splits["train"], embedder, seed=seed)
+    else:
+        labeller = Labeller.load(BUNDLED)
+    sums: dict[str, np.ndarray] = {}
+    every: dict[str, list[Example]] = {}
+    for split, humans in splits.items():
+        every[split] = humans + add_variants(humans, variants, seed)
+        _say(f"{split}: labelling {len(every[split])} replies")
+        sums[split] = labeller.sums(labeller.models.compute(embedder.pairs(every[split])))
+    if rated:
+        labeller = set_scale(labeller, sums["train"])
+        extra, extra_sums = _rated_examples(rated, labeller, embedder)
+        every["train"] = every["train"] + extra
+        sums["train"] = np.concatenate([sums["train"], extra_sums])
+    for split, examples in every.items():
+        labels = labeller.to_label(sums[split])
+        every[split] = [
+            msgspec.structs.replace(e, empathy=round(float(label), 4))
+            for e, label in zip(examples, labels, strict=True)
+        ]
+    return _write(out, every, labeller, emotions, conversations, seed, bool(rated))
+
+
+def _rated_examples(
+    rated: Sequence[Rated], labeller: Labeller, embedder: Embedder
+) -> tuple[list[Example], np.ndarray]:
+    """The rated replies of the fitting part as training examples, with their sums."""
+    examples: list[Example] = []
+    sums = []
+    for source in ("epitome", "ratings"):
+        own = [r for r in rated if r.source == source and r.part == "fit"]
+        own_sums = labeller.sums(labeller.models.compute(embedder.pairs(own)))
+        sums.append(rated_sums(own, own_sums))
+        examples += [
+            Example(
+                id=r.id,
+                split="train",
+                conversation=f"{source}:{r.dialogue}",
+                emotion=r.emotion or "",
+                context=r.context,
+                reply=r.reply,
+                variant=f"rated:{source}",
+            )
+            for r in own
+        ]
+    return examples, np.concatenate(sums)
+
+
+def _write(
+    out: Path,
+    every: dict[str, list[Example]],
+    labeller: Labeller,
+    emotions: tuple[str, ...],
+    conversations: dict[str, int | None],
+    seed: int,
+    fitted: bool,
+) -> Prepared:
+    out.mkdir(parents=True, exist_ok=True)
+    for split, examples in every.items():
+        lines = b"".join(msgspec.json.encode(e) + b"\n" for e in examples)
+        (out / f"{split}.jsonl").write_bytes(lines)
+    labeller.save(out / "labeller")
+    prepared = Prepared(
+        fingerprint=rows_fingerprint(e for split in SPLITS for e in every[split]),
+        emotions=emotions,
+        counts={s: dict(sorted(Counter(e.variant for e in every[s]).items())) for s in SPLITS},
+        seed=seed,
+        conversations=conversations,
+        labeller="fitted on ratings" if fitted else "bundled",
+        licenses=LICENSES,
+    )
+    write_json(out / "prepared.json", msgspec.to_builtins(prepared))
+    return prepared
+
+
+def signal_table(labeller: Labeller) -> list[tuple[str, float]]:
+    """The signals and their weights, the heaviest first."""
+    weights = labeller.facts.weights
+    return sorted(((n, weights[n]) for n in NAMES), key=lambda pair: -abs(pair[1]))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

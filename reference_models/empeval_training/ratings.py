@@ -1,0 +1,120 @@
+"""Human ratings of empathy: EPITOME's levels and the 1-3 ratings of replies to ED speakers.
+
+Neither file is on the model hub. ``epitome_dev.csv`` has the columns of EPITOME (Sharma et al.
+2020), ``welivita_pu_2024_dev.jsonl`` a rated reply a line (Welivita and Pu 2024). Dialogues are
+split once and for all into a part that weights are fitted on and a part that figures are
+reported on; a dialogue is never in both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from empeval import DataError, UsageError, read_rows, require_columns
+
+Part = Literal["fit", "test"]
+Source = Literal["epitome", "ratings"]
+
+EPITOME = "epitome_dev.csv"
+RATINGS = "welivita_pu_2024_dev.jsonl"
+MECHANISMS = ("er", "ip", "ex")
+"""Emotional reaction, interpretation, exploration; each 0 none, 1 weak, 2 strong."""
+
+FIT_SHARE = 60
+"""Percent of the dialogues that fitting may see."""
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A reply that people rated.
+
+    Attributes:
+        id: unique over both sources.
+        dialogue: what was replied to; replies to the same are of one dialogue.
+        context: the turns before the reply.
+        values: ``er``, ``ip``, ``ex`` (0-2) and ``sum`` (0-6), or ``rating`` (1-3).
+        system: who replied, where known.
+        emotion: the speaker's, where known.
+    """
+
+    id: str
+    source: Source
+    dialogue: str
+    context: tuple[str, ...]
+    reply: str
+    values: dict[str, float] = field(default_factory=dict)
+    system: str = "human"
+    emotion: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """The part that its dialogue belongs to: 60 % of dialogues are for fitting."""
+        digest = hashlib.sha256(f"{self.source} {self.dialogue}".encode()).digest()
+        return "fit" if int.from_bytes(digest[:4], "big") % 100 < FIT_SHARE else "test"
+
+
+def read_rated(folder: Path) -> list[Rated]:
+    """Every rated reply of both files in a folder.
+
+    Raises:
+        UsageError: the folder lacks one of them.
+        DataError: a file does not have its columns, or a rating is out of range.
+    """
+    for name in (EPITOME, RATINGS):
+        if not (folder / name).is_file():
+            raise UsageError(
+                f"{folder} has no {name}. Give the folder of the human ratings, or leave the "
+                "option out to use the weights that were fitted before."
+            )
+    return [*_epitome(folder / EPITOME), *_ratings(folder / RATINGS)]
+
+
+def _epitome(path: Path) -> Iterator[Rated]:
+    rows = read_rows(path)
+    require_columns(
+        rows, ("sp_id", "rp_id", "seeker_post", "response_post", *MECHANISMS), path.name
+    )
+    for number, row in enumerate(rows, 2):
+        levels = {m: _number(row[m], 0, 2, f"{path.name}, row {number}: {m}") for m in MECHANISMS}
+        if not (row["seeker_post"].strip() and row["response_post"].strip()):
+            continue
+        yield Rated(
+            id=f"epitome:{row['sp_id']}:{row['rp_id']}",
+            source="epitome",
+            dialogue=row["sp_id"],
+            context=(row["seeker_post"].strip(),),
+            reply=row["response_post"].strip(),
+            values={**levels, "sum": sum(levels.values())},
+        )
+
+
+def _ratings(path: Path) -> Iterator[Rated]:
+    rows = read_rows(path)
+    needed = ("dialog_id", "emotion", "speaker_utterance", "system", "response", "empathy_rating")
+    require_columns(rows, needed, path.name)
+    for number, row in enumerate(rows, 1):
+        rating = _number(row["empathy_rating"], 1, 3, f"{path.name}, row {number}: empathy_rating")
+        yield Rated(
+            id=f"ratings:{row['dialog_id']}:{row['system']}",
+            source="ratings",
+            dialogue=row["dialog_id"],
+            context=(row["speaker_utterance"].strip(),),
+            reply=row["response"].strip(),
+            values={"rating": rating},
+            system=row["system"],
+            emotion=row["emotion"],
+        )
+
+
+def _number(value: object, low: float, high: float, where: str) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise DataError(f"{where} is {value!r}; it must be from {low:g} to {high:g}.")
+    return number

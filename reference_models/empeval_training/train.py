@@ -1,0 +1,191 @@
+"""Trains one checkpoint: the stages of a recipe on transformers' Trainer, resumable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from empeval import UsageError
+from empeval_empathy.views import ViewBuilder
+from empeval_training.data import (
+    GOEMOTIONS_CLASSES,
+    NO_EMOTION,
+    Collator,
+    CommentCollator,
+    Comments,
+    Labelled,
+    Prepared,
+    class_weights,
+    draw,
+    only_humans,
+    read_examples,
+    read_prepared,
+    write_json,
+)
+from empeval_training.networks import adapt, build_model, encoder_folder, merge, save_adapter
+from empeval_training.recipe import ARCHITECTURE, Recipe
+from empeval_training.stages import Stage, predict, run_stage
+
+
+def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]:
+    """Train a checkpoint and measure it on the test split.
+
+    A finished run is left alone; an interrupted one goes on from its latest checkpoint.
+
+    Args:
+        recipe: model and hyper-parameters.
+        data: what ``prepare-ed`` wrote.
+        out: the folder of this run: ``checkpoint/`` (an ordinary model folder), ``adapter/``
+            (with ``method = "lora"``), ``result.json``, and ``stages/`` to go on from.
+        seed: of weights, order and dropout.
+
+    Returns:
+        What ``result.json`` holds.
+
+    Raises:
+        UsageError: the folder holds another run, or the data or the encoder cannot be used.
+    """
+    prepared = read_prepared(data)
+    question = {
+        "recipe": msgspec.to_builtins(recipe),
+        "seed": seed,
+        "data": prepared.fingerprint,
+    }
+    result = out / "result.json"
+    if _same_question(out, question) and result.is_file():
+        return dict(json.loads(result.read_text(encoding="utf-8")))
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "question.json", question)
+    return _train(recipe, prepared, data, out, seed, question)
+
+
+def _same_question(out: Path, question: dict[str, Any]) -> bool:
+    path = out / "question.json"
+    if not path.is_file():
+        return False
+    if json.loads(path.read_text(encoding="utf-8")) != question:
+        raise UsageError(
+            f"{out} holds a run with another recipe, seed or data. Give another --out, or remove it."
+        )
+    return True
+
+
+def _train(
+    recipe: Recipe, prepared: Prepared, data: Path, out: Path, seed: int, question: dict[str, Any]
+) -> dict[str, Any]:
+    import transformers
+
+    from empeval_training.card import write_card
+
+    transformers.set_seed(seed)
+    started = time.perf_counter()
+    base = encoder_folder(recipe.encoder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    views = ViewBuilder(tokenizer, recipe.max_length)
+    model = build_model(recipe, base, prepared.emotions)
+    network = adapt(model, recipe)
+    cascade = ARCHITECTURE[recipe.model] == "cascade"
+    collator = Collator(views, context=cascade)
+
+    training = Labelled(
+        draw(read_examples(data, "train"), recipe.train_examples, seed), views, prepared.emotions
+    )
+    validation = Labelled(
+        draw(read_examples(data, "validation"), recipe.eval_examples, 0), views, prepared.emotions
+    )
+    if recipe.class_weights == "balanced":
+        import torch
+
+        weights = class_weights(training.emotion_labels, len(prepared.emotions))
+        model.emotion_weights = torch.tensor(weights)
+
+    if recipe.pretrain_epochs:
+        comments = Comments("train", recipe.pretrain_examples, seed, views)
+        stage = Stage("goemotions", recipe.pretrain_epochs, metric=None)
+        _pretrain(stage, recipe, model, network, comments, CommentCollator(views), out, seed)
+    if recipe.emotion_epochs:
+        model.empathy_weight = 0.0
+        stage = Stage("emotion", recipe.emotion_epochs, metric="emotion_accuracy")
+        run_stage(stage, recipe, network, training, validation, collator, out, seed)
+        model.empathy_weight = 1.0
+    stage = Stage("both", recipe.epochs, metric="mae")
+    run_stage(stage, recipe, network, training, validation, collator, out, seed)
+
+    if recipe.method == "lora":
+        save_adapter(network, recipe.encoder, out / "adapter")
+    finished = merge(network)
+    test = read_examples(data, "test")
+    figures: dict[str, Any] = {}
+    for name, examples in (("human", only_humans(test)), ("all", test)):
+        labelled = Labelled(examples, views, prepared.emotions)
+        output = predict(finished, labelled, collator, recipe)
+        figures[name] = figures_of(labelled, output)
+    answer = {
+        **question,
+        "figures": figures,
+        "seconds": round(time.perf_counter() - started, 1),
+        "training_examples": len(training),
+        "device": str(finished.device),
+        "parameters": sum(p.numel() for p in finished.parameters()),
+    }
+    checkpoint = out / "checkpoint"
+    finished.save_pretrained(checkpoint)
+    tokenizer.save_pretrained(checkpoint)
+    for folder in (checkpoint, out / "adapter"):
+        if folder.is_dir():
+            write_card(folder, answer, prepared)
+    write_json(out / "result.json", answer)
+    return answer
+
+
+def _pretrain(
+    stage: Stage,
+    recipe: Recipe,
+    model: Any,
+    network: Any,
+    comments: Comments,
+    collator: CommentCollator,
+    out: Path,
+    seed: int,
+) -> None:
+    """MVC's own stage: 28 GoEmotions classes from the pooled view of a comment."""
+    from empeval_training.networks import Pretraining
+
+    wrapped = Pretraining(model, network, GOEMOTIONS_CLASSES)
+    run_stage(stage, recipe, wrapped, comments, None, collator, out, seed)
+
+
+def figures_of(labelled: Labelled, output: dict[str, np.ndarray]) -> dict[str, float]:
+    """MAE, Spearman and emotion accuracy, with the MAE of predicting the median beside them."""
+    from scipy.stats import spearmanr
+
+    target = np.array([row["empathy"] for row in labelled.rows])
+    emotion = np.array(labelled.emotion_labels)
+    known = emotion != NO_EMOTION
+    figures = {
+        "n": len(target),
+        "mae": float(np.abs(output["empathy"] - target).mean()),
+        "spearman": float(spearmanr(output["empathy"], target).statistic),
+        "emotion_accuracy": float((output["emotion"] == emotion)[known].mean()),
+        "mae_of_median": float(np.abs(np.median(target) - target).mean()),
+        "label_sd": float(target.std()),
+    }
+    if "full_emotion" in output:
+        figures["full_emotion_accuracy"] = float((output["full_emotion"] == emotion)[known].mean())
+    return figures
+
+
+def summarize(results: Sequence[dict[str, Any]], part: str = "human") -> dict[str, float]:
+    """Mean and standard deviation over seeds of the figures of one part of the test split."""
+    summary: dict[str, float] = {"seeds": len(results)}
+    for name in ("mae", "spearman", "emotion_accuracy"):
+        values = [r["figures"][part][name] for r in results]
+        summary[name] = float(np.mean(values))
+        summary[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return summary
