@@ -29,7 +29,7 @@ class Dialogues(Task):
             version="1",
             summary="Dialogues from a file.",
             provides=tuple(provides),
-            scorers=("surface", "similarity"),
+            scorers=("mvc", "stm", "baseline", "surface", "similarity"),
             license="as the file's owner says",
         )
 

@@ -23,11 +23,11 @@ from empeval_training.data import (
     Prepared,
     class_weights,
     draw,
-    only_humans,
     read_examples,
     read_prepared,
     write_json,
 )
+from empeval_training.examples import HUMAN
 from empeval_training.networks import adapt, build_model, encoder_folder, merge, save_adapter
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.stages import Stage, predict, run_stage
@@ -121,11 +121,13 @@ def _train(
         save_adapter(network, recipe.encoder, out / "adapter")
     finished = merge(network)
     test = read_examples(data, "test")
-    figures: dict[str, Any] = {}
-    for name, examples in (("human", only_humans(test)), ("all", test)):
-        labelled = Labelled(examples, views, prepared.emotions)
-        output = predict(finished, labelled, collator, recipe)
-        figures[name] = figures_of(labelled, output)
+    labelled = Labelled(test, views, prepared.emotions)
+    every = predict(finished, labelled, collator, recipe)
+    humans = np.array([example.variant == HUMAN for example in test])
+    figures = {
+        "human": figures_of(labelled, every, humans),
+        "all": figures_of(labelled, every, np.ones(len(test), dtype=bool)),
+    }
     answer = {
         **question,
         "figures": figures,
@@ -161,23 +163,33 @@ def _pretrain(
     run_stage(stage, recipe, wrapped, comments, None, collator, out, seed)
 
 
-def figures_of(labelled: Labelled, output: dict[str, np.ndarray]) -> dict[str, float]:
-    """MAE, Spearman and emotion accuracy, with the MAE of predicting the median beside them."""
+def figures_of(
+    labelled: Labelled, output: dict[str, np.ndarray], chosen: np.ndarray
+) -> dict[str, float]:
+    """MAE, Spearman and emotion accuracy, with the MAE of predicting the median beside them.
+
+    Args:
+        labelled: the examples.
+        output: what ``predict`` gave for them.
+        chosen: which of them count, shape (examples,), booleans.
+    """
     from scipy.stats import spearmanr
 
-    target = np.array([row["empathy"] for row in labelled.rows])
-    emotion = np.array(labelled.emotion_labels)
+    target = np.array([row["empathy"] for row in labelled.rows])[chosen]
+    emotion = np.array(labelled.emotion_labels)[chosen]
     known = emotion != NO_EMOTION
+    empathy = output["empathy"][chosen]
     figures = {
         "n": len(target),
-        "mae": float(np.abs(output["empathy"] - target).mean()),
-        "spearman": float(spearmanr(output["empathy"], target).statistic),
-        "emotion_accuracy": float((output["emotion"] == emotion)[known].mean()),
+        "mae": float(np.abs(empathy - target).mean()),
+        "spearman": float(spearmanr(empathy, target).statistic),
+        "emotion_accuracy": float((output["emotion"][chosen] == emotion)[known].mean()),
         "mae_of_median": float(np.abs(np.median(target) - target).mean()),
         "label_sd": float(target.std()),
     }
     if "full_emotion" in output:
-        figures["full_emotion_accuracy"] = float((output["full_emotion"] == emotion)[known].mean())
+        full = output["full_emotion"][chosen]
+        figures["full_emotion_accuracy"] = float((full == emotion)[known].mean())
     return figures
 
 

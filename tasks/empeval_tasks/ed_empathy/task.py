@@ -28,7 +28,7 @@ class EDEmpathy(DialogueTask):
         version="1",
         summary="Reply to someone who tells of an emotional situation (EmpatheticDialogues).",
         provides=("reply", "reference", "emotion"),
-        scorers=("surface", "similarity"),
+        scorers=("mvc", "stm", "baseline", "surface", "similarity"),
         license="CC BY-NC 4.0",
         sampling=Sampling(max_tokens=100),
         dataset=DATASET,

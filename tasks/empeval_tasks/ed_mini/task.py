@@ -24,7 +24,7 @@ class EDMini(DialogueTask):
         version="1",
         summary="ed-empathy in small, on chats of our own: for smoke tests and demonstrations.",
         provides=("reply", "reference", "emotion"),
-        scorers=("surface", "similarity"),
+        scorers=("mvc", "stm", "baseline", "surface", "similarity"),
         license="Apache-2.0",
         sampling=Sampling(max_tokens=100),
         dataset="comes with empeval",
