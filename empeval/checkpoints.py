@@ -1,4 +1,4 @@
-"""Model folders that scorers read: a folder, a packaged model or a hub id; and their fingerprint."""
+"""Model folders that scorers read (a folder, a packaged model, a hub id), and their fingerprint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from empeval.hub import hub_failure
 PACKAGED = "packaged:"
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 """What a checkpoint without code and without pickles is made of."""
+
+_ELSEWHERE = ("onnx/*", "openvino/*", "*/*.safetensors")
+"""Weights of other programs, and of other moments of a training."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -31,7 +34,9 @@ def check_target(target: str, what: str) -> None:
         from empeval.models import find
 
         find(target.removeprefix(PACKAGED))
-    elif not target or not (Path(target).is_dir() or _HUB_ID.fullmatch(target)):
+    elif (place := _on_disk(target)) is not None and not place.is_dir():
+        raise UsageError(f"The {what} '{target}' is a file; name the folder that it is in.")
+    elif place is None and not _HUB_ID.fullmatch(target):
         raise UsageError(
             f"The {what} '{target}' is neither a folder nor a model id such as 'org/name'."
         )
@@ -52,18 +57,25 @@ def locate(target: str, files: Sequence[str] = FILES) -> Path:
         from empeval.models import packaged_model
 
         return packaged_model(target.removeprefix(PACKAGED))
-    if Path(target).is_dir():
-        return Path(target)
+    if (place := _on_disk(target)) is not None:
+        return place
     from huggingface_hub import snapshot_download
 
     try:
         return Path(
-            snapshot_download(
-                target, allow_patterns=list(files), ignore_patterns=["onnx/*", "openvino/*"]
-            )
+            snapshot_download(target, allow_patterns=list(files), ignore_patterns=list(_ELSEWHERE))
         )
     except Exception as error:  # the hub client raises its own, its HTTP library's and OS errors
         raise hub_failure(error, f"model '{target}'") from error
+
+
+def _on_disk(target: str) -> Path | None:
+    """The path of a target that is there; the shell leaves the ~ of ``mvc:~/a`` alone."""
+    try:
+        place = Path(target).expanduser()
+        return place if target and place.exists() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, no home
+        return None
 
 
 def fingerprint(folder: Path, files: Sequence[str] = (*FILES, "*/config.json")) -> str:

@@ -1,6 +1,7 @@
-"""Reads an empathy checkpoint: a full model folder, or an adapter on a pretrained encoder.
+"""Finds an empathy checkpoint and checks what can be checked without loading it.
 
-Weights come from safetensors only; no code and no pickle in a folder is ever run.
+A checkpoint is a full model folder, or an adapter on a pretrained encoder. Weights come from
+safetensors only; no code and no pickle in a folder is ever run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from empeval import UsageError
-from empeval.checkpoints import PACKAGED, fingerprint, locate
+from empeval.checkpoints import PACKAGED, check_target, fingerprint, locate
+from empeval_empathy.emotions import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
 """The checkpoints that come with empeval, a folder a scorer."""
@@ -18,68 +20,96 @@ BUNDLED = Path(__file__).parent / "bundled"
 ADAPTER = "adapter_model.safetensors"
 WEIGHTS = "model.safetensors"
 MODEL_TYPE = "empeval-empathy"
+SCORERS = {"shared": "baseline or stm", "cascade": "mvc"}
+"""Which scorers an architecture is for."""
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 
 
 def read_facts(folder: Path, architecture: str) -> dict[str, Any]:
     """``config.json`` of a checkpoint, checked without importing anything heavy.
 
     Args:
+        folder: the checkpoint.
         architecture: ``shared`` or ``cascade``: what the scorer needs.
 
     Raises:
         UsageError: it is no empathy checkpoint, one of another architecture or with other
-            emotions, or its weights are a pickle.
+            emotions, its weights are a pickle, or its encoder cannot be.
     """
+    path = folder / "config.json"
     try:
-        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{folder} is no empathy checkpoint: it has no config.json.") from None
-    except ValueError as error:
-        raise UsageError(f"{folder / 'config.json'} is no JSON file: {error}.") from error
-    if not isinstance(facts, dict) or facts.get("model_type") != MODEL_TYPE:
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no JSON file: {error}.") from error
+    kind = facts.get("model_type") if isinstance(facts, dict) else None
+    if kind != MODEL_TYPE:
         raise UsageError(
-            f"{folder} is no empathy checkpoint: its config.json says model_type "
-            f"{facts.get('model_type') if isinstance(facts, dict) else facts!r}, not {MODEL_TYPE!r}."
+            f"{folder} is no empathy checkpoint: its config.json says model_type {kind!r}, not "
+            f"{MODEL_TYPE!r}."
         )
-    if facts.get("architecture") != architecture:
-        names = {"shared": "baseline or stm", "cascade": "mvc"}
-        other = names.get(str(facts.get("architecture")), "none of the scorers")
-        raise UsageError(f"{folder} is a checkpoint for {other}; name that scorer.")
-    if not any((folder / name).is_file() for name in (WEIGHTS, ADAPTER)):
-        pickled = sorted(p.name for p in folder.glob("*.bin")) + sorted(
-            p.name for p in folder.glob("*.pt")
-        )
-        reason = (
-            f"its weights ({pickled[0]}) are a pickle, which may run code when it is read; save "
-            "them as safetensors"
-            if pickled
-            else f"it has neither {WEIGHTS} nor {ADAPTER}"
-        )
-        raise UsageError(f"{folder} cannot be used: {reason}.")
+    _check_architecture(folder, facts, architecture)
     _check_emotions(folder, facts)
-    return facts
+    _check_weights(folder, facts)
+    return dict(facts)
+
+
+def _check_architecture(folder: Path, facts: dict[str, Any], wanted: str) -> None:
+    found = str(facts.get("architecture"))
+    if found == wanted:
+        return
+    if found in SCORERS:
+        raise UsageError(
+            f"{folder} is a checkpoint for {SCORERS[found]}, not for {SCORERS[wanted]}; name that "
+            "scorer."
+        )
+    raise UsageError(
+        f"{folder} has the architecture {found!r}, which no scorer knows; they know "
+        f"{' and '.join(map(repr, SCORERS))}."
+    )
 
 
 def _check_emotions(folder: Path, facts: dict[str, Any]) -> None:
-    emotions = list((facts.get("id2label") or {}).values())
-    known = bundled_emotions()
-    if known and sorted(emotions) != sorted(known):
-        odd = sorted(set(emotions) ^ set(known))
+    labels = facts.get("id2label")
+    if not isinstance(labels, dict) or set(labels) != set(map(str, range(len(labels)))):
+        raise UsageError(
+            f"{folder} does not number its emotions: id2label in its config.json must have an "
+            f"entry for each of '0' to '{len(EMOTIONS) - 1}'."
+        )
+    emotions = [str(emotion) for emotion in labels.values()]
+    if sorted(emotions) != sorted(EMOTIONS):
+        odd = sorted(set(emotions) ^ set(EMOTIONS)) or ["one of them twice"]
         raise UsageError(
             f"{folder} was trained on another set of emotions ({len(emotions)}, not the "
-            f"{len(known)} of EmpatheticDialogues; {', '.join(map(str, odd[:3]))} ...)."
+            f"{len(EMOTIONS)} of EmpatheticDialogues; {', '.join(odd[:3])} ...)."
         )
 
 
-def bundled_emotions() -> list[str]:
-    """The emotions of the checkpoints that come with empeval."""
-    path = BUNDLED / "mvc" / "config.json"
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return list(facts.get("id2label", {}).values())
+def _check_weights(folder: Path, facts: dict[str, Any]) -> None:
+    if (folder / WEIGHTS).is_file():
+        return
+    if (folder / ADAPTER).is_file():
+        check_target(str(facts.get("encoder_name") or ""), f"encoder of the adapter {folder}")
+        return
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise UsageError(
+            f"{folder} cannot be used: its weights ({pickles[0]}) are a pickle, which may run code "
+            "when it is read; save them as safetensors."
+        )
+    raise UsageError(f"{folder} cannot be used: it has neither {WEIGHTS} nor {ADAPTER}.")
 
 
 def checkpoint_fingerprint(folder: Path, facts: dict[str, Any]) -> str:
-    """Identifies the weights: of the folder's files, and of the encoder an adapter goes on."""
+    """Identifies the weights: of the folder's files, and of the encoder an adapter goes on.
+
+    Raises:
+        EmpevalError: the encoder that an adapter goes on cannot be had.
+    """
     own = fingerprint(folder)
     if (folder / WEIGHTS).is_file():
         return own
@@ -94,65 +124,13 @@ def checkpoint_fingerprint(folder: Path, facts: dict[str, Any]) -> str:
 def load_checkpoint(folder: Path | str) -> tuple[Any, Any]:
     """A model in evaluation mode and its tokenizer, from a checkpoint folder.
 
+    Returns:
+        An ``EmpathyModel`` in float32 on the CPU, and the tokenizer of its encoder.
+
     Raises:
         UsageError: a head or other weights are missing or of another shape, or files are broken.
         EmpevalError: the encoder that an adapter goes on cannot be had.
     """
-    from transformers import AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    from empeval_empathy.loading import load
 
-    from empeval_empathy.config import EmpathyConfig
-    from empeval_empathy.modeling import MODELS
-
-    folder = Path(folder)
-    disable_progress_bar()  # a second of loading needs no bar
-    full = (folder / WEIGHTS).is_file()
-    try:
-        config = EmpathyConfig.from_pretrained(folder)
-        home = folder if full else locate(config.encoder_name)
-        tokenizer = AutoTokenizer.from_pretrained(
-            home, trust_remote_code=False, local_files_only=True
-        )
-        kind = MODELS[config.architecture]
-        if full:
-            model, loaded = kind.from_pretrained(
-                folder,
-                config=config,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-            missing = sorted(loaded["missing_keys"])
-        else:
-            model, missing = _with_adapter(kind(config), home, folder)
-    except UsageError:
-        raise
-    except (ValueError, OSError, RuntimeError, KeyError, TypeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UsageError(f"{folder} cannot be loaded as an empathy checkpoint: {reason}") from error
-    if missing:
-        raise UsageError(f"{folder} lacks weights: {', '.join(missing[:3])}.")
-    return model.eval(), tokenizer
-
-
-def _with_adapter(model: Any, home: Path, folder: Path) -> tuple[Any, list[str]]:
-    """The model with the encoder's weights and the adapter merged in; and what was missing."""
-    import torch
-    from peft import PeftModel
-    from safetensors import safe_open
-    from transformers import AutoModel
-
-    encoder = AutoModel.from_pretrained(
-        home, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
-    weights = {k: v for k, v in encoder.state_dict().items() if not k.startswith("pooler.")}
-    model.encoder.load_state_dict(weights)
-    heads = [n for n, _ in model.named_parameters() if not n.startswith("encoder.")]
-    with safe_open(folder / ADAPTER, framework="pt") as file:
-        there = list(file.keys())
-    missing = [name for name in heads if not any(key.endswith(name) for key in there)]
-    if not any(".lora_A" in key for key in there):
-        missing.append("the encoder's adapter")
-    if missing:
-        return model, missing
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(), []
+    return load(Path(folder))

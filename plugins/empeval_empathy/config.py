@@ -9,10 +9,13 @@ from transformers import AutoConfig, PreTrainedConfig
 LOW, HIGH = 1.0, 5.0
 """The range of the empathy score."""
 
+SHORTEST = 8
+"""The fewest tokens that a view may be limited to."""
+
 ARCHITECTURES = ("shared", "cascade")
 
 
-class EmpathyConfig(PreTrainedConfig):
+class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has no types
     """What an empathy model is made of.
 
     Attributes:
@@ -21,7 +24,7 @@ class EmpathyConfig(PreTrainedConfig):
         architecture: ``shared`` (Baseline and STM: one view, two heads) or ``cascade`` (MVC: the
             context alone and the context with the reply).
         pooling: ``cls`` (the first token) or ``mean`` (over the tokens of the view).
-        max_length: the most tokens of a view, special ones included.
+        max_length: the most tokens of a view, special ones included; 8 or more.
         dropout: before each head, while training.
         lambda_emo: weight of the emotion loss beside the regression loss.
         id2label: the emotions, by number.
@@ -41,13 +44,15 @@ class EmpathyConfig(PreTrainedConfig):
         """Check what a hand-edited file may get wrong.
 
         Raises:
-            ValueError: an unknown architecture or pooling.
+            ValueError: an unknown architecture or pooling, or views too short for anything.
         """
         super().__post_init__(**kwargs)
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"architecture {self.architecture!r} is none of {ARCHITECTURES}")
         if self.pooling not in ("cls", "mean"):
             raise ValueError(f"pooling {self.pooling!r} is neither 'cls' nor 'mean'")
+        if not isinstance(self.max_length, int) or self.max_length < SHORTEST:
+            raise ValueError(f"max_length {self.max_length!r} is no number from {SHORTEST} on")
 
     def encoder_config(self) -> PreTrainedConfig:
         """The encoder's own configuration object.

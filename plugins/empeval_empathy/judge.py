@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,9 @@ class Judged:
 
 class Judge:
     """A checkpoint, ready to judge; on the GPU when there is one, in float32.
+
+    Args:
+        folder: the checkpoint.
 
     Attributes:
         emotions: the names of the emotions, by number.
@@ -74,14 +78,12 @@ class Judge:
         context = [place(view.context) for view in views] if cascade else full
         with torch.inference_mode():
             pooled = self._pool(unique)
-            output = self._model.heads(pooled[context], pooled[full])
+            output: Any = self._model.heads(pooled[context], pooled[full])
             full_emotions = output.full_emotion_logits
             return Judged(
-                empathy=output.empathy.cpu().numpy().astype(float),
-                emotions=output.emotion_logits.softmax(-1).cpu().numpy().astype(float),
-                full_emotions=None
-                if full_emotions is None
-                else full_emotions.softmax(-1).cpu().numpy().astype(float),
+                empathy=_array(output.empathy),
+                emotions=_array(output.emotion_logits.softmax(-1)),
+                full_emotions=None if full_emotions is None else _array(full_emotions.softmax(-1)),
                 views=views,
             )
 
@@ -96,6 +98,10 @@ class Judge:
         back = torch.empty(len(order), dtype=torch.long)
         back[torch.tensor(order)] = torch.arange(len(order))
         return torch.cat(parts)[back.to(self._device)]
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return np.asarray(tensor.cpu().numpy(), dtype=float)
 
 
 def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -20,7 +20,7 @@ from empeval_empathy.config import HIGH, LOW, EmpathyConfig
 
 
 @dataclass
-class EmpathyOutput(ModelOutput):
+class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no types
     """What a forward pass gives.
 
     Attributes:
@@ -37,7 +37,7 @@ class EmpathyOutput(ModelOutput):
     full_emotion_logits: Tensor | None = None
 
 
-class EmpathyModel(PreTrainedModel):
+class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no types
     """What the two architectures share: the encoder, pooling, the losses."""
 
     config_class = EmpathyConfig
@@ -50,7 +50,7 @@ class EmpathyModel(PreTrainedModel):
             raise ValueError(
                 f"{type(self).__name__} is no model for the architecture {config.architecture!r}"
             )
-        self.encoder = AutoModel.from_config(config.encoder_config())
+        self.encoder = AutoModel.from_config(config.encoder_config(), trust_remote_code=False)
         if getattr(self.encoder, "pooler", None) is not None:
             self.encoder.pooler = None  # its weights are never used
         self.dropout = nn.Dropout(config.dropout)
@@ -141,7 +141,8 @@ class SharedModel(EmpathyModel):
 
         Args:
             full: ``input_ids`` and ``attention_mask`` (and ``token_type_ids``) of context and
-                reply, each of shape (batch, tokens). ``context`` is not looked at.
+                reply, each of shape (batch, tokens).
+            context: not looked at.
             empathy_labels: shape (batch,), in [1, 5].
             emotion_labels: shape (batch,), class numbers; -100 leaves a row out.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +11,7 @@ from empeval import Metric, Sample, Score, Scored, Scorer, ScorerCard, ValueCard
 from empeval.checkpoints import check_target, locate
 from empeval.replies import remarks, unusable
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
+from empeval_empathy.emotions import EMOTIONS
 from empeval_empathy.english import looks_english
 
 if TYPE_CHECKING:
@@ -94,16 +96,18 @@ class EmpathyScorer(Scorer):
         self._target = target
         self._judge: Judge | None = None
         self._folder: Path | None = None
+        self._fingerprint: str | None = None
         if target is not None:
             check_target(target, "empathy checkpoint")
-            if Path(target).is_dir():
+            if Path(target).expanduser().is_dir():
                 self._facts()
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Judge each reply, and the human reply to the same item beside it.
 
-        A reply that is empty, not English, or without a token that the vocabulary knows has
-        status ``unparsed`` and says why.
+        A reply that is empty or not English, to no context or one that is not English, or mostly
+        outside the vocabulary has status ``unparsed`` and says why. A human reply that cannot be
+        judged has no value.
 
         Raises:
             UsageError: the checkpoint cannot be used.
@@ -116,8 +120,8 @@ class EmpathyScorer(Scorer):
         asked: list[tuple[Dialogue, Dialogue | None]] = []
         for sample, failure in zip(samples, failures, strict=True):
             own = Dialogue(context_of(sample), sample.text)
-            reference = sample.item.reference
-            human = Dialogue(own.context, reference) if reference and reference.strip() else None
+            reference = sample.item.reference or ""
+            human = Dialogue(own.context, reference) if looks_english(reference) else None
             asked.append((own, human))
             if failure is None:
                 for dialogue in (own, human):
@@ -133,9 +137,11 @@ class EmpathyScorer(Scorer):
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Means; the human replies' mean on the same items and the paired difference; accuracy."""
-        with_human = [s for s in scored if s.score.status != "ok" or "human" in s.score.values]
+        with_human = [s for s in scored if _may_have(s, "human", s.sample.item.reference)]
         with_target = [
-            s for s in scored if s.score.status != "ok" or "target_emotion" in s.score.values
+            s
+            for s in scored
+            if _may_have(s, "target_emotion", s.sample.item.target.get("emotion") in EMOTIONS)
         ]
         figures = [mean_metric(EMPATHY, scored)]
         if any(s.score.status == "ok" for s in with_human):
@@ -167,7 +173,9 @@ class EmpathyScorer(Scorer):
 
     def fingerprint(self) -> str:
         """``sha256:...`` of the checkpoint, and the key of the encoder that an adapter goes on."""
-        return checkpoint_fingerprint(self._home(), self._facts())
+        if self._fingerprint is None:
+            self._fingerprint = checkpoint_fingerprint(self._home(), self._facts())
+        return self._fingerprint
 
     def _facts(self) -> dict[str, Any]:
         return read_facts(self._home(), self.architecture)
@@ -205,13 +213,15 @@ class _Table:
         best = int(emotions.argmax())
         values = {"empathy": judged.empathy[place], "emotion_confidence": emotions[best]}
         labels = {"emotion": self._emotions[best]}
-        if human is not None:
+        if human is not None and judged.views[self._places[human]].unknown <= MOST_UNKNOWN:
             values["human"] = judged.empathy[self._places[human]]
         number = self._numbers.get(str(sample.item.target.get("emotion")))
         if number is not None:
             values["target_emotion"] = emotions[number]
         if judged.full_emotions is not None:
             labels["full_emotion"] = self._emotions[int(judged.full_emotions[place].argmax())]
+        if not all(map(math.isfinite, values.values())):
+            return Score(sample.id, status="error", note="the checkpoint gave no finite number")
         notes = [*remarks(sample), *view.cut]
         return Score(
             sample.id,
@@ -227,6 +237,11 @@ def context_of(sample: Sample) -> tuple[str, ...]:
     return tuple(
         m.content for m in sample.item.messages if m.role != "system" and m.content.strip()
     )
+
+
+def _may_have(scored: Scored, value: str, asked: Any) -> bool:
+    """Whether a sample belongs to a figure: it has the value, or failed where it was asked for."""
+    return value in scored.score.values if scored.score.status == "ok" else bool(asked)
 
 
 def _unreadable(sample: Sample) -> Score | None:

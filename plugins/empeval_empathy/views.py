@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MIN_CONTEXT = 32
-"""Tokens kept for the context when a reply alone would fill a view."""
+"""Tokens kept for the context when a reply alone would fill a view, but never over half of it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class ViewBuilder:
 
     ``[CLS] turn [SEP] turn [SEP]`` is the context view, and the full view goes on with
     ``reply [SEP]``. When a dialogue is too long the reply is kept whole and the oldest tokens of
-    the context go; a reply that would leave the context fewer than 32 tokens loses its end.
+    the context go; a reply that would leave the context fewer than 32 tokens (in views of
+    under 66, fewer than half) loses its end.
 
     Args:
         tokenizer: of the encoder, with ``cls``/``sep`` or ``bos``/``eos`` tokens.
@@ -74,7 +75,10 @@ class ViewBuilder:
         texts = list(dict.fromkeys(t for d in dialogues for t in (*d.context, d.reply)))
         if not texts:
             return []
-        rows = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        # A text that spells out [SEP] does not get to draw the line between turns.
+        rows = self._tokenizer(
+            texts, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )["input_ids"]
         ids = dict(zip(texts, rows, strict=True))
         return [self._views([ids[turn] for turn in d.context], ids[d.reply]) for d in dialogues]
 
@@ -83,8 +87,9 @@ class ViewBuilder:
         room = self.max_length - 2
         context = [token for turn in turns for token in (*turn, self._last)]
         alone = [self._first, *context[-(self.max_length - 1) :]]
-        if len(reply) + min(len(context), MIN_CONTEXT) > room:
-            kept = reply[: room - min(len(context), MIN_CONTEXT)]
+        least = min(len(context), MIN_CONTEXT, room // 2)
+        if len(reply) + least > room:
+            kept = reply[: room - least]
             cut.append(f"the reply's first {len(kept)} of {len(reply)} tokens were read")
         else:
             kept = reply

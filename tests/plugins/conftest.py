@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.tiny_checkpoints import (
+    SCORERS,
+    make_lively_encoder,
+    make_tiny_adapter,
+    make_tiny_checkpoint,
+)
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory) -> dict[str, Path]:
+    """A tiny random encoder of each kind."""
+    root = tmp_path_factory.mktemp("encoders")
+    return {kind: make_lively_encoder(root / kind, kind) for kind in ("bert", "roberta")}
+
+
+@pytest.fixture(scope="session")
+def checkpoints(encoders, tmp_path_factory) -> dict[str, Path]:
+    """A tiny random checkpoint for each scorer; ``roberta`` is another for mvc."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    made = {
+        name: make_tiny_checkpoint(root / name, encoders["bert"], architecture)
+        for name, architecture in SCORERS.items()
+    }
+    made["roberta"] = make_tiny_checkpoint(
+        root / "roberta", encoders["roberta"], "cascade", pooling="cls"
+    )
+    return made
+
+
+@pytest.fixture(scope="session", params=["shared", "cascade"])
+def adapter(request, encoders, tmp_path_factory) -> Path:
+    """An adapter checkpoint of each architecture; the full one is beside it, as ``full``."""
+    root = tmp_path_factory.mktemp("adapters")
+    return make_tiny_adapter(root / "adapter", encoders["bert"], request.param)
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Path:
+    """The folder of the checkpoints that come with empeval."""
+    from empeval_empathy.checkpoints import BUNDLED
+
+    lacking = [name for name in SCORERS if not (BUNDLED / name / "config.json").is_file()]
+    if lacking:
+        pytest.skip(f"no bundled checkpoint for {', '.join(lacking)}")
+    return BUNDLED
