@@ -34,7 +34,7 @@ def check_target(target: str, what: str) -> None:
         from empeval.models import find
 
         find(target.removeprefix(PACKAGED))
-    elif (place := _on_disk(target)) is not None and not place.is_dir():
+    elif (place := on_disk(target)) is not None and not place.is_dir():
         raise UsageError(f"The {what} '{target}' is a file; name the folder that it is in.")
     elif place is None and not _HUB_ID.fullmatch(target):
         raise UsageError(
@@ -57,7 +57,7 @@ def locate(target: str, files: Sequence[str] = FILES) -> Path:
         from empeval.models import packaged_model
 
         return packaged_model(target.removeprefix(PACKAGED))
-    if (place := _on_disk(target)) is not None:
+    if (place := on_disk(target)) is not None:
         return place
     from huggingface_hub import snapshot_download
 
@@ -69,8 +69,8 @@ def locate(target: str, files: Sequence[str] = FILES) -> Path:
         raise hub_failure(error, f"model '{target}'") from error
 
 
-def _on_disk(target: str) -> Path | None:
-    """The path of a target that is there; the shell leaves the ~ of ``mvc:~/a`` alone."""
+def on_disk(target: str) -> Path | None:
+    """The path of a target that is there, or ``None``; the shell leaves ``mvc:~/a`` its ~."""
     try:
         place = Path(target).expanduser()
         return place if target and place.exists() else None

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from empeval import Metric, Sample, Score, Scored, Scorer, ScorerCard, ValueCard, mean_metric
-from empeval.checkpoints import check_target, locate
+from empeval import (
+    Metric,
+    Sample,
+    Score,
+    Scored,
+    Scorer,
+    ScorerCard,
+    UsageError,
+    ValueCard,
+    mean_metric,
+)
+from empeval.checkpoints import check_target, locate, on_disk
 from empeval.replies import remarks, unusable
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
 from empeval_empathy.emotions import EMOTIONS
@@ -99,7 +109,7 @@ class EmpathyScorer(Scorer):
         self._fingerprint: str | None = None
         if target is not None:
             check_target(target, "empathy checkpoint")
-            if Path(target).expanduser().is_dir():
+            if on_disk(target) is not None:
                 self._facts()
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
@@ -182,7 +192,7 @@ class EmpathyScorer(Scorer):
 
     def _home(self) -> Path:
         if self._folder is None:
-            self._folder = BUNDLED / self.bundled if self._target is None else locate(self._target)
+            self._folder = _bundled(self.bundled) if self._target is None else locate(self._target)
         return self._folder
 
     def _load(self) -> Judge:
@@ -192,6 +202,16 @@ class EmpathyScorer(Scorer):
             self._facts()
             self._judge = Judge(self._home())
         return self._judge
+
+
+def _bundled(name: str) -> Path:
+    folder = BUNDLED / name
+    if not folder.is_dir():
+        raise UsageError(
+            f"This installation has no checkpoint for {name} (there is no {folder}). Install "
+            f"empeval anew, or name a checkpoint: --scorers {name}:FOLDER."
+        )
+    return folder
 
 
 class _Table:

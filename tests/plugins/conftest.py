@@ -10,6 +10,8 @@ from support.tiny_checkpoints import (
     make_tiny_checkpoint,
 )
 
+from empeval import EmpevalError, packaged_model
+
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory) -> dict[str, Path]:
@@ -47,4 +49,8 @@ def bundled() -> Path:
     lacking = [name for name in SCORERS if not (BUNDLED / name / "config.json").is_file()]
     if lacking:
         pytest.skip(f"no bundled checkpoint for {', '.join(lacking)}")
+    try:
+        packaged_model("all-minilm-l6-v2")
+    except EmpevalError as error:
+        pytest.skip(f"their encoder, all-minilm-l6-v2, cannot be had: {error}")
     return BUNDLED

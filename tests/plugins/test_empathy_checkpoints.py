@@ -158,6 +158,12 @@ def test_a_target_that_is_nowhere_is_refused_at_once(target):
         MVC(target)
 
 
+def test_a_name_too_long_for_any_folder_is_looked_for_only_when_it_is_used():
+    scorer = MVC("a" * 5000)
+    with pytest.raises(HubError, match="no repository of the hub can have that name"):
+        scorer.fingerprint()
+
+
 def test_the_home_folder_may_be_written_as_the_shell_writes_it(copy, monkeypatch):
     monkeypatch.setenv("HOME", str(copy.parent))
     assert MVC("~/copy").fingerprint() == MVC(str(copy)).fingerprint()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.command import python
 
-from empeval import Item, Message, Response, Sample, Scored
+from empeval import Item, Message, Response, Sample, Scored, UsageError
 from empeval.testing import ScorerContract
 from empeval_empathy.scorers import MVC, STM, Baseline
 
@@ -205,6 +205,12 @@ def test_nothing_to_judge_loads_nothing(checkpoints):
         "unparsed"
     ] * 2
     assert scorer._judge is None
+
+
+def test_an_installation_without_checkpoints_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("empeval_empathy.scorers.BUNDLED", tmp_path)
+    with pytest.raises(UsageError, match=r"no checkpoint for mvc .*--scorers mvc:FOLDER"):
+        MVC().score([sample(SORRY)])
 
 
 def test_the_fingerprint_tells_checkpoints_apart(scorers):
