@@ -83,9 +83,7 @@ class Agreement:
         value = statistic(one, self._values, self._numbers) - statistic(
             other, self._values, self._numbers
         )
-        return _estimate(
-            value, self._resampled(statistic, one) - self._resampled(statistic, other)
-        )
+        return _estimate(value, self._resampled(statistic, one) - self._resampled(statistic, other))
 
     def _resampled(self, statistic: Statistic, scores: np.ndarray) -> np.ndarray:
         return np.array(

@@ -7,7 +7,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from empeval_training.data import Prepared
+from empeval.checkpoints import PACKAGED
+from empeval.models import find
+from empeval_training.data import GOEMOTIONS, Prepared
 
 TITLES = {
     "baseline": "Baseline multitask",
@@ -20,8 +22,7 @@ license: cc-by-nc-4.0
 language: en
 datasets:
 - facebook/empathetic_dialogues
-base_model: {encoder}
-tags:
+{comments}{base}tags:
 - empathy
 - empeval
 ---
@@ -62,6 +63,9 @@ The weights follow the data: non-commercial use.
 """
 
 
+HUB = "https://huggingface.co/"
+
+
 def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None:
     """Write ``README.md`` into a checkpoint's folder."""
     recipe = result["recipe"]
@@ -75,10 +79,11 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
     ]
     headers = ["replies", "n", "MAE", "Spearman", "emotion accuracy", "MAE of median"]
     text = TEMPLATE.format(
-        encoder=recipe["encoder"],
+        comments=f"- {GOEMOTIONS}\n" if recipe["pretrain_epochs"] else "",
+        base=_base_model(recipe["encoder"]),
         title=TITLES[recipe["model"]],
         model=recipe["model"],
-        figures=tabulate(rows, headers=headers, tablefmt="github"),
+        figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
         data=result["data"],
         examples=result["training_examples"],
         seed=result["seed"],
@@ -89,3 +94,13 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         licenses="\n".join(f"* {name}: {terms}" for name, terms in prepared.licenses.items()),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _base_model(encoder: str) -> str:
+    """The card's line that names the encoder on the hub; empty for a local folder."""
+    if encoder.startswith(PACKAGED):
+        source = find(encoder.removeprefix(PACKAGED)).source
+        encoder = source.removeprefix(HUB) if source.startswith(HUB) else ""
+    elif Path(encoder).is_dir():
+        encoder = ""
+    return f"base_model: {encoder}\n" if encoder else ""

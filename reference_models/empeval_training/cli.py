@@ -59,9 +59,13 @@ def _add_prepare(actions: Any) -> None:
     parser.add_argument("--validation-conversations", type=_count, metavar="N")
     parser.add_argument("--test-conversations", type=_count, metavar="N")
     parser.add_argument(
-        "--variants", type=int, default=1, metavar="N", help="of each human reply (default 1)"
+        "--variants",
+        type=_whole,
+        default=1,
+        metavar="N",
+        help="of each human reply (default 1)",
     )
-    parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--seed", type=_seed, default=17, metavar="S")
     parser.set_defaults(run=run_prepare)
 
 
@@ -140,7 +144,7 @@ def run_model(options: argparse.Namespace) -> int:
     recipes = {"": recipe}
     if options.sweep:
         key, values = _sweep(options.sweep)
-        recipes = {f"-{key}={value}": change(recipe, {key: value}) for value in values}
+        recipes = {f"-{key}={v}": change(recipe, {key: v}, "--sweep") for v in values}
     rows = []
     for label, one in recipes.items():
         for seed in options.seed:
@@ -178,25 +182,34 @@ def _require_extra() -> None:
         raise UsageError("Training needs more packages: pip install 'empeval[train]'.")
 
 
+def _whole(text: str, least: int = 0) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+    return value
+
+
 def _count(text: str) -> int:
-    value = int(text) if text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    value = _whole(text)
+    if value >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is too large for a seed; it must be below 2^32")
     return value
 
 
 def _seeds(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers") from None
+    return [_seed(part.strip()) for part in text.split(",")]
 
 
 def _sweep(text: str) -> tuple[str, list[str]]:
     from empeval import UsageError
 
     key, equals, values = text.partition("=")
-    chosen = [value for value in values.split(",") if value]
+    key = key.strip()
+    chosen = list(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
     if not equals or not key or not chosen:
         raise UsageError(f"--sweep: {text!r} is not of the form key=value,value.")
     return key, chosen

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import msgspec
 
-from empeval import DataError, UsageError, load_rows, read_rows
+from empeval import DataError, UsageError, load_rows, require_columns
+from empeval.jsonl import read_objects
 from empeval_empathy.views import Dialogue, ViewBuilder
 from empeval_training.examples import HUMAN, Example
 
@@ -42,7 +45,8 @@ def read_prepared(folder: Path) -> Prepared:
     path = folder / "prepared.json"
     if not path.is_file():
         raise UsageError(
-            f"{folder} holds no prepared data. Make it with: empeval train prepare-ed --out {folder}"
+            f"{folder} holds no prepared data. Make it with: empeval train prepare-ed --out "
+            f"{folder}"
         )
     try:
         return msgspec.json.decode(path.read_bytes(), type=Prepared)
@@ -58,7 +62,7 @@ def read_examples(folder: Path, split: str) -> list[Example]:
     """
     path = folder / f"{split}.jsonl"
     examples = []
-    for number, row in enumerate(read_rows(path), 1):
+    for number, row in read_objects(path):
         try:
             example = msgspec.convert(row, Example)
         except msgspec.ValidationError as error:
@@ -119,13 +123,19 @@ class Labelled:
 
 
 class Collator:
-    """Rows of ``Labelled`` as a batch of padded tensors."""
+    """Rows of ``Labelled`` as a batch of padded tensors.
+
+    Args:
+        views: makes the tensors.
+        context: whether the batch holds the context view too (MVC).
+    """
 
     def __init__(self, views: ViewBuilder, *, context: bool) -> None:
         self._views = views
         self._context = context
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The arguments of a model's ``forward`` for rows."""
         import torch
 
         views = [row["views"] for row in rows]
@@ -140,11 +150,22 @@ class Collator:
 
 
 class Comments:
-    """GoEmotions comments as a map-style data set: a view and its classes."""
+    """GoEmotions comments as a map-style data set: a view and its classes.
+
+    Args:
+        split: ``train``, ``validation`` or ``test``.
+        count: at most so many, drawn by the seed; ``None``: all.
+        seed: of the draw.
+        views: makes rows of tokens of the texts.
+
+    Raises:
+        DataError: a row is no comment with classes 0-27; its number is named.
+        HubError: the data set cannot be fetched.
+    """
 
     def __init__(self, split: str, count: int | None, seed: int, views: ViewBuilder) -> None:
         files = (f"{split}.jsonl", f"{split}.jsonl.gz", f"*/{split}-*.parquet")
-        rows = draw(load_rows(GOEMOTIONS, files), count, seed)
+        rows = draw(_checked(load_rows(GOEMOTIONS, files)), count, seed)
         built = views.build([Dialogue((row["text"],), "") for row in rows])
         self.rows = [
             {"views": view, "classes": list(row["labels"])}
@@ -159,6 +180,21 @@ class Comments:
         return self.rows[index]
 
 
+def _checked(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    require_columns(rows, ("text", "labels"), GOEMOTIONS)
+    known = range(GOEMOTIONS_CLASSES)
+    for number, row in enumerate(rows, 1):
+        text, labels = row["text"], row["labels"]
+        if not (isinstance(text, str) and isinstance(labels, list)):
+            raise DataError(f"{GOEMOTIONS}, row {number}: it needs a text and a list of labels.")
+        if not all(isinstance(label, int) and label in known for label in labels):
+            raise DataError(
+                f"{GOEMOTIONS}, row {number}: the labels are {labels}; they must be whole numbers "
+                f"from 0 to {known[-1]}."
+            )
+    return rows
+
+
 class CommentCollator:
     """Rows of ``Comments`` as a batch: the context view, and 28 zeros and ones."""
 
@@ -166,6 +202,7 @@ class CommentCollator:
         self._views = views
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The arguments of ``Pretraining``'s ``forward`` for rows."""
         import torch
 
         labels = torch.zeros(len(rows), GOEMOTIONS_CLASSES)
@@ -175,5 +212,21 @@ class CommentCollator:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON for people and programs: indented, keys in their order."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write JSON for people and programs: indented, keys in their order; whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder to write into, before work that would be lost without it.
+
+    Raises:
+        UsageError: it cannot be made or written into.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written into: {error.strerror or error}.") from error

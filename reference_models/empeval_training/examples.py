@@ -138,8 +138,9 @@ def _other_emotion(example: Example, donors: Donors, dice: random.Random) -> str
 
 
 def _stripped(example: Example, donors: Donors, dice: random.Random) -> str | None:
-    kept = [s for s in sentences(example.reply) if not is_empathic(s)]
-    return " ".join(kept) or None
+    every = sentences(example.reply)
+    kept = [s for s in every if not is_empathic(s)]
+    return " ".join(kept) if 0 < len(kept) < len(every) else None
 
 
 def _fixed(replies: Sequence[str]) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from scipy.special import expit
 
 from empeval import DataError
 from empeval_training.examples import ADVICE_ONLY, DISMISSIVE, GENERIC, Example
@@ -45,6 +46,7 @@ TRUST = {"epitome": 0.7, "ratings": 0.3}
 """How much of the rating itself goes into the label of a rated reply; the signals give the rest.
 EPITOME's levels are trained annotators', a 1-3 rating is one crowd worker's."""
 
+FEWEST = 50
 FOLDS = 5
 SPAN = (0.05, 0.95)
 """These quantiles of the training mixture are mapped to 1.5 and 4.5."""
@@ -83,7 +85,8 @@ class Labeller:
 
     def to_label(self, sums: np.ndarray) -> np.ndarray:
         """Weighted sums mapped into [1, 5]."""
-        return 1 + 4 / (1 + np.exp(-self.facts.slope * (sums - self.facts.centre)))
+        labels: np.ndarray = 1 + 4 * expit(self.facts.slope * (sums - self.facts.centre))
+        return labels
 
     def label(self, pairs: Pairs) -> np.ndarray:
         """The hybrid label of each pair, shape (pairs,), in [1, 5]."""
@@ -110,9 +113,17 @@ class Labeller:
             facts = msgspec.json.decode((folder / "labeller.json").read_bytes(), type=Facts)
         except (OSError, msgspec.DecodeError) as error:
             raise DataError(f"{folder} holds no labeller: {error}.") from error
+        for part in ("weights", "means", "deviations"):
+            if set(getattr(facts, part)) != set(NAMES):
+                raise DataError(
+                    f"{folder / 'labeller.json'}: {part} are not of the signals {', '.join(NAMES)}."
+                )
         arrays = load_arrays(folder / "labeller.safetensors")
         full = {name: array.astype(np.float32) for name, array in arrays.items()}
-        return cls(SignalModels.from_arrays(full), facts)
+        try:
+            return cls(SignalModels.from_arrays(full), facts)
+        except KeyError as error:
+            raise DataError(f"{folder / 'labeller.safetensors'} lacks {error}.") from error
 
 
 def weighted_sums(signals: np.ndarray, facts: Facts) -> np.ndarray:
@@ -144,9 +155,10 @@ def fit_labeller(
     fit = [r for r in rated if r.part == "fit"]
     posts = [r for r in fit if r.source == "epitome"]
     replies = [r for r in fit if r.source == "ratings"]
-    if len(posts) < 50 or len(replies) < 50:
+    if min(len(posts), len(replies)) < FEWEST or len({r.dialogue for r in replies}) < FOLDS:
         raise DataError(
-            f"Weights cannot be fitted on {len(posts)} posts and {len(replies)} rated replies."
+            f"Weights cannot be fitted on {len(posts)} posts and {len(replies)} rated replies; "
+            f"it takes {FEWEST} of each, to {FOLDS} dialogues or more, in the fitting part."
         )
     emotions = tuple(sorted({h.emotion for h in humans}))
     post_pairs = embedder.pairs(posts)
@@ -216,6 +228,8 @@ def cross_fitted(
     fold = folds([r.dialogue for r in posts], seed)
     for number in range(FOLDS):
         held = np.flatnonzero(fold == number)
+        if not len(held):
+            continue
         rest = np.flatnonzero(fold != number)
         fitted = fit_mechanisms(pairs.take(rest), levels[rest])
         signals[held, : len(MECHANISMS)] = expected_levels(fitted, pairs.take(held))
@@ -238,7 +252,12 @@ def folds(groups: Sequence[str], seed: int) -> np.ndarray:
 
 
 def construct(replies: Sequence[Rated], seed: int) -> list[Rated]:
-    """One reply a dialogue that nobody would call empathetic, standing as a rating of 1."""
+    """One reply a dialogue that nobody would call empathetic, standing as a rating of 1.
+
+    Args:
+        replies: rated replies to at least two dialogues.
+        seed: of what is constructed.
+    """
     dice = np.random.default_rng(seed)
     firsts = list({r.dialogue: r for r in replies}.values())
     made = []

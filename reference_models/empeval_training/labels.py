@@ -105,9 +105,7 @@ conversations alone, so none is in the training data; `RESULTS.md` scores them.
 """
 
 
-def label_card(
-    data: Path, fingerprint: str, rated: Sequence[Rated], embedder: Embedder
-) -> str:
+def label_card(data: Path, fingerprint: str, rated: Sequence[Rated], embedder: Embedder) -> str:
     """The text of ``LABELS.md``."""
     labeller = Labeller.load(data / "labeller")
     counts = labeller.facts.fitted_on
@@ -148,7 +146,11 @@ def _agreement(labeller: Labeller, rated: Sequence[Rated], embedder: Embedder) -
         here, there = post_fold == number, reply_fold == number
         facts = fit_weights(
             {
-                "epitome": (post_signals[~here], levels.sum(1)[~here], ["all"] * int((~here).sum())),
+                "epitome": (
+                    post_signals[~here],
+                    levels.sum(1)[~here],
+                    ["all"] * int((~here).sum()),
+                ),
                 "ratings": (reply_signals[~there], ratings[~there], groups[~there].tolist()),
             }
         )

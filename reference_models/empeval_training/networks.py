@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from empeval import HubError, UsageError, packaged_model
+from empeval import HubError, UsageError
+from empeval.checkpoints import locate
 from empeval_empathy.config import EmpathyConfig
 from empeval_empathy.modeling import MODELS, EmpathyModel
 from empeval_training.recipe import ARCHITECTURE, Recipe
 
-PACKAGED = "packaged:"
 LAYERS = ["query", "key", "value", "dense"]
 """The linear layers of BERT and RoBERTa encoders, by the end of their names."""
 
@@ -25,27 +25,41 @@ def encoder_folder(name: str) -> Path:
     Raises:
         HubError: the hub cannot be reached or has no such model.
     """
-    if name.startswith(PACKAGED):
-        return packaged_model(name.removeprefix(PACKAGED))
-    if Path(name).is_dir():
-        return Path(name)
-    from huggingface_hub import snapshot_download
+    try:
+        return locate(name)
+    except HubError as error:
+        raise HubError(f"{error} Or train on the packaged encoder: --config minilm.") from error
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a pretrained encoder.
+
+    Raises:
+        UsageError: the folder holds none that transformers can load, or one without the tokens
+            that stand before and after a text.
+    """
+    from transformers import AutoTokenizer
 
     try:
-        patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except Exception as error:  # the hub client raises its own, requests' and OS errors
-        raise HubError(
-            f"The encoder '{name}' could not be fetched ({str(error).splitlines()[0]}). Give a "
-            "folder, or use the packaged one: --config minilm."
-        ) from error
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # broken files raise whatever they like
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(f"{folder} has no tokenizer that can be loaded: {reason}") from error
+    ends = (
+        (tokenizer.cls_token_id, tokenizer.bos_token_id),
+        (tokenizer.sep_token_id, tokenizer.eos_token_id),
+    )
+    if any(first is None and other is None for first, other in ends):
+        raise UsageError(f"The tokenizer in {folder} has no cls and sep (or bos and eos) tokens.")
+    return tokenizer
 
 
 def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> EmpathyModel:
     """A fresh model of the recipe's kind on a pretrained encoder.
 
     Raises:
-        UsageError: the folder holds no encoder that transformers can load.
+        UsageError: the folder holds no encoder that transformers can load, or one that reads
+            fewer tokens than the recipe's ``max_length``.
     """
     from transformers import AutoModel
 
@@ -56,6 +70,12 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
     except Exception as error:  # broken files raise whatever they like
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(f"{folder} cannot be loaded as an encoder: {reason}") from error
+    most = positions(encoder.config)
+    if most is not None and recipe.max_length > most:
+        raise UsageError(
+            f"max_length is {recipe.max_length}, but the encoder {recipe.encoder} reads at most "
+            f"{most} tokens. Give: --set max_length={most}"
+        )
     config = EmpathyConfig(
         encoder=encoder.config.to_dict(),
         encoder_name=recipe.encoder,
@@ -71,6 +91,17 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
     weights = {k: v for k, v in encoder.state_dict().items() if not k.startswith("pooler.")}
     model.encoder.load_state_dict(weights)
     return model
+
+
+def positions(config: Any) -> int | None:
+    """The most tokens that an encoder reads; ``None`` where it does not say.
+
+    RoBERTa and its kin number positions from the padding token's number plus one.
+    """
+    most: int | None = getattr(config, "max_position_embeddings", None)
+    if most is not None and config.model_type in ("roberta", "xlm-roberta", "camembert"):
+        most -= (config.pad_token_id or 0) + 1
+    return most
 
 
 def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
@@ -107,7 +138,9 @@ class Pretraining(nn.Module):
     """A model's encoder with a classifier of comments on top.
 
     Args:
-        model: whose ``pool`` is used. network: the same model as it trains.
+        model: whose ``pool`` is used.
+        network: the same model as it trains.
+        classes: how many the classifier tells apart.
     """
 
     def __init__(self, model: EmpathyModel, network: nn.Module, classes: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from empeval import UsageError, rows_fingerprint
-from empeval_training.data import Prepared, write_json
+from empeval import DataError, UsageError, rows_fingerprint
+from empeval_training.data import Prepared, make_folder, write_json
 from empeval_training.examples import SPLITS, Example, add_variants, human_examples
 from empeval_training.hybrid import Labeller, fit_labeller, rated_sums, set_scale
+from empeval_training.progress import say
 from empeval_training.ratings import Rated, read_rated
 from empeval_training.signals import NAMES, Embedder
 
@@ -47,6 +47,7 @@ def prepare(
     Raises:
         EmpevalError: data that cannot be had or are not what they should be.
     """
+    make_folder(out)
     rated = read_rated(ratings) if ratings else []
     known = {r.dialogue for r in rated if r.source == "ratings"}
     splits: dict[str, list[Example]] = {}
@@ -56,11 +57,12 @@ def prepare(
         if not humans:
             raise UsageError(f"No conversation of the split {split} is left; ask for more.")
         splits[split] = humans
-        _say(f"{split}: {len(humans)} listener turns")
+        say(f"{split}: {len(humans)} listener turns")
+    _keep_apart(splits)
     emotions = tuple(sorted({h.emotion for h in splits["train"]}))
     embedder = Embedder()
     if rated:
-        _say("fitting the labeller")
+        say("fitting the labeller")
         labeller = fit_labeller(rated, splits["train"], embedder, seed=seed)
     else:
         labeller = Labeller.load(BUNDLED)
@@ -68,7 +70,7 @@ def prepare(
     every: dict[str, list[Example]] = {}
     for split, humans in splits.items():
         every[split] = humans + add_variants(humans, variants, seed)
-        _say(f"{split}: labelling {len(every[split])} replies")
+        say(f"{split}: labelling {len(every[split])} replies")
         sums[split] = labeller.sums(labeller.models.compute(embedder.pairs(every[split])))
     if rated:
         labeller = set_scale(labeller, sums["train"])
@@ -82,6 +84,22 @@ def prepare(
             for e, label in zip(examples, labels, strict=True)
         ]
     return _write(out, every, labeller, emotions, conversations, seed, bool(rated))
+
+
+def _keep_apart(splits: dict[str, list[Example]]) -> None:
+    """Make sure that no conversation is in two splits.
+
+    Raises:
+        DataError: one is; it is named.
+    """
+    home: dict[str, str] = {}
+    for split, examples in splits.items():
+        for example in examples:
+            if home.setdefault(example.conversation, split) != split:
+                raise DataError(
+                    f"The conversation {example.conversation} is in the splits "
+                    f"{home[example.conversation]} and {split}. Get the data set again."
+                )
 
 
 def _rated_examples(
@@ -118,7 +136,7 @@ def _write(
     seed: int,
     fitted: bool,
 ) -> Prepared:
-    out.mkdir(parents=True, exist_ok=True)
+    (out / "prepared.json").unlink(missing_ok=True)  # until it is true again
     for split, examples in every.items():
         lines = b"".join(msgspec.json.encode(e) + b"\n" for e in examples)
         (out / f"{split}.jsonl").write_bytes(lines)
@@ -140,7 +158,3 @@ def signal_table(labeller: Labeller) -> list[tuple[str, float]]:
     """The signals and their weights, the heaviest first."""
     weights = labeller.facts.weights
     return sorted(((n, weights[n]) for n in NAMES), key=lambda pair: -abs(pair[1]))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -79,15 +79,20 @@ def _epitome(path: Path) -> Iterator[Rated]:
         rows, ("sp_id", "rp_id", "seeker_post", "response_post", *MECHANISMS), path.name
     )
     for number, row in enumerate(rows, 2):
-        levels = {m: _number(row[m], 0, 2, f"{path.name}, row {number}: {m}") for m in MECHANISMS}
-        if not (row["seeker_post"].strip() and row["response_post"].strip()):
+        where = f"{path.name}, row {number}"
+        levels = {m: _number(row[m], 0, 2, f"{where}: {m}") for m in MECHANISMS}
+        for mechanism, level in levels.items():
+            if not level.is_integer():
+                raise DataError(f"{where}: {mechanism} is {level:g}; a level is 0, 1 or 2.")
+        post, response = (_text(row[name], where) for name in ("seeker_post", "response_post"))
+        if not (post and response):
             continue
         yield Rated(
             id=f"epitome:{row['sp_id']}:{row['rp_id']}",
             source="epitome",
             dialogue=row["sp_id"],
-            context=(row["seeker_post"].strip(),),
-            reply=row["response_post"].strip(),
+            context=(post,),
+            reply=response,
             values={**levels, "sum": sum(levels.values())},
         )
 
@@ -97,17 +102,30 @@ def _ratings(path: Path) -> Iterator[Rated]:
     needed = ("dialog_id", "emotion", "speaker_utterance", "system", "response", "empathy_rating")
     require_columns(rows, needed, path.name)
     for number, row in enumerate(rows, 1):
-        rating = _number(row["empathy_rating"], 1, 3, f"{path.name}, row {number}: empathy_rating")
-        yield Rated(
-            id=f"ratings:{row['dialog_id']}:{row['system']}",
-            source="ratings",
-            dialogue=row["dialog_id"],
-            context=(row["speaker_utterance"].strip(),),
-            reply=row["response"].strip(),
-            values={"rating": rating},
-            system=row["system"],
-            emotion=row["emotion"],
+        where = f"{path.name}, row {number}"
+        rating = _number(row["empathy_rating"], 1, 3, f"{where}: empathy_rating")
+        speaker, response, dialogue, system, emotion = (
+            _text(row[name], where)
+            for name in ("speaker_utterance", "response", "dialog_id", "system", "emotion")
         )
+        if not (speaker and response):
+            continue
+        yield Rated(
+            id=f"ratings:{dialogue}:{system}",
+            source="ratings",
+            dialogue=dialogue,
+            context=(speaker,),
+            reply=response,
+            values={"rating": rating},
+            system=system,
+            emotion=emotion,
+        )
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{where}: {value!r} stands where a text must be.")
+    return value.strip()
 
 
 def _number(value: object, low: float, high: float, where: str) -> float:

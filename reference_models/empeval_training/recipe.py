@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,17 +69,36 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
 
-POSITIVE = (
-    "lora_rank", "max_length", "batch_size", "gradient_accumulation", "learning_rate", "epochs",
-    "evaluations", "patience",
-)  # fmt: skip
-NOT_NEGATIVE = ("weight_decay", "warmup", "emotion_epochs", "pretrain_epochs", "lambda_emo")
+SMALLEST_VIEW = 40
+"""Fewer tokens leave no room for a reply beside the context."""
+
+RANGES: dict[str, tuple[float, float]] = {
+    "max_length": (SMALLEST_VIEW, math.inf),
+    "lora_rank": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "gradient_accumulation": (1, math.inf),
+    "evaluations": (1, math.inf),
+    "patience": (1, math.inf),
+    "pretrain_examples": (1, math.inf),
+    "train_examples": (1, math.inf),
+    "eval_examples": (1, math.inf),
+    "weight_decay": (0, math.inf),
+    "emotion_epochs": (0, math.inf),
+    "pretrain_epochs": (0, math.inf),
+    "lambda_emo": (0, math.inf),
+    "warmup": (0, 1),
+    "dropout": (0, 0.99),
+}
+"""The least and the most that a field may be."""
+
+ABOVE_ZERO = ("learning_rate", "epochs")
 
 
 def load_recipe(model: ModelName, config: str | None, changes: Mapping[str, str]) -> Recipe:
     """The recipe of a model.
 
     Args:
+        model: which of the three; its table in the file goes before ``[all]``.
         config: a TOML file, or the name of a configuration that comes with the package
             (``authors``, the default; ``minilm``; ``minilm-cpu``).
         changes: field -> text, from ``--set``.
@@ -98,17 +118,25 @@ def load_recipe(model: ModelName, config: str | None, changes: Mapping[str, str]
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML file: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    for name, table in tables.items():
+        if name not in ("all", *MODELS) or not isinstance(table, dict):
+            kind = "table" if isinstance(table, dict) else "entry outside a table,"
+            raise UsageError(
+                f"{path}: unknown {kind} '{name}'; it takes [all], [{'], ['.join(MODELS)}]."
+            )
     fields: dict[str, Any] = {**tables.get("all", {}), **tables.get(model, {}), "model": model}
-    unknown = sorted(set(tables) - {"all", *MODELS})
-    if unknown:
-        raise UsageError(
-            f"{path}: unknown table [{unknown[0]}]; it takes [all], [{'], ['.join(MODELS)}]."
-        )
     return change(_checked(fields, str(path)), changes)
 
 
-def change(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+def change(recipe: Recipe, changes: Mapping[str, str], option: str = "--set") -> Recipe:
     """The recipe with fields changed by text.
+
+    Args:
+        recipe: what to start from.
+        changes: field -> text; ``none`` stands for no limit where a field may have none.
+        option: what the errors call the place that the changes are from.
 
     Raises:
         UsageError: a field that does not exist, or a value that makes no sense.
@@ -117,22 +145,30 @@ def change(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     for name, text in changes.items():
         if name not in fields or name == "model":
             known = ", ".join(f for f in fields if f != "model")
-            raise UsageError(f"--set: a recipe has no field '{name}'; it has {known}.")
+            raise UsageError(f"{option}: a recipe has no field '{name}'; it has {known}.")
         fields[name] = None if text.lower() == "none" and "examples" in name else text
-    return _checked(fields, "--set")
+    return _checked(fields, option)
 
 
 def _checked(fields: Mapping[str, Any], source: str) -> Recipe:
     try:
         recipe = msgspec.convert(fields, Recipe, strict=False)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{source}: {error}.") from error
-    for name in (*POSITIVE, *NOT_NEGATIVE):
+        raise UsageError(f"{source}: {_explained(error, fields)}.") from error
+    for name, (low, high) in RANGES.items():
         value = getattr(recipe, name)
-        if value < 0 or (value == 0 and name in POSITIVE):
+        if value is not None and not (low <= value <= high and math.isfinite(value)):
+            limits = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+            raise UsageError(f"{source}: {name} is {value}; it must be {limits}.")
+    for name in ABOVE_ZERO:
+        value = getattr(recipe, name)
+        if not (value > 0 and math.isfinite(value)):
             raise UsageError(f"{source}: {name} is {value}; it must be above 0.")
-    for name in ("pretrain_examples", "train_examples", "eval_examples"):
-        value = getattr(recipe, name)
-        if value is not None and value < 1:
-            raise UsageError(f"{source}: {name} is {value}; it must be 1 or more, or none.")
     return recipe
+
+
+def _explained(error: msgspec.ValidationError, fields: Mapping[str, Any]) -> str:
+    """The error with the field and what it was given, where it is about one field."""
+    reason, _, place = str(error).partition(" - at `$.")
+    name = place.rstrip("`")
+    return f"{name} is {fields[name]!r} ({reason})" if name in fields else str(error)

@@ -65,9 +65,9 @@ Recipes: {recipes}
 ## Agreement with people
 
 {count} replies of dialogues that no fitting has seen: {posts} posts with EPITOME's levels,
-{replies} replies rated 1-3. Intervals are percentile bootstraps over dialogues ({resamples} resamples). The
-checkpoints are the ones that ship. Rivals: words in the reply, occurrences of "sorry", a hash of
-the text, the cosine of the `similarity` scorer.
+{replies} replies rated 1-3. Intervals are percentile bootstraps over dialogues ({resamples}
+resamples). The checkpoints are the ones that ship. Rivals: words in the reply, occurrences of
+"sorry", a hash of the text, the cosine of the `similarity` scorer.
 
 {people}
 

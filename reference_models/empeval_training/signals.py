@@ -45,8 +45,8 @@ class Pairs:
     replies: list[str]
 
     def take(self, rows: np.ndarray | Sequence[int]) -> Pairs:
-        """Some of them."""
-        index = np.asarray(rows)
+        """Those with these numbers, in this order."""
+        index = np.asarray(rows, dtype=int)
         return Pairs(
             self.context[index],
             self.turn[index],
@@ -93,6 +93,7 @@ class Linear:
     bias: np.ndarray
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Logits, shape (rows, classes), of features of shape (rows, features)."""
         return features.astype(np.float32) @ self.weights + self.bias
 
 
@@ -121,6 +122,20 @@ def fit_classes(features: np.ndarray, labels: Sequence[int], strength: float, se
     return Linear(weights.astype(np.float32), bias.astype(np.float32))
 
 
+NEVER = -30.0
+"""The logit of a class that no example was of."""
+
+
+def fit_levels(features: np.ndarray, levels: Sequence[int], strength: float, seed: int) -> Linear:
+    """``fit_classes`` for the levels 0, 1 and 2, some of which may have no example."""
+    fitted = fit_classes(features, levels, strength, seed)
+    weights = np.zeros((fitted.weights.shape[0], 3), dtype=np.float32)
+    bias = np.full(3, NEVER, dtype=np.float32)
+    there = sorted(set(levels))
+    weights[:, there], bias[there] = fitted.weights, fitted.bias
+    return Linear(weights, bias)
+
+
 def interaction(pairs: Pairs) -> np.ndarray:
     """Reply, product and difference of turn and reply: shape (pairs, 4 * 384)."""
     return np.concatenate(
@@ -136,8 +151,8 @@ def interaction(pairs: Pairs) -> np.ndarray:
 
 def mechanism_features(pairs: Pairs) -> np.ndarray:
     """What the EPITOME model sees: the interaction, the lexical signals, the length."""
-    lengths = [[np.log1p(len(lexicon.WORD.findall(r)))] for r in pairs.replies]
-    words = np.concatenate([lexicon.lexical(pairs.replies), lengths], axis=1)
+    counts = [len(lexicon.WORD.findall(reply)) for reply in pairs.replies]
+    words = np.column_stack([lexicon.lexical(pairs.replies), np.log1p(np.array(counts, float))])
     return np.concatenate([3 * interaction(pairs), words], axis=1).astype(np.float32)
 
 
@@ -205,11 +220,16 @@ def fit_mechanisms(rated: Pairs, levels: np.ndarray, seed: int = 0) -> dict[str,
     """The EPITOME model: one classifier of three levels a mechanism.
 
     Args:
-        rated: rated posts. levels: shape (posts, 3), people's levels 0-2.
+        rated: rated posts.
+        levels: shape (posts, 3), people's levels 0-2.
+        seed: of the classifiers.
+
+    Raises:
+        DataError: every post has the same level of a mechanism.
     """
     features = mechanism_features(rated)
     return {
-        m: fit_classes(features, levels[:, column].astype(int).tolist(), 0.1, seed)
+        m: fit_levels(features, levels[:, column].astype(int).tolist(), 0.1, seed)
         for column, m in enumerate(MECHANISMS)
     }
 

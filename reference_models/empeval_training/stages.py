@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
+from empeval import EmpevalError, UsageError
 from empeval_training.data import NO_EMOTION, Collator, Labelled
 from empeval_training.networks import trainable_state
+from empeval_training.progress import bar, say, show_steps, watched
 from empeval_training.recipe import Recipe
 
 
@@ -35,12 +40,26 @@ class Stage:
     metric: str | None
 
 
+class EpochSampler(LengthGroupedSampler):  # type: ignore[misc]
+    """Batches of rows of like length, in an order that the seed and the epoch decide.
+
+    Training that goes on in its third epoch meets the order that it would have met had it never
+    been interrupted.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Put the generator where it stands after so many epochs."""
+        self.generator.manual_seed(self.generator.initial_seed())
+        for _ in range(epoch):
+            torch.randperm(len(self.lengths), generator=self.generator)
+
+
 class LengthTrainer(Trainer):  # type: ignore[misc]
     """The Trainer with batches of rows of like length, whose lengths our data sets know."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset = train_dataset if train_dataset is not None else self.train_dataset
-        return LengthGroupedSampler(
+        return EpochSampler(
             self.args.train_batch_size * self.args.gradient_accumulation_steps,
             lengths=dataset.lengths,
             generator=torch.Generator().manual_seed(self.args.seed),
@@ -57,13 +76,30 @@ def run_stage(
     out: Path,
     seed: int,
 ) -> None:
-    """Train ``network`` in place; a finished stage is loaded, an interrupted one resumed."""
-    from safetensors.torch import load_file, save_file
+    """Train ``network`` in place; a finished stage is loaded, an interrupted one resumed.
 
+    The Trainer's checkpoints are removed once the stage's weights are saved in
+    ``stages/NAME.safetensors``.
+
+    Args:
+        stage: what to train, how long, and what to watch.
+        recipe: the hyper-parameters.
+        network: what trains; its ``forward`` returns a loss.
+        training: a data set with ``lengths`` (tokens of each row).
+        validation: what ``stage.metric`` is measured on; ``None`` with no metric.
+        collator: of both.
+        out: the run's folder.
+        seed: of order and dropout.
+
+    Raises:
+        UsageError: the weights of the finished stage cannot be read.
+        EmpevalError: the loss is no number any more.
+    """
     folder = out / "stages" / stage.name
     done = out / "stages" / f"{stage.name}.safetensors"
     if done.is_file():
-        network.load_state_dict(load_file(done), strict=False)
+        _restore(network, done)
+        shutil.rmtree(folder, ignore_errors=True)
         return
     trainer = LengthTrainer(
         model=network,
@@ -74,9 +110,63 @@ def run_stage(
         compute_metrics=validation_metrics if stage.metric else None,
         callbacks=[EarlyStoppingCallback(recipe.patience)] if stage.metric else [],
     )
-    latest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=latest)
-    save_file(trainable_state(network), done)
+    show_steps(trainer)
+    ended = trainer.train(resume_from_checkpoint=_latest(folder))
+    state = trainable_state(network)
+    if not all(weight.isfinite().all() for weight in state.values()):
+        raise EmpevalError(
+            f"{out}, stage {stage.name}: the weights are no numbers any more. Train with a lower "
+            "learning_rate or another precision, into another folder."
+        )
+    _save(state, done)
+    shutil.rmtree(folder, ignore_errors=True)
+    say(f"{out.name}: {_summary(stage, trainer.state, ended.training_loss)}")
+
+
+def _restore(network: Any, done: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(done), strict=False)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise UsageError(f"{done} cannot be used ({error}); remove it to train anew.") from error
+
+
+def _save(state: dict[str, torch.Tensor], done: Path) -> None:
+    """Write weights so that a file of that name is always whole."""
+    from safetensors.torch import save_file
+
+    part = done.with_suffix(".part")
+    save_file(state, part)
+    os.replace(part, done)
+
+
+def _latest(folder: Path) -> str | None:
+    """The latest whole checkpoint in a stage's folder; cut-off later ones are removed.
+
+    The Trainer writes ``trainer_state.json`` last.
+    """
+    while folder.is_dir() and (latest := get_last_checkpoint(str(folder))):
+        try:
+            json.loads((Path(latest) / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):
+            shutil.rmtree(latest)
+        else:
+            return str(latest)
+    return None
+
+
+def _summary(stage: Stage, state: Any, loss: float) -> str:
+    said = f"stage {stage.name}, {state.global_step} steps"
+    best = state.best_global_step
+    for entry in state.log_history:
+        if best and entry["step"] == best and "eval_mae" in entry:
+            return (
+                f"{said}; validation at step {best}: MAE {entry['eval_mae']:.4f}, "
+                f"emotion accuracy {entry['eval_emotion_accuracy']:.4f}"
+            )
+    return f"{said}; training loss {loss:.4f}"
 
 
 def _arguments(
@@ -112,7 +202,9 @@ def _arguments(
         data_seed=seed,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available(),
         report_to=[],
+        disable_tqdm=not watched(),
         **precision(recipe),
         **watch,
     )
@@ -153,7 +245,7 @@ def predict(
     loader = DataLoader([data[int(i)] for i in order], batch_size=64, collate_fn=collator)
     parts: dict[str, list[np.ndarray]] = {"empathy": [], "emotion": [], "full_emotion": []}
     with torch.inference_mode():
-        for batch in loader:
+        for batch in bar(loader, "test replies, batches"):
             moved = {
                 name: {k: v.to(model.device) for k, v in value.items()}
                 for name, value in batch.items()

@@ -23,12 +23,22 @@ from empeval_training.data import (
     Prepared,
     class_weights,
     draw,
+    make_folder,
+    only_humans,
     read_examples,
     read_prepared,
     write_json,
 )
-from empeval_training.examples import HUMAN
-from empeval_training.networks import adapt, build_model, encoder_folder, merge, save_adapter
+from empeval_training.examples import HUMAN, Example
+from empeval_training.networks import (
+    adapt,
+    build_model,
+    encoder_folder,
+    load_tokenizer,
+    merge,
+    save_adapter,
+)
+from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.stages import Stage, predict, run_stage
 
@@ -59,21 +69,28 @@ def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]
     }
     result = out / "result.json"
     if _same_question(out, question) and result.is_file():
-        return dict(json.loads(result.read_text(encoding="utf-8")))
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "question.json", question)
-    return _train(recipe, prepared, data, out, seed, question)
+        return _read(result)
+    with quiet():
+        return _train(recipe, prepared, data, out, seed, question)
 
 
 def _same_question(out: Path, question: dict[str, Any]) -> bool:
     path = out / "question.json"
     if not path.is_file():
         return False
-    if json.loads(path.read_text(encoding="utf-8")) != question:
+    if _read(path) != question:
         raise UsageError(
-            f"{out} holds a run with another recipe, seed or data. Give another --out, or remove it."
+            f"{out} holds a run with another recipe, seed or data. Give another --out, or remove "
+            "that folder."
         )
     return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path} is broken ({error}); remove {path.parent}.") from error
 
 
 def _train(
@@ -85,20 +102,22 @@ def _train(
 
     transformers.set_seed(seed)
     started = time.perf_counter()
+    splits = _read_splits(data, recipe, seed, prepared.emotions)
+    humans = np.array([example.variant == HUMAN for example in splits["test"]])
     base = encoder_folder(recipe.encoder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base)
     views = ViewBuilder(tokenizer, recipe.max_length)
     model = build_model(recipe, base, prepared.emotions)
     network = adapt(model, recipe)
     cascade = ARCHITECTURE[recipe.model] == "cascade"
     collator = Collator(views, context=cascade)
 
-    training = Labelled(
-        draw(read_examples(data, "train"), recipe.train_examples, seed), views, prepared.emotions
+    training, validation, test = (
+        Labelled(splits[name], views, prepared.emotions) for name in ("train", "validation", "test")
     )
-    validation = Labelled(
-        draw(read_examples(data, "validation"), recipe.eval_examples, 0), views, prepared.emotions
-    )
+    make_folder(out)
+    write_json(out / "question.json", question)
+
     if recipe.class_weights == "balanced":
         import torch
 
@@ -120,13 +139,10 @@ def _train(
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")
     finished = merge(network)
-    test = read_examples(data, "test")
-    labelled = Labelled(test, views, prepared.emotions)
-    every = predict(finished, labelled, collator, recipe)
-    humans = np.array([example.variant == HUMAN for example in test])
+    every = predict(finished, test, collator, recipe)
     figures = {
-        "human": figures_of(labelled, every, humans),
-        "all": figures_of(labelled, every, np.ones(len(test), dtype=bool)),
+        "human": figures_of(test, every, humans),
+        "all": figures_of(test, every, np.ones(len(test), dtype=bool)),
     }
     answer = {
         **question,
@@ -144,6 +160,24 @@ def _train(
             write_card(folder, answer, prepared)
     write_json(out / "result.json", answer)
     return answer
+
+
+def _read_splits(
+    data: Path, recipe: Recipe, seed: int, emotions: Sequence[str]
+) -> dict[str, list[Example]]:
+    splits = {
+        "train": draw(read_examples(data, "train"), recipe.train_examples, seed),
+        "validation": draw(read_examples(data, "validation"), recipe.eval_examples, 0),
+        "test": read_examples(data, "test"),
+    }
+    for name, examples in splits.items():
+        counted = only_humans(examples) if name == "test" else examples
+        if not {example.emotion for example in counted} & set(emotions):
+            raise UsageError(
+                f"{data / name}.jsonl: none of the replies has an emotion that prepared.json "
+                "names. Prepare the data anew."
+            )
+    return splits
 
 
 def _pretrain(
@@ -179,10 +213,11 @@ def figures_of(
     emotion = np.array(labelled.emotion_labels)[chosen]
     known = emotion != NO_EMOTION
     empathy = output["empathy"][chosen]
+    varied = np.ptp(empathy) > 0 and np.ptp(target) > 0  # there is no rank correlation otherwise
     figures = {
         "n": len(target),
         "mae": float(np.abs(empathy - target).mean()),
-        "spearman": float(spearmanr(empathy, target).statistic),
+        "spearman": float(spearmanr(empathy, target).statistic) if varied else 0.0,
         "emotion_accuracy": float((output["emotion"][chosen] == emotion)[known].mean()),
         "mae_of_median": float(np.abs(np.median(target) - target).mean()),
         "label_sd": float(target.std()),
