@@ -37,6 +37,8 @@ def imported(statement, folder, watched=HEAVY):
         ["plugins", "list"],
         ["schema", "metrics"],
         ["models", "list"],
+        ["train", "--help"],
+        ["train", "mvc", "--help"],
     ],
     ids=" ".join,
 )
