@@ -129,6 +129,7 @@ def _restore(network: Any, done: Path) -> None:
 
     try:
         network.load_state_dict(load_file(done), strict=False)
+        network.to("cuda" if torch.cuda.is_available() else "cpu")  # as after training
     except (SafetensorError, OSError, RuntimeError) as error:
         raise UsageError(f"{done} cannot be used ({error}); remove it to train anew.") from error
 

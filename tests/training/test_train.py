@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -111,6 +113,20 @@ def test_training_says_a_line_a_stage_when_nobody_watches(run_small, capfd):
         "stm-17: stage both",
     ]
     assert all("MAE" in line and "emotion accuracy" in line for line in lines)
+
+
+def test_a_terminal_gets_a_bar_and_no_raw_figures(run_small, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run_small("baseline")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "9/9" in err
+    assert "{" not in err
+
+
+def test_training_in_half_precision_gives_figures_in_full(run_small):
+    _, result = run_small("mvc", method="lora", precision="bf16", pretrain_epochs="1")
+    assert 0 <= result["figures"]["human"]["mae"] <= 4
 
 
 def test_seeds_are_summarised_by_mean_and_spread(run_small, tmp_path):
