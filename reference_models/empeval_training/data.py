@@ -104,7 +104,7 @@ class Labelled:
     ) -> None:
         number = {emotion: place for place, emotion in enumerate(emotions)}
         built = views.build([Dialogue(e.context, e.reply) for e in examples])
-        self.rows = [
+        self.rows: list[dict[str, Any]] = [
             {
                 "views": view,
                 "empathy": example.empathy,
@@ -167,7 +167,7 @@ class Comments:
         files = (f"{split}.jsonl", f"{split}.jsonl.gz", f"*/{split}-*.parquet")
         rows = draw(_checked(load_rows(GOEMOTIONS, files)), count, seed)
         built = views.build([Dialogue((row["text"],), "") for row in rows])
-        self.rows = [
+        self.rows: list[dict[str, Any]] = [
             {"views": view, "classes": list(row["labels"])}
             for view, row in zip(built, rows, strict=True)
         ]
