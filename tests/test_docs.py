@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from empeval.cli import build_parser
+from empeval.hooks import Hooks
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
     path
-    for folder in ("", "docs", "tasks", "plugins", "examples", "benchmarks")
+    for folder in ("", "docs", "tasks", "plugins", "examples", "benchmarks", "reference_models")
     for path in (ROOT / folder).glob("**/*.md" if folder else "*.md")
 )
 COMMAND = re.compile(r"^(?: {4}|`)(empeval [^`\n]+)", re.MULTILINE)
@@ -33,7 +34,7 @@ def test_links_inside_the_project_lead_to_files(path: Path) -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_documented_command_is_understood(command: str) -> None:
-    options = build_parser().parse_args(shlex.split(command)[1:])
+    options = build_parser(Hooks().load_installed()).parse_args(shlex.split(command)[1:])
     assert callable(options.run)
 
 

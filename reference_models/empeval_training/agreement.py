@@ -40,15 +40,17 @@ def pairwise(scores: np.ndarray, values: np.ndarray, dialogues: np.ndarray) -> f
 
     Pairs that people rated alike are left out. 0.5 is chance.
     """
+    if len(scores) == 0:
+        return 0.5
     order = np.argsort(dialogues, kind="stable")
-    starts = np.flatnonzero(np.diff(dialogues[order], prepend=-1))
+    where, people, model = dialogues[order], values[order], scores[order]
+    largest = int(np.unique(where, return_counts=True)[1].max())
     points, count = 0.0, 0
-    for rows in np.split(order, starts[1:]):
-        first, second = np.triu_indices(len(rows), 1)
-        people = np.sign(values[rows[first]] - values[rows[second]])
-        model = np.sign(scores[rows[first]] - scores[rows[second]])
-        judged = people != 0
-        points += float(((1 + people * model) / 2)[judged].sum())
+    for lag in range(1, largest):  # neighbours, then those two apart, and so on
+        said = np.sign(people[lag:] - people[:-lag])
+        judged = (where[lag:] == where[:-lag]) & (said != 0)
+        agrees = said * np.sign(model[lag:] - model[:-lag])
+        points += float(((1 + agrees) / 2)[judged].sum())
         count += int(judged.sum())
     return points / count if count else 0.5
 
@@ -65,6 +67,7 @@ class Agreement:
         names, self._numbers = np.unique(dialogues, return_inverse=True)
         members = [np.flatnonzero(self._numbers == n) for n in range(len(names))]
         dice = np.random.default_rng(seed)
+        self._done: dict[tuple[Statistic, bytes], np.ndarray] = {}
         self._samples = []
         for _ in range(RESAMPLES):
             drawn = dice.integers(len(names), size=len(names))
@@ -86,9 +89,15 @@ class Agreement:
         return _estimate(value, self._resampled(statistic, one) - self._resampled(statistic, other))
 
     def _resampled(self, statistic: Statistic, scores: np.ndarray) -> np.ndarray:
-        return np.array(
-            [statistic(scores[rows], self._values[rows], fresh) for rows, fresh in self._samples]
-        )
+        key = (statistic, scores.tobytes())
+        if key not in self._done:
+            self._done[key] = np.array(
+                [
+                    statistic(scores[rows], self._values[rows], fresh)
+                    for rows, fresh in self._samples
+                ]
+            )
+        return self._done[key]
 
 
 def _estimate(value: float, resampled: np.ndarray) -> Estimate:

@@ -17,6 +17,8 @@ from empeval_training.recipe import ARCHITECTURE, Recipe
 
 LAYERS = ["query", "key", "value", "dense"]
 """The linear layers of BERT and RoBERTa encoders, by the end of their names."""
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+"""Where their configurations keep the dropout of hidden states and of attention."""
 
 
 def encoder_folder(name: str) -> Path:
@@ -76,6 +78,9 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
             f"max_length is {recipe.max_length}, but the encoder {recipe.encoder} reads at most "
             f"{most} tokens. Give: --set max_length={most}"
         )
+    if recipe.encoder_dropout is not None:
+        for place in DROPOUTS:
+            setattr(encoder.config, place, recipe.encoder_dropout)
     config = EmpathyConfig(
         encoder=encoder.config.to_dict(),
         encoder_name=recipe.encoder,
@@ -114,7 +119,7 @@ def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
     adapters = LoraConfig(
         r=recipe.lora_rank,
         lora_alpha=2 * recipe.lora_rank,
-        lora_dropout=recipe.dropout,
+        lora_dropout=recipe.dropout if recipe.encoder_dropout is None else recipe.encoder_dropout,
         target_modules=LAYERS,
         modules_to_save=heads,
     )

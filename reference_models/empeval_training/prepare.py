@@ -23,6 +23,7 @@ BUNDLED = Path(__file__).parent / "labeller"
 LICENSES = {
     "facebook/empathetic_dialogues": "CC BY-NC 4.0",
     "EPITOME (Sharma et al. 2020)": "academic, non-profit research use",
+    "replies rated by Welivita and Pu (2024)": "no licence stated; never redistributed",
 }
 
 

@@ -33,7 +33,7 @@ class Rated:
     """A reply that people rated.
 
     Attributes:
-        id: unique over both sources.
+        id: of the reply; EPITOME rated a few replies twice, and those share theirs.
         dialogue: what was replied to; replies to the same are of one dialogue.
         context: the turns before the reply.
         values: ``er``, ``ip``, ``ex`` (0-2) and ``sum`` (0-6), or ``rating`` (1-3).

@@ -31,6 +31,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         batch_size, gradient_accumulation: examples a step is their product.
         learning_rate, weight_decay, warmup: AdamW with linear decay after a warm-up over this
             share of the steps.
+        dropout: before each head.
+        encoder_dropout: inside the encoder and its adapters; ``None`` is the encoder's own.
         epochs: of the stage that trains both tasks. It may be a fraction.
         emotion_epochs: of STM's first stage (emotion alone).
         pretrain_epochs: of MVC's pretraining on GoEmotions.
@@ -56,6 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     weight_decay: float = 0.01
     warmup: float = 0.06
     dropout: float = 0.1
+    encoder_dropout: float | None = None
     epochs: float = 5
     emotion_epochs: float = 0
     pretrain_epochs: float = 0
@@ -88,10 +91,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "lambda_emo": (0, math.inf),
     "warmup": (0, 1),
     "dropout": (0, 0.99),
+    "encoder_dropout": (0, 0.99),
 }
 """The least and the most that a field may be."""
 
 ABOVE_ZERO = ("learning_rate", "epochs")
+
+MAY_BE_NONE = {field.name for field in msgspec.structs.fields(Recipe) if field.default is None}
+"""The fields that may be ``none``."""
 
 
 def load_recipe(model: ModelName, config: str | None, changes: Mapping[str, str]) -> Recipe:
@@ -146,7 +153,7 @@ def change(recipe: Recipe, changes: Mapping[str, str], option: str = "--set") ->
         if name not in fields or name == "model":
             known = ", ".join(f for f in fields if f != "model")
             raise UsageError(f"{option}: a recipe has no field '{name}'; it has {known}.")
-        fields[name] = None if text.lower() == "none" and "examples" in name else text
+        fields[name] = None if text.lower() == "none" and name in MAY_BE_NONE else text
     return _checked(fields, option)
 
 
