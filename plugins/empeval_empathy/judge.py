@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from empeval.batching import by_length
 from empeval_empathy.checkpoints import load_checkpoint
 from empeval_empathy.modeling import CascadeModel, EmpathyModel
 from empeval_empathy.views import Dialogue, Row, ViewBuilder, Views
@@ -102,15 +103,3 @@ class Judge:
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
     return np.asarray(tensor.cpu().numpy(), dtype=float)
-
-
-def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices in batches of like length, of at most ``budget`` padded tokens, or one row."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if batch and (len(batch) + 1) * lengths[index] > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError
+from empeval.batching import by_length
 
 Keep = Literal["start", "end"]
 
@@ -87,7 +88,7 @@ class Encoder:
         """
         ids, cut = self._tokenize(texts)
         rows: dict[int, np.ndarray] = {}
-        for batch in _batches([len(row) for row in ids], _BATCH_TOKENS[self._device]):
+        for batch in by_length([len(row) for row in ids], _BATCH_TOKENS[self._device]):
             rows.update(zip(batch, self._embed([ids[i] for i in batch]), strict=True))
         side = {"start": "first", "end": "latest"}
         return [
@@ -130,18 +131,6 @@ class Encoder:
             unit = torch.where(length > 0, pooled / length, torch.nan)
         vectors: np.ndarray = unit.cpu().numpy()
         return vectors
-
-
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices by length, so that little is padding; at most ``budget`` tokens, or one row."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if batch and (len(batch) + 1) * lengths[index] > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 def _read(path: Path) -> Any:
