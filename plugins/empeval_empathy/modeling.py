@@ -189,30 +189,7 @@ class CascadeModel(EmpathyModel):
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues; arguments as ``SharedModel``'s, ``context`` needed."""
-        seen, whole = self.pool_views(context, full)
-        return self.heads(seen, whole, empathy_labels, emotion_labels)
-
-    def pool_views(
-        self, context: dict[str, Tensor], full: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Pool both views in one pass of the encoder, the shorter padded to the longer."""
-        width = max(context["input_ids"].shape[1], full["input_ids"].shape[1])
-        padding = self.encoder.config.pad_token_id or 0
-        rows = {
-            name: torch.cat(
-                [
-                    functional.pad(
-                        view[name],
-                        (0, width - view[name].shape[1]),
-                        value=padding if name == "input_ids" else 0,
-                    )
-                    for view in (context, full)
-                ]
-            )
-            for name in full
-        }
-        seen, whole = self.pool(rows).chunk(2)
-        return seen, whole
+        return self.heads(self.pool(context), self.pool(full), empathy_labels, emotion_labels)
 
     def heads(
         self,

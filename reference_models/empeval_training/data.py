@@ -173,6 +173,11 @@ class Comments:
         ]
         self.lengths = [len(row["views"].context.ids) for row in self.rows]
 
+    def shares(self) -> list[float]:
+        """The share of the comments that have each class, shape (28,), in [0, 1]."""
+        counts = Counter(c for row in self.rows for c in set(row["classes"]))
+        return [counts[c] / len(self.rows) for c in range(GOEMOTIONS_CLASSES)]
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,17 @@ class Pretraining(nn.Module):
     Args:
         model: whose ``pool`` is used.
         network: the same model as it trains.
-        classes: how many the classifier tells apart.
+        shares: of the comments that have each class, shape (classes,). The classifier starts
+            from their log-odds: starting from even odds, all logits must fall first, and at a
+            high learning rate the encoder then learns to say the same of every comment.
     """
 
-    def __init__(self, model: EmpathyModel, network: nn.Module, classes: int) -> None:
+    def __init__(self, model: EmpathyModel, network: nn.Module, shares: Sequence[float]) -> None:
         super().__init__()
         self.network = network
-        self.classify = nn.Linear(model.encoder.config.hidden_size, classes)
+        self.classify = nn.Linear(model.encoder.config.hidden_size, len(shares))
+        with torch.no_grad():
+            self.classify.bias.copy_(torch.logit(torch.tensor(shares), eps=1e-3))
         self._pool = model.pool
 
     def forward(self, rows: dict[str, torch.Tensor], labels: torch.Tensor) -> dict[str, Any]:

@@ -110,6 +110,9 @@ def run_stage(
         compute_metrics=validation_metrics if stage.metric else None,
         callbacks=[EarlyStoppingCallback(recipe.patience)] if stage.metric else [],
     )
+    # Our losses are means over the batch: without this the Trainer, seeing that ``forward`` takes
+    # any keyword, would add the batches of a step up instead of averaging them.
+    trainer.model_accepts_loss_kwargs = False
     show_steps(trainer)
     ended = trainer.train(resume_from_checkpoint=_latest(folder))
     state = trainable_state(network)

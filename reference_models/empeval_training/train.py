@@ -14,7 +14,6 @@ import numpy as np
 from empeval import UsageError
 from empeval_empathy.views import ViewBuilder
 from empeval_training.data import (
-    GOEMOTIONS_CLASSES,
     NO_EMOTION,
     Collator,
     CommentCollator,
@@ -193,7 +192,7 @@ def _pretrain(
     """MVC's own stage: 28 GoEmotions classes from the pooled view of a comment."""
     from empeval_training.networks import Pretraining
 
-    wrapped = Pretraining(model, network, GOEMOTIONS_CLASSES)
+    wrapped = Pretraining(model, network, comments.shares())
     run_stage(stage, recipe, wrapped, comments, None, collator, out, seed)
 
 
