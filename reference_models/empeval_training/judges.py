@@ -6,8 +6,10 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
@@ -40,6 +42,11 @@ def rivals(embedder: Embedder) -> dict[str, Scores]:
 
 def _chance(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+
+
+def grid(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
+    """A Markdown table of texts."""
+    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
 
 
 class Checkpoint:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tabulate import tabulate
 
 from empeval_training.agreement import Agreement, pairwise, spearman
 from empeval_training.data import read_examples
@@ -22,6 +21,7 @@ from empeval_training.hybrid import (
     folds,
     weighted_sums,
 )
+from empeval_training.judges import grid
 from empeval_training.prepare import signal_table
 from empeval_training.ratings import MECHANISMS, Rated
 from empeval_training.signals import Embedder
@@ -114,12 +114,7 @@ def label_card(data: Path, fingerprint: str, rated: Sequence[Rated], embedder: E
         fitted=f"{counts['epitome']} EPITOME posts (the sum of the levels), {counts['ratings']} "
         f"replies rated 1-3 and {counts['constructed']} constructed ones",
         blocks=", ".join(f"{name} {weight:g}" for name, weight in BLOCKS.items()),
-        weights=tabulate(
-            [[n, f"{w:+.3f}"] for n, w in signal_table(labeller)],
-            headers=["signal", "weight"],
-            tablefmt="github",
-            disable_numparse=True,
-        ),
+        weights=grid([[n, f"{w:+.3f}"] for n, w in signal_table(labeller)], ["signal", "weight"]),
         trust=", ".join(f"{share:.0%} ({source})" for source, share in TRUST.items()),
         folds=FOLDS,
         agreement=_agreement(labeller, rated, embedder),
@@ -168,11 +163,8 @@ def _agreement(labeller: Labeller, rated: Sequence[Rated], embedder: Embedder) -
     rows.append(["Spearman with the 1-3 ratings", count, rating.estimate(spearman, real)])
     title = "pairs within a dialogue ordered as rated (0.5 is chance)"
     rows.append([title, count, rating.estimate(pairwise, real)])
-    return tabulate(
-        [[a, n, str(e)] for a, n, e in rows],
-        headers=["measure", "replies", "value [95 % interval]"],
-        tablefmt="github",
-        disable_numparse=True,
+    return grid(
+        [[a, n, str(e)] for a, n, e in rows], ["measure", "replies", "value [95 % interval]"]
     )
 
 
@@ -186,7 +178,7 @@ def _distribution(data: Path) -> str:
         cells = [f"{q:.2f}" for q in quantiles]
         rows.append([kind, len(labels), f"{np.mean(labels):.2f}", f"{np.std(labels):.2f}", *cells])
     headers = ["training replies", "n", "mean", "sd", "5 %", "25 %", "median", "75 %", "95 %"]
-    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+    return grid(rows, headers)
 
 
 def _examples(labeller: Labeller, embedder: Embedder) -> str:
@@ -197,6 +189,4 @@ def _examples(labeller: Labeller, embedder: Embedder) -> str:
     ]
     labels = labeller.label(embedder.pairs(own))
     rows = [[e.context[-1], e.reply, f"{label:.2f}"] for e, label in zip(own, labels, strict=True)]
-    return tabulate(
-        rows, headers=["speaker", "reply", "label"], tablefmt="github", disable_numparse=True
-    )
+    return grid(rows, ["speaker", "reply", "label"])

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from empeval import DataError, UsageError
 from empeval_empathy.checkpoints import BUNDLED
-from empeval_training.agreement import Agreement, Estimate, pairwise, spearman
+from empeval_training.agreement import Agreement, spearman
 from empeval_training.data import only_humans, read_examples, read_prepared
-from empeval_training.examples import Donors, Example
-from empeval_training.judges import RIVALS, Checkpoint, Judged, Scores, rivals
+from empeval_training.examples import Example
+from empeval_training.judges import Checkpoint, Scores, grid, rivals
 from empeval_training.labels import label_card
-from empeval_training.ratings import MECHANISMS, Rated, read_rated
+from empeval_training.people import People
+from empeval_training.ratings import Rated, read_rated
 from empeval_training.recipe import MODELS
 from empeval_training.signals import Embedder
+from empeval_training.train import summarize
 
 AUTHORS = {
     "baseline": (0.3977, 0.7396, 0.4150),
@@ -174,10 +175,6 @@ def results_text(
     )
 
 
-def _grid(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
-    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
-
-
 def _chosen(results: Sequence[dict[str, Any]], model: str, weight: float) -> list[dict[str, Any]]:
     return [
         r
@@ -192,16 +189,16 @@ def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
         own = _chosen(results, model, 0.1)
         if not own:
             continue
+        summary = summarize(own, part)
         cells = []
         for name in ("mae", "spearman", "emotion_accuracy"):
-            values = [r["figures"][part][name] for r in own]
-            spread = f" (sd {np.std(values, ddof=1):.4f})" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.4f}{spread}")
+            spread = f" (sd {summary[f'{name}_sd']:.4f})" if len(own) > 1 else ""
+            cells.append(f"{summary[name]:.4f}{spread}")
         figures = own[0]["figures"][part]
         seeds = ", ".join(str(r["seed"]) for r in own)
         stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
         rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
-    return _grid(
+    return grid(
         rows,
         ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"],
     )
@@ -237,126 +234,8 @@ def _sweep_table(results: Sequence[dict[str, Any]]) -> str:
         rows.append(
             [f"{weight:g}", *cells, "/".join(f"{x:.4f}" for x in stated) if stated else "-"]
         )
-    table = _grid(rows, ["lambda_emo", "MAE", "Spearman", "emotion accuracy", "authors'"])
+    table = grid(rows, ["lambda_emo", "MAE", "Spearman", "emotion accuracy", "authors'"])
     return f"Seed {', '.join(map(str, shared))}, human replies of the test split.\n\n{table}"
-
-
-class People:
-    """Scores of rated replies by every judge, and what people said of them."""
-
-    def __init__(
-        self,
-        judges: Mapping[str, Scores],
-        posts: Sequence[Rated],
-        replies: Sequence[Rated],
-        turns: Sequence[Example],
-    ) -> None:
-        dialogues = [r.dialogue for r in posts]
-        self._sources: dict[str, tuple[Agreement, Any, Sequence[Judged]]] = {
-            "EPITOME sum": (
-                Agreement([r.values["sum"] for r in posts], dialogues),
-                spearman,
-                posts,
-            )
-        }
-        for mechanism in MECHANISMS:
-            own = Agreement([r.values[mechanism] for r in posts], dialogues)
-            self._sources[mechanism.upper()] = (own, spearman, posts)
-        rating = Agreement([r.values["rating"] for r in replies], [r.dialogue for r in replies])
-        self._sources["ratings 1-3"] = (rating, spearman, replies)
-        self._sources["pairs"] = (rating, pairwise, replies)
-        self._replies = replies
-        scored = {name: (judge(posts), judge(replies)) for name, judge in judges.items()}
-        self._scores = {
-            name: {
-                source: mine if who is posts else theirs
-                for source, (_, _, who) in self._sources.items()
-            }
-            for name, (mine, theirs) in scored.items()
-        }
-        self._beats = {name: beats_another(judge, turns) for name, judge in judges.items()}
-
-    def table(self) -> str:
-        """Every judge's agreement with every kind of rating."""
-        rows = []
-        for name, scores in self._scores.items():
-            cells = [
-                str(agreement.estimate(statistic, scores[source]))
-                for source, (agreement, statistic, _) in self._sources.items()
-            ]
-            rows.append([name, *cells, str(self._beats[name])])
-        return _grid(rows, ["scorer", *self._sources, "beats another"])
-
-    def count_pairs(self) -> int:
-        """Pairs of replies to one dialogue that people rated differently."""
-        by_dialogue: dict[str, list[float]] = {}
-        for reply in self._replies:
-            by_dialogue.setdefault(reply.dialogue, []).append(reply.values["rating"])
-        return sum(
-            a != b
-            for ratings in by_dialogue.values()
-            for place, a in enumerate(ratings)
-            for b in ratings[:place]
-        )
-
-    def differences(self) -> str:
-        """MVC less each rival, resampled together."""
-        rows = []
-        for rival in RIVALS:
-            cells = [
-                str(
-                    agreement.difference(
-                        statistic, self._scores["mvc"][source], self._scores[rival][source]
-                    )
-                )
-                for source, (agreement, statistic, _) in self._sources.items()
-            ]
-            rows.append([f"mvc - {rival}", *cells])
-        return _grid(rows, ["", *self._sources])
-
-    def verdict(self) -> str:
-        """Whether MVC is significantly above every rival where that is claimed."""
-        lines = []
-        for source in ("EPITOME sum", "ratings 1-3", "pairs"):
-            agreement, statistic, _ = self._sources[source]
-            lost = [
-                rival
-                for rival in RIVALS
-                if agreement.difference(
-                    statistic, self._scores["mvc"][source], self._scores[rival][source]
-                ).low
-                <= 0
-            ]
-            lines.append(
-                f"* {source}: MVC is not significantly above {', '.join(lost)}."
-                if lost
-                else f"* {source}: MVC is significantly above every rival (95 %)."
-            )
-        return "\n".join(lines)
-
-
-def beats_another(judge: Scores, turns: Sequence[Example]) -> Estimate:
-    """How often the human reply is scored above a reply to another conversation."""
-    import random
-
-    from msgspec.structs import replace
-
-    donors = Donors(turns)
-    dice = random.Random(0)  # noqa: S311 - no secret hangs on it
-    pairs = []
-    for turn in turns:
-        reply = donors.draw(turn, dice.choice(donors.emotions), dice)
-        if reply is not None and reply != turn.reply:
-            pairs.append((turn, replace(turn, reply=reply)))
-    own = judge([a for a, _ in pairs])
-    other = judge([b for _, b in pairs])
-    wins = (1 + np.sign(own - other)) / 2
-    conversations = [a.conversation for a, _ in pairs]
-
-    def share(scores: np.ndarray, values: np.ndarray, dialogues: np.ndarray) -> float:
-        return float(scores.mean())
-
-    return Agreement(np.zeros(len(pairs)).tolist(), conversations).estimate(share, wins)
 
 
 def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
@@ -397,10 +276,10 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
         ([s, *(agreement.estimate(mean, own[n]) for n in chosen)] for s, own in scores.items()),
         key=lambda cells: -cells[1].value,
     )
-    grid = _grid([[cells[0], *map(str, cells[1:])] for cells in table], ["system", *chosen])
+    shown = grid([[cells[0], *map(str, cells[1:])] for cells in table], ["system", *chosen])
     return (
         f"Mean score of {len(rows)} turns, the same for all; texts are lower-cased as the systems "
-        f"wrote them, the human replies too. `length` is words.\n\n{grid}"
+        f"wrote them, the human replies too. `length` is words.\n\n{shown}"
     )
 
 
@@ -430,7 +309,7 @@ def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str
                 str(change.estimate(mean, sorry - plain)),
             ]
         )
-    return _grid(rows, ["scorer", "correlation with length", "filler", "sorry x3"])
+    return grid(rows, ["scorer", "correlation with length", "filler", "sorry x3"])
 
 
 def rivals_length(turns: Sequence[Example]) -> np.ndarray:
