@@ -37,6 +37,9 @@ AUTHORS_SWEEP = {
     "0.05": (0.3576, 0.7222, 0.2691),
 }
 
+SOME = 400
+"""Turns that published systems and tricks are looked at on; about so many."""
+
 PADDING = "By the way, the weather has been quite mild here over the last few days."
 SORRY = "I'm so sorry to hear that."
 
@@ -247,7 +250,7 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
             rows = [json.loads(line) for line in file]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    rows = rows[:: max(1, len(rows) // 600)]
+    rows = rows[:: max(1, len(rows) // SOME)]
     said: dict[str, list[Example]] = {}
     for row in rows:
         everybody = {"human": row["reference"], **row["outputs"]}
@@ -286,7 +289,7 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
 def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str:
     from msgspec.structs import replace
 
-    some = list(turns[:: max(1, len(turns) // 600)])
+    some = list(turns[:: max(1, len(turns) // SOME)])
     length = rivals_length(turns)
     rows = []
     for name in reversed(MODELS):
