@@ -82,8 +82,10 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
     if recipe.encoder_dropout is not None:
         for place in DROPOUTS:
             setattr(encoder.config, place, recipe.encoder_dropout)
+    facts = encoder.config.to_dict()
+    facts.pop("_name_or_path", None)  # a folder of this machine
     config = EmpathyConfig(
-        encoder=encoder.config.to_dict(),
+        encoder=facts,
         encoder_name=recipe.encoder,
         architecture=ARCHITECTURE[recipe.model],
         pooling=recipe.pooling,
@@ -175,7 +177,7 @@ def save_adapter(network: Any, encoder: str, folder: Path) -> None:
 
     shutil.rmtree(folder, ignore_errors=True)
     network.peft_config["default"].base_model_name_or_path = encoder
-    network.save_pretrained(folder)
+    network.save_pretrained(folder, save_embedding_layers=False)
     weights = folder / "adapter_model.safetensors"
     small = {name: weight.half() for name, weight in load_file(weights).items()}
     save_file(small, weights, metadata={"format": "pt"})
