@@ -37,8 +37,8 @@ AUTHORS_SWEEP = {
     "0.05": (0.3576, 0.7222, 0.2691),
 }
 
-SOME = 400
-"""Turns that published systems and tricks are looked at on; about so many."""
+TURNS, SOME = 1000, 400
+"""About so many test turns are looked at for human replies, and for systems and tricks."""
 
 PADDING = "By the way, the weather has been quite mild here over the last few days."
 SORRY = "I'm so sorry to hear that."
@@ -155,7 +155,7 @@ def results_text(
     held = [r for r in rated if r.part == "test"]
     posts = [r for r in held if r.source == "epitome"]
     replies = [r for r in held if r.source == "ratings"]
-    turns = only_humans(read_examples(data, "test"))
+    turns = thinned(only_humans(read_examples(data, "test")), TURNS)
     people = People(judges, posts, replies, turns)
     return TEXT.format(
         fingerprint=fingerprint,
@@ -176,6 +176,11 @@ def results_text(
         sorry=SORRY,
         tricks=_tricks_table(judges, turns),
     )
+
+
+def thinned(rows: Sequence[Any], count: int) -> list[Any]:
+    """Every so-manieth of them, so that about ``count`` are left."""
+    return list(rows[:: max(1, len(rows) // count)])
 
 
 def _chosen(results: Sequence[dict[str, Any]], model: str, weight: float) -> list[dict[str, Any]]:
@@ -248,9 +253,11 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
     try:
         with opener(path, "rt", encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
+        for row in rows:  # a conversation that is not known is one of its own
+            row["conv_id"] = row.get("conv_id") or f"turn {row['id']}"
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    rows = rows[:: max(1, len(rows) // SOME)]
+    rows = thinned(rows, SOME)
     said: dict[str, list[Example]] = {}
     for row in rows:
         everybody = {"human": row["reference"], **row["outputs"]}
@@ -260,7 +267,7 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
                     str(row["id"]),
                     "test",
                     row["conv_id"],
-                    row["emotion"],
+                    row["emotion"] or "",
                     tuple(row["context"]),
                     reply or ".",
                 )
@@ -269,27 +276,32 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
     scores = {
         s: {n: judge(examples) for n, judge in chosen.items()} for s, examples in said.items()
     }
-    conversations = [row["conv_id"] for row in rows]
-    agreement = Agreement(np.zeros(len(rows)).tolist(), conversations)
+
+    def about(examples: Sequence[Example]) -> Agreement:
+        return Agreement([0.0] * len(examples), [e.conversation for e in examples])
 
     def mean(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:
         return float(values.mean())
 
     table = sorted(
-        ([s, *(agreement.estimate(mean, own[n]) for n in chosen)] for s, own in scores.items()),
-        key=lambda cells: -cells[1].value,
+        (
+            [s, len(said[s]), *(about(said[s]).estimate(mean, own[n]) for n in chosen)]
+            for s, own in scores.items()
+        ),
+        key=lambda cells: -cells[2].value,
     )
-    shown = grid([[cells[0], *map(str, cells[1:])] for cells in table], ["system", *chosen])
+    shown = grid([list(map(str, cells)) for cells in table], ["system", "turns", *chosen])
     return (
-        f"Mean score of {len(rows)} turns, the same for all; texts are lower-cased as the systems "
-        f"wrote them, the human replies too. `length` is words.\n\n{shown}"
+        f"Mean score on {len(rows)} turns, those of them that a system answered; texts are "
+        "lower-cased as the systems wrote them, the human replies too. `length` is words.\n\n"
+        f"{shown}"
     )
 
 
 def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str:
     from msgspec.structs import replace
 
-    some = list(turns[:: max(1, len(turns) // SOME)])
+    some = thinned(turns, SOME)
     length = rivals_length(turns)
     rows = []
     for name in reversed(MODELS):
