@@ -143,6 +143,14 @@ def _stripped(example: Example, donors: Donors, dice: random.Random) -> str | No
     return " ".join(kept) if 0 < len(kept) < len(every) else None
 
 
+def _repeated(example: Example, donors: Donors, dice: random.Random) -> str | None:
+    formulas = dice.sample(FORMULAS, dice.choice((1, 1, 2, 3)))
+    said = [*formulas, *dice.choices(formulas, k=dice.choice((1, 2)))]
+    if len(said) == 2:
+        said.append(said[0])
+    return " ".join(dice.choice(([example.reply, *said], [*said, example.reply])))
+
+
 def _fixed(replies: Sequence[str]) -> Any:
     def choose(example: Example, donors: Donors, dice: random.Random) -> str | None:
         return dice.choice(replies)
@@ -216,6 +224,28 @@ GENERIC = (
     "Well, you never know.",
     "Same old story.",
 )
+FORMULAS = (
+    "I am sorry.",
+    "I am really sorry about that.",
+    "So sorry this happened to you.",
+    "Oh no, I'm sorry.",
+    "I feel for you.",
+    "My heart goes out to you.",
+    "That is so sad.",
+    "That must be terrible.",
+    "That sounds very hard.",
+    "I understand how you feel.",
+    "I can imagine how you feel.",
+    "I hope it gets better soon.",
+    "I am here for you.",
+    "You poor thing.",
+    "Congratulations!",
+    "That's so great!",
+    "I'm very happy for you!",
+    "Good for you!",
+    "Wow, that is amazing!",
+    "I bet you feel wonderful.",
+)
 
 VARIANTS: dict[str, Any] = {
     "other-same-emotion": _same_emotion,
@@ -224,13 +254,20 @@ VARIANTS: dict[str, Any] = {
     "dismissive": _fixed(DISMISSIVE),
     "advice-only": _fixed(ADVICE_ONLY),
     "generic": _fixed(GENERIC),
+    "repeated": _repeated,
 }
 """How replies of the low and the middle of the scale are made, by name.
 
 ``other-same-emotion`` and ``other-emotion``: a person's reply to another conversation.
 ``stripped``: the reply without the sentences that carry empathy, where something is left.
 ``dismissive``, ``advice-only``, ``generic``: one of twenty replies that we wrote.
+``repeated``: the reply with three to five formulas of sympathy or joy before or after it, some of
+them more than once.
 """
+
+INHERITING = frozenset({"repeated"})
+"""Variants that get the label of the reply they were made of: saying a formula again makes no
+reply kinder, but it moves every signal that counts words."""
 
 
 def _draw(*parts: object) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from empeval import DataError, UsageError, rows_fingerprint
 from empeval_training.data import Prepared, make_folder, write_json
-from empeval_training.examples import SPLITS, Example, add_variants, human_examples
+from empeval_training.examples import INHERITING, SPLITS, Example, add_variants, human_examples
 from empeval_training.hybrid import Labeller, fit_labeller, rated_sums, set_scale
 from empeval_training.progress import say
 from empeval_training.ratings import Rated, read_rated
@@ -72,7 +72,8 @@ def prepare(
     for split, humans in splits.items():
         every[split] = humans + add_variants(humans, variants, seed)
         say(f"{split}: labelling {len(every[split])} replies")
-        sums[split] = labeller.sums(labeller.models.compute(embedder.pairs(every[split])))
+        own = labeller.sums(labeller.models.compute(embedder.pairs(every[split])))
+        sums[split] = inherited(every[split], own)
     if rated:
         labeller = set_scale(labeller, sums["train"])
         extra, extra_sums = _rated_examples(rated, labeller, embedder)
@@ -85,6 +86,16 @@ def prepare(
             for e, label in zip(examples, labels, strict=True)
         ]
     return _write(out, every, labeller, emotions, conversations, seed, bool(rated))
+
+
+def inherited(examples: Sequence[Example], sums: np.ndarray) -> np.ndarray:
+    """The sums, those of ``INHERITING`` variants replaced by their human reply's; (examples,)."""
+    place = {example.id: number for number, example in enumerate(examples)}
+    origin = [
+        place[e.id.rpartition("~")[0]] if e.variant in INHERITING else number
+        for number, e in enumerate(examples)
+    ]
+    return sums[origin]
 
 
 def _keep_apart(splits: dict[str, list[Example]]) -> None:

@@ -9,6 +9,7 @@ reported on; a dialogue is never in both.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ class Rated:
     """A reply that people rated.
 
     Attributes:
-        id: of the reply; EPITOME rated a few replies twice, and those share theirs.
+        id: of the rating, unique; EPITOME rated a few replies twice, and the second is ``...:2``.
         dialogue: what was replied to; replies to the same are of one dialogue.
         context: the turns before the reply.
         values: ``er``, ``ip``, ``ex`` (0-2) and ``sum`` (0-6), or ``rating`` (1-3).
@@ -78,6 +79,7 @@ def _epitome(path: Path) -> Iterator[Rated]:
     require_columns(
         rows, ("sp_id", "rp_id", "seeker_post", "response_post", *MECHANISMS), path.name
     )
+    seen: Counter[str] = Counter()
     for number, row in enumerate(rows, 2):
         where = f"{path.name}, row {number}"
         levels = {m: _number(row[m], 0, 2, f"{where}: {m}") for m in MECHANISMS}
@@ -87,8 +89,10 @@ def _epitome(path: Path) -> Iterator[Rated]:
         post, response = (_text(row[name], where) for name in ("seeker_post", "response_post"))
         if not (post and response):
             continue
+        name = f"epitome:{row['sp_id']}:{row['rp_id']}"
+        seen[name] += 1
         yield Rated(
-            id=f"epitome:{row['sp_id']}:{row['rp_id']}",
+            id=name if seen[name] == 1 else f"{name}:{seen[name]}",
             source="epitome",
             dialogue=row["sp_id"],
             context=(post,),

@@ -22,9 +22,12 @@ from empeval import DataError, packaged_model
 from empeval_text.encoder import Encoder, Text
 from empeval_training import lexicon
 from empeval_training.examples import Example
+from empeval_training.progress import bar
 from empeval_training.ratings import MECHANISMS, Rated
 
 ENCODER = "all-minilm-l6-v2"
+CHUNK = 2000
+"""Texts embedded between two moves of the progress bar."""
 NAMES = (*MECHANISMS, "congruence", "relevance", *lexicon.NAMES)
 """The signals, in the order of the columns."""
 
@@ -73,8 +76,9 @@ class Embedder:
         contexts = [Text("\n".join(d.context), "end") for d in dialogues]
         wanted = dict.fromkeys([*replies, *turns, *contexts])
         new = [text for text in wanted if text not in self._known]
-        if new:
-            for text, embedded in zip(new, self._encoder.encode(new), strict=True):
+        for start in bar(range(0, len(new), CHUNK), f"embedding, in steps of {CHUNK} texts"):
+            chunk = new[start : start + CHUNK]
+            for text, embedded in zip(chunk, self._encoder.encode(chunk), strict=True):
                 self._known[text] = np.nan_to_num(embedded.vector)
 
         def vectors(texts: list[Text]) -> np.ndarray:

@@ -135,6 +135,16 @@ def test_every_reply_is_labelled_on_the_scale_and_counted(make, tmp_path):
     assert prepared.emotions == tuple(sorted(EMOTIONS))
 
 
+def test_a_repeated_reply_has_the_label_of_the_reply_it_was_made_of(make, tmp_path):
+    make(tmp_path / "ed", variants=len(VARIANTS))
+    labels = {e.id: e.empathy for e in read_examples(tmp_path / "ed", "train")}
+    repeated = [i for i in labels if i.endswith("~repeated")]
+    assert len(repeated) > 20
+    assert all(labels[i] == labels[i.partition("~")[0]] for i in repeated)
+    others = [i for i in labels if i.endswith("~dismissive")]
+    assert any(labels[i] != labels[i.partition("~")[0]] for i in others)
+
+
 def test_fewer_conversations_are_an_even_choice(make, tmp_path):
     few = ALL | {"validation": 6, "test": 3}
     prepared = make(tmp_path / "ed", conversations=few, variants=0)

@@ -125,3 +125,10 @@ def test_fit_and_test_share_no_dialogue(tmp_path):
         assert not parts["fit"] & parts["test"]
         assert 90 <= len(parts["fit"]) <= 150  # of 200, about 60 %
         assert len(parts["fit"]) + len(parts["test"]) == 200
+
+
+def test_a_reply_that_was_rated_twice_gives_two_ratings_with_their_own_ids(tmp_path):
+    rated = read_rated(write(tmp_path, posts=[post(1), post(2), post(1, er="2"), post(1, er="0")]))
+    ids = [r.id for r in rated if r.source == "epitome"]
+    assert ids == ["epitome:s1:r1", "epitome:s2:r2", "epitome:s1:r1:2", "epitome:s1:r1:3"]
+    assert len({r.part for r in rated if r.dialogue == "s1"}) == 1

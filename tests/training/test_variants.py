@@ -10,6 +10,7 @@ from empeval_tasks.dialogues import Conversation
 from empeval_training.examples import (
     ADVICE_ONLY,
     DISMISSIVE,
+    FORMULAS,
     GENERIC,
     HUMAN,
     VARIANTS,
@@ -17,6 +18,7 @@ from empeval_training.examples import (
     add_variants,
     even_choice,
 )
+from empeval_training.results import SORRY
 
 FIXED = {"dismissive": DISMISSIVE, "advice-only": ADVICE_ONLY, "generic": GENERIC}
 
@@ -109,7 +111,25 @@ def test_stripping_leaves_what_carries_no_empathy(reply, expected):
 
 def test_without_another_conversation_nothing_is_borrowed():
     made = add_variants([human(1, "sad")], len(VARIANTS), 17)
-    assert {v.variant for v in made} == {"stripped", *FIXED}
+    assert {v.variant for v in made} == {"stripped", "repeated", *FIXED}
+
+
+def test_a_repeated_reply_keeps_the_reply_whole_and_says_a_formula_more_than_once():
+    repeated = [v for v in add_variants(HUMANS, len(VARIANTS), 17) if v.variant == "repeated"]
+    assert len(repeated) == len(HUMANS)
+    counts = Counter()
+    for variant in repeated:
+        origin = next(h for h in HUMANS if h.id == variant.id.partition("~")[0])
+        added = variant.reply.replace(origin.reply, "", 1).strip()
+        assert origin.reply in variant.reply
+        counts[max(added.count(formula) for formula in FORMULAS)] += 1
+        assert sum(added.count(formula) for formula in FORMULAS) >= 3
+    assert min(counts) >= 2
+
+
+def test_what_the_results_probe_with_is_not_what_is_trained_on():
+    assert SORRY not in FORMULAS
+    assert SORRY.rstrip(".").lower() not in {formula.rstrip(".").lower() for formula in FORMULAS}
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 9, 12])
