@@ -21,8 +21,9 @@ _HOMES = {
     "INTERFACE_VERSION",
     "empeval.metrics": "cluster_mean cluster_share mean_metric",
     "empeval.models": "packaged_model",
+    "empeval.spreadsheets": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
-    "MetricsFile",
+    "MetricsFile Sheet",
     "empeval.runs": "Run",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -49,6 +50,7 @@ __all__ = [
     "Scored",
     "Scorer",
     "ScorerCard",
+    "Sheet",
     "StorageError",
     "Task",
     "TaskCard",
@@ -58,6 +60,7 @@ __all__ = [
     "cluster_mean",
     "cluster_share",
     "data_directory",
+    "export",
     "hookimpl",
     "load_rows",
     "mean_metric",
@@ -111,8 +114,10 @@ if TYPE_CHECKING:
         Sampling,
         Score,
         Scored,
+        Sheet,
     )
     from empeval.runs import Run
+    from empeval.spreadsheets import export
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from empeval.interfaces import Generator
-    from empeval.records import Metric, Response
+    from empeval.records import Metric, Response, Sheet
+    from empeval.runs import Run
 
 hookspec = pluggy.HookspecMarker("empeval")
 hookimpl = pluggy.HookimplMarker("empeval")
@@ -67,6 +68,15 @@ def empeval_scores_written(folder: str, task: str, scorer: str, count: int) -> N
 @hookspec
 def empeval_run_finished(folder: str, metrics: Sequence[Metric]) -> None:
     """``metrics.json`` has been written."""
+
+
+@hookspec
+def empeval_export_sheets(run: Run) -> list[Sheet]:
+    """Tables of your own for ``empeval export``; an empty list where the run has nothing for you.
+
+    ``run`` is finished. A sheet whose name is taken is refused, so begin it with your plugin's.
+    """
+    return []
 
 
 class Hooks:

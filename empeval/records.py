@@ -195,3 +195,17 @@ class MetricsFile(msgspec.Struct, frozen=True):
 
     schema: Literal[1]
     metrics: list[Metric]
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """A table for a spreadsheet: what ``empeval export`` writes and plugins may add.
+
+    Attributes:
+        name: of the sheet or file; unique within an export.
+        columns: the headers.
+        rows: as many cells each as there are columns.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str | float | int | bool | None, ...]]

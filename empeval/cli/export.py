@@ -1,0 +1,40 @@
+"""``empeval export``: a run as a spreadsheet."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_verb
+
+EPILOG = """examples:
+  empeval export empeval-runs/NAME --out results.xlsx
+  empeval export empeval-runs/NAME --format csv --out results
+  empeval export empeval-runs/NAME --format parquet --out results
+
+An xlsx file holds a sheet of the figures, one of what was asked of what, and one a task; csv and
+parquet write the same as files of a folder. In an xlsx file every text is a text; a csv file
+holds texts as they are, and a spreadsheet program may take one that begins with "=" for a
+formula.
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "export", "write a run as a spreadsheet", EPILOG)
+    parser.add_argument("source", metavar="RUN")
+    parser.add_argument("--out", required=True, metavar="FILE_OR_FOLDER")
+    parser.add_argument(
+        "--format",
+        choices=("xlsx", "csv", "parquet"),
+        help="by default what --out ends in, else csv",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from empeval.spreadsheets import export
+
+    for path in export(options.source, options.out, options.format, hooks=options.hooks):
+        print(path)
+    return 0

@@ -1,0 +1,273 @@
+"""``empeval export``: a run as spreadsheets, for people and programs that read tables."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from empeval.errors import RunFolderError, StorageError, UsageError
+from empeval.hooks import Hooks
+from empeval.records import Sheet
+from empeval.runs import Run
+
+Format = Literal["xlsx", "csv", "parquet"]
+FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
+
+Cell = str | float | int | bool | None
+
+CELL_LIMIT = 32_767
+"""Characters that a cell of a spreadsheet holds."""
+CUT = " ... (cut)"
+
+_NAME_LIMIT = 31
+_FORBIDDEN = re.compile(r"[\[\]:*?/\\]")
+
+
+def export(
+    run: Run | str | Path,
+    out: str | Path,
+    form: Format | None = None,
+    *,
+    hooks: Hooks | None = None,
+) -> list[Path]:
+    """Write a finished run as a spreadsheet.
+
+    Args:
+        run: a run folder.
+        out: for ``xlsx`` a file, with a sheet for each table; for ``csv`` and ``parquet`` a
+            folder, with a file for each.
+        form: which; by default what ``out`` ends in, else ``csv``.
+        hooks: hook modules to ask for more sheets instead of the installed ones.
+
+    Returns:
+        The files written.
+
+    Raises:
+        RunFolderError: it is no finished run.
+        UsageError: ``out`` does not go with the format.
+        StorageError: it cannot be written.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if not run.complete:
+        raise RunFolderError(f"{run.path} is unfinished; run its command again first.")
+    path = Path(out)
+    chosen = form or _format_of(path)
+    if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
+        raise UsageError(f"--out {path}: the name of an xlsx file must end in .xlsx.")
+    if chosen == "xlsx" and path.is_dir():
+        raise UsageError(f"--out {path} is a folder; name a file.")
+    if chosen != "xlsx" and path.is_file():
+        raise UsageError(f"--out {path} is a file; {chosen} needs a folder.")
+    every = sheets(run, hooks if hooks is not None else Hooks().load_installed())
+    with _writing(path):
+        if chosen == "xlsx":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _whole(path, lambda part: _write_xlsx(part, every))
+            return [path]
+        path.mkdir(parents=True, exist_ok=True)
+        write = _write_csv if chosen == "csv" else _write_parquet
+        files = []
+        for sheet, name in zip(every, file_names(every, chosen), strict=True):
+            _whole(path / name, lambda part, sheet=sheet: write(part, sheet))  # type: ignore[misc]
+            files.append(path / name)
+        return files
+
+
+def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
+    """The tables of a run: its figures, what was asked of what, a table a task, and plugins'.
+
+    Raises:
+        UsageError: a plugin's sheet has a name that is taken, or rows of another width.
+    """
+    own = [_summary(run), _about(run), *(_task(run, name) for name in run.manifest.tasks)]
+    added = [s for found in hooks.fire("empeval_export_sheets", run=run) for s in found]
+    every = [*own, *added]
+    doubled = [n for n, count in Counter(s.name.casefold() for s in every).items() if count > 1]
+    if doubled:
+        raise UsageError(f"Two sheets are called '{doubled[0]}'; a plugin must rename its own.")
+    for sheet in every:
+        if any(len(row) != len(sheet.columns) for row in sheet.rows):
+            raise UsageError(f"The sheet '{sheet.name}' has rows of another width than its header.")
+    return every
+
+
+def _summary(run: Run) -> Sheet:
+    columns = (
+        "task", "scorer", "metric", "value", "ci_low", "ci_high", "unit", "n", "n_failed",
+        "n_clusters", "higher_is_better", "note",
+    )  # fmt: skip
+    rows = [tuple(getattr(metric, name) for name in columns) for metric in run.metrics()]
+    return Sheet("summary", columns, rows)
+
+
+def _about(run: Run) -> Sheet:
+    manifest = run.manifest
+    facts: list[tuple[str, Cell]] = [
+        ("run folder", str(run.path)),
+        ("created", manifest.created),
+        ("finished", manifest.finished),
+        ("model", manifest.model.uri),
+        ("model fingerprint", manifest.model.fingerprint),
+        ("model licence", manifest.model.license),
+        ("limit", manifest.limit),
+        ("seed", manifest.seed),
+    ]
+    for name, task in manifest.tasks.items():
+        facts += [
+            (f"{name} version", task.version),
+            (f"{name} data", task.data_fingerprint),
+            (f"{name} data licence", task.license),
+            (f"{name} items", task.n_items),
+        ]
+        facts += [
+            (f"{name} scorer {label}", f"version {entry.version}, {entry.fingerprint or 'no file'}")
+            for label, entry in manifest.scorers.get(name, {}).items()
+        ]
+    facts += [("warning", warning) for warning in manifest.warnings]
+    return Sheet("about", ("name", "value"), [(name, value) for name, value in facts])
+
+
+def _task(run: Run, task: str) -> Sheet:
+    """A row an item: what was asked and answered, and what every scorer said of it."""
+    lines = run.responses(task)
+    columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
+    rows: list[list[Cell]] = [
+        [
+            line.id,
+            line.item.cluster,
+            line.item.messages[-1].content,
+            line.response,
+            line.status,
+            line.item.reference,
+            len(line.response.split()),
+        ]
+        for line in lines
+    ]
+    for label in run.manifest.scorers.get(task, {}):
+        scores = {score.id: score for score in run.scores(task, label)}
+        found = scores.values()
+        values = list(dict.fromkeys(name for score in found for name in score.values))
+        labels = list(dict.fromkeys(name for score in found for name in score.labels))
+        columns += [f"{label}.{name}" for name in ("status", *values, *labels, "note")]
+        for line, row in zip(lines, rows, strict=True):
+            score = scores.get(line.id)
+            row.append(score.status if score else None)
+            row += [score.values.get(name) if score else None for name in values]
+            row += [score.labels.get(name) if score else None for name in labels]
+            row.append(score.note if score else None)
+    return Sheet(task, tuple(columns), [tuple(row) for row in rows])
+
+
+def sheet_names(every: Sequence[Sheet]) -> list[str]:
+    """Names that a spreadsheet takes, all different.
+
+    A spreadsheet allows 31 characters without ``[]:*?/\\``.
+    """
+    taken: set[str] = set()
+    names = []
+    for sheet in every:
+        clean = _FORBIDDEN.sub("-", sheet.name).strip("' ")[:_NAME_LIMIT] or "sheet"
+        name, number = clean, 2
+        while name.casefold() in taken:
+            end = f" {number}"
+            name, number = clean[: _NAME_LIMIT - len(end)] + end, number + 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def file_names(every: Sequence[Sheet], form: str) -> list[str]:
+    """Names of files for sheets, all different."""
+    return [f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.{form}" for name in sheet_names(every)]
+
+
+def _format_of(path: Path) -> Format:
+    end = path.suffix.lower().removeprefix(".")
+    return end if end in FORMATS else "csv"
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise StorageError(
+            f"{error.filename or path} cannot be written: permission denied. Is it open in "
+            "another program, or its folder write-protected?"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or path} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def _whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file beside its place and move it there: it is whole or as it was."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_csv(path: Path, sheet: Sheet) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(sheet.columns)
+        writer.writerows(sheet.rows)
+
+
+def _write_parquet(path: Path, sheet: Sheet) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [[row[place] for row in sheet.rows] for place in range(len(sheet.columns))]
+    table = pa.table([pa.array(_one_type(column)) for column in columns], names=list(sheet.columns))
+    pq.write_table(table, path)
+
+
+def _one_type(column: list[Cell]) -> list[Cell]:
+    """The cells as they are, or all as text where their types differ."""
+    kinds = {type(cell) for cell in column if cell is not None}
+    if kinds <= {int, float} or len(kinds) < 2:
+        return [float(c) if kinds == {int, float} and c is not None else c for c in column]
+    return [None if cell is None else str(cell) for cell in column]
+
+
+def _write_xlsx(path: Path, every: Sequence[Sheet]) -> None:
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    from openpyxl.styles import Font
+
+    bold = Font(bold=True)
+    book = Workbook(write_only=True)
+
+    def cell(page: Any, value: Cell) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value)
+        if len(text) > CELL_LIMIT:
+            text = text[: CELL_LIMIT - len(CUT)] + CUT
+        made = WriteOnlyCell(page, value=text)
+        made.data_type = "s"  # text, also where it begins with "=": nothing here is a formula
+        return made
+
+    for sheet, name in zip(every, sheet_names(every), strict=True):
+        page = book.create_sheet(name)
+        page.freeze_panes = "A2"
+        header = [WriteOnlyCell(page, value=column) for column in sheet.columns]
+        for made in header:
+            made.font = bold
+            made.data_type = "s"
+        page.append(header)
+        for row in sheet.rows:
+            page.append([cell(page, value) for value in row])
+    book.save(path)

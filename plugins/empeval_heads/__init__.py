@@ -1,0 +1,1 @@
+"""Emotion head, strategy head and the EQ score on a frozen language model's embeddings."""

@@ -1,0 +1,198 @@
+"""The frozen base: a language model whose hidden states, pooled, are what the heads read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+from weakref import WeakValueDictionary
+
+import msgspec
+import numpy as np
+
+from empeval import UsageError
+from empeval.batching import by_length
+from empeval.checkpoints import PACKAGED, fingerprint, locate
+
+Pooling = Literal["mean", "last"]
+
+BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
+"""The most tokens of a batch, padding included."""
+
+LEAST_TEXT = 16
+"""Tokens of the text that are kept, however long what stands before it is."""
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A text to embed, and what was said before it.
+
+    The model reads both; only the text's own tokens are pooled.
+    """
+
+    text: str
+    before: str = ""
+
+
+class FrozenBase:
+    """A causal language model without its output layer, in float32, on the GPU if there is one.
+
+    Use ``shared_base``: two heads on one base then load it once.
+
+    Args:
+        name: a hub id, a folder, or ``packaged:NAME``.
+
+    Attributes:
+        name: as given. width: of the embeddings. fingerprint: identifies its files.
+
+    Raises:
+        UsageError: the folder holds no model that transformers can load as data.
+        EmpevalError: it cannot be fetched.
+    """
+
+    def __init__(self, name: str) -> None:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # a second of loading needs no bar
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # what is wrong is raised here
+        self.name = name
+        self.fingerprint = base_fingerprint(name)
+        folder = locate(name)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+            model, loaded = AutoModel.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # broken files raise whatever they like
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UsageError(f"The base {name} cannot be loaded: {reason}") from error
+        finally:
+            logging.set_verbosity(verbosity)
+        if missing := sorted(loaded["missing_keys"]):
+            raise UsageError(f"The base {name} lacks weights: {', '.join(missing[:3])}.")
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = model.to(self._device).eval()
+        for weight in self._model.parameters():
+            weight.requires_grad_(False)
+        self.width: int = model.config.hidden_size
+        places = getattr(model.config, "max_position_embeddings", None)
+        self._places = places if isinstance(places, int) and places > 0 else None
+
+    def tokens(self, passages: Sequence[Passage], max_length: int) -> list[tuple[list[int], int]]:
+        """Token numbers of passages, and where each one's own text begins.
+
+        A passage that is too long loses the beginning of what stands before it, then the end of
+        its text.
+        """
+        limit = max_length if self._places is None else min(max_length, self._places)
+        texts = self._ids([p.text for p in passages])
+        befores = self._ids([p.before for p in passages])
+        start = self._tokenizer.bos_token_id
+        rows = []
+        for before, text in zip(befores, texts, strict=True):
+            head = [] if start is None else [start]
+            kept = text[: max(limit - len(head) - len(before), min(limit - len(head), LEAST_TEXT))]
+            room = limit - len(head) - len(kept)
+            head += before[len(before) - room :] if room < len(before) else before
+            if not kept:
+                raise UsageError("A passage without text has no embedding.")
+            rows.append(([*head, *kept], len(head)))
+        return rows
+
+    def embed(
+        self, passages: Sequence[Passage], *, pooling: Pooling = "mean", max_length: int = 256
+    ) -> np.ndarray:
+        """Pooled hidden states of the last layer, shape (passages, width), float32.
+
+        Args:
+            passages: texts that are not blank.
+            pooling: the mean over a passage's own tokens, or its last token.
+            max_length: the most tokens that are read.
+
+        Raises:
+            UsageError: a passage has no text.
+        """
+        result = np.zeros((len(passages), self.width), dtype=np.float32)
+        for batch, vectors in self.batches(passages, pooling=pooling, max_length=max_length):
+            result[batch] = vectors
+        return result
+
+    def batches(
+        self, passages: Sequence[Passage], *, pooling: Pooling, max_length: int
+    ) -> Iterable[tuple[list[int], np.ndarray]]:
+        """Yield the numbers of passages with their embeddings, batch by batch, short ones first."""
+        rows = self.tokens(passages, max_length)
+        for batch in by_length([len(ids) for ids, _ in rows], BATCH_TOKENS[self._device]):
+            yield batch, self._pooled([rows[i] for i in batch], pooling)
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        ids: list[list[int]] = self._tokenizer(
+            list(texts), add_special_tokens=False, verbose=False
+        )["input_ids"]
+        return ids
+
+    def _pooled(self, rows: Sequence[tuple[list[int], int]], pooling: Pooling) -> np.ndarray:
+        import torch
+
+        longest = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), longest, dtype=torch.long)
+        mask = torch.zeros(len(rows), longest, dtype=torch.long)
+        own = torch.zeros(len(rows), longest)
+        for place, (row, start) in enumerate(rows):
+            ids[place, : len(row)] = torch.tensor(row)
+            mask[place, : len(row)] = 1
+            own[place, start if pooling == "mean" else len(row) - 1 : len(row)] = 1
+        with torch.inference_mode():
+            states = self._model(
+                input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
+            ).last_hidden_state
+            weights = own.to(states).unsqueeze(-1)
+            vectors = (states * weights).sum(1) / weights.sum(1)
+        array: np.ndarray = vectors.float().cpu().numpy()
+        return array
+
+
+def base_fingerprint(name: str) -> str:
+    """Identifies a base: a packaged model's key, or the hash of a folder's files.
+
+    Raises:
+        EmpevalError: the base cannot be had.
+    """
+    if name.startswith(PACKAGED):
+        from empeval.models import find
+
+        return find(name.removeprefix(PACKAGED)).key
+    return fingerprint(locate(name))
+
+
+_loaded: WeakValueDictionary[str, FrozenBase] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def shared_base(name: str) -> FrozenBase:
+    """The base of that name; loaded once for all who hold it.
+
+    Raises:
+        UsageError: it cannot be loaded.
+        EmpevalError: it cannot be fetched.
+    """
+    key = (
+        name if name.startswith(PACKAGED) or not Path(name).exists() else str(Path(name).resolve())
+    )
+    with _lock:
+        base = _loaded.get(key)
+        if base is None:
+            base = _loaded[key] = FrozenBase(name)
+        return base

@@ -1,0 +1,105 @@
+"""``empeval eq-variants``: the EQ score of a model in its four published variants."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+EPILOG = """examples:
+  empeval eq-variants --model packaged:smollm2-135m-instruct --limit 30 --xlsx results.xlsx
+  empeval eq-variants --model packaged:smollm2-135m-instruct --xlsx results2.xlsx
+  empeval eq-variants --model hf:BASE --model-args adapter=dpo/adapter --heads FOLDER
+
+The model answers once; the variants differ in what the term 'alignment' is made of, so their
+differences are paired. The run folder is like any other: show, export and score work on it.
+"""
+
+
+def add(subcommands: Any) -> None:
+    """Declare the verb."""
+    parser = subcommands.add_parser(
+        "eq-variants",
+        help="the EQ score of a model in its four variants",
+        description="The EQ score of a model in its four variants.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", required=True, metavar="SCHEME:TARGET")
+    parser.add_argument("--model-args", metavar="K=V,K=V", help="options of the model")
+    parser.add_argument("--task", default="eqbench", metavar="NAME", help="default: eqbench")
+    parser.add_argument("--heads", metavar="FOLDER", help="heads other than those that come along")
+    parser.add_argument("--limit", type=int, metavar="N", help="ask only N items")
+    parser.add_argument("--seed", type=int, default=0, help="of sampling (default 0)")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="most tokens an answer")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
+    )
+    parser.add_argument("--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets")
+    parser.add_argument("--xlsx", metavar="FILE", help="write the spreadsheet, too")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    import sys
+
+    from tabulate import tabulate
+
+    import empeval
+    from empeval.question import parse_pairs
+    from empeval_heads.bundle import locate_heads, read_eq
+    from empeval_heads.variants import variants
+
+    read_eq(locate_heads(options.heads))  # before a model answers for hours
+    sampling = {"max_tokens": options.max_tokens} if options.max_tokens is not None else {}
+    finished = empeval.run(
+        options.model,
+        [options.task],
+        ["default", f"eq:{options.heads}" if options.heads else "eq"],
+        model_args=parse_pairs(options.model_args, "--model-args"),
+        sampling=sampling,
+        limit=options.limit,
+        seed=options.seed,
+        out=options.out,
+        data_dir=options.data_dir,
+        progress=True,
+        hooks=options.hooks,
+    )
+    for warning in finished.manifest.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    figures = variants(finished, options.task)
+    rows = [
+        [
+            v.name,
+            v.n,
+            v.failed,
+            f"{v.eq[0]:.4f}",
+            _interval(v.eq),
+            f"{v.mass:.4f}",
+            f"{v.alignment:.4f}",
+            "-" if v.name == "base" else f"{v.less_base[0]:+.4f}",
+            "-" if v.name == "base" else _interval(v.less_base),
+        ]
+        for v in figures
+    ]
+    headers = [
+        "variant", "n", "failed", "EQ", "95% interval", "empathy mass", "alignment", "less base",
+        "95% interval",
+    ]  # fmt: skip
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    for metric in finished.metrics():
+        if metric.scorer == options.task and metric.value is not None:
+            value = f"{metric.value:.2f} {_interval((0, metric.ci_low, metric.ci_high), 2)}"
+            print(f"{metric.task} {metric.metric}: {value} {metric.unit}")
+    print(f"run folder: {finished.path}")
+    if options.xlsx:
+        for path in empeval.export(finished, options.xlsx, "xlsx", hooks=options.hooks):
+            print(path)
+    return 0
+
+
+def _interval(figure: tuple[float, float | None, float | None], digits: int = 4) -> str:
+    _, low, high = figure
+    if low is None or high is None:
+        return "-"
+    return f"{low:.{digits}f} to {high:.{digits}f}"

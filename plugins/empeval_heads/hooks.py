@@ -1,0 +1,23 @@
+"""Adds the verb ``empeval eq-variants`` and the variants' sheets to ``empeval export``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from empeval import hookimpl
+
+
+@hookimpl
+def empeval_register_commands(subcommands: Any) -> None:
+    """Declare ``empeval eq-variants``; what is heavy is imported when it runs."""
+    from empeval_heads import cli
+
+    cli.add(subcommands)
+
+
+@hookimpl
+def empeval_export_sheets(run: Any) -> list[Any]:
+    """The four variants of the EQ score, where a run has EQ scores."""
+    from empeval_heads.variants import variant_sheets
+
+    return variant_sheets(run)
