@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from empeval_training.eq.cli import add as add_eq
+
 EPILOG = """examples:
   empeval train prepare-ed --out ed --data-dir MIRROR
   empeval train prepare-ed --out ed --ratings FOLDER --conversations 2000
@@ -13,11 +15,16 @@ EPILOG = """examples:
   empeval train mvc --data ed --out runs --config minilm --seed 17,39,43
   empeval train mvc --data ed --out runs --config minilm --sweep lambda_emo=0.3,0.1,0.05
   empeval train stm --data ed --out runs --config minilm --set train_examples=500 --set epochs=1
+  empeval train prepare-sft --out sft-data --temperature 2
+  empeval train sft --data sft-data --out sft
+  empeval train prepare-dpo --out dpo-data
+  empeval train dpo --data dpo-data --out dpo --adapter sft/adapter
+  empeval train heads --out heads --ratings FOLDER
 
 The first command writes labelled examples and prints their fingerprint. The others train a
 checkpoint a seed into OUT/MODEL-SEED. Interrupted training goes on when the same command is
 given again. Configurations: authors (the default: RoBERTa-base, needs a GPU), minilm,
-minilm-cpu, or a TOML file of your own.
+minilm-cpu, or a TOML file of your own; of sft, dpo and heads: default, cpu.
 """
 
 
@@ -26,7 +33,8 @@ def add(subcommands: Any) -> None:
     train = subcommands.add_parser(
         "train",
         help="train the reference models (needs the extra 'train')",
-        description="Train the reference models: empathy scorers on EmpatheticDialogues.",
+        description="Train the reference models: empathy scorers on EmpatheticDialogues, and the "
+        "EQ pipeline (supervised fine-tuning, heads, preference optimisation).",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,6 +47,7 @@ def add(subcommands: Any) -> None:
     ):
         _add_model(actions, name, summary)
     _add_results(actions)
+    add_eq(actions, _count, _seed, _require_extra)
 
 
 def _parser(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
@@ -178,7 +187,7 @@ def _require_extra() -> None:
 
     from empeval import UsageError
 
-    if find_spec("sklearn") is None:
+    if any(find_spec(name) is None for name in ("sklearn", "trl")):
         raise UsageError("Training needs more packages: pip install 'empeval[train]'.")
 
 

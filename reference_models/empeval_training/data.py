@@ -165,7 +165,7 @@ class Comments:
 
     def __init__(self, split: str, count: int | None, seed: int, views: ViewBuilder) -> None:
         files = (f"{split}.jsonl", f"{split}.jsonl.gz", f"*/{split}-*.parquet")
-        rows = draw(_checked(load_rows(GOEMOTIONS, files)), count, seed)
+        rows = draw(check_comments(load_rows(GOEMOTIONS, files)), count, seed)
         built = views.build([Dialogue((row["text"],), "") for row in rows])
         self.rows: list[dict[str, Any]] = [
             {"views": view, "classes": list(row["labels"])}
@@ -185,7 +185,12 @@ class Comments:
         return self.rows[index]
 
 
-def _checked(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+def check_comments(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Refuse rows that are no GoEmotions comments.
+
+    Raises:
+        DataError: a row without text or with classes other than 0-27; its number is named.
+    """
     require_columns(rows, ("text", "labels"), GOEMOTIONS)
     known = range(GOEMOTIONS_CLASSES)
     for number, row in enumerate(rows, 1):

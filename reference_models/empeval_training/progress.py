@@ -45,8 +45,11 @@ def show_steps(trainer: Any) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the remarks and small bars of transformers and PEFT out of the way of ours."""
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging
 
+    tables = not are_progress_bars_disabled()
+    disable_progress_bars()
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -58,3 +61,5 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+        if tables:
+            enable_progress_bars()

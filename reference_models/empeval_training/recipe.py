@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
-from empeval import UsageError
+from empeval_training import settings
+from empeval_training.settings import Limits, build, read_tables
 
 ModelName = Literal["baseline", "stm", "mvc"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
 ARCHITECTURE = {"baseline": "shared", "stm": "shared", "mvc": "cascade"}
-CONFIGS = Path(__file__).parent / "configs"
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -75,30 +73,28 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 SMALLEST_VIEW = 40
 """Fewer tokens leave no room for a reply beside the context."""
 
-RANGES: dict[str, tuple[float, float]] = {
-    "max_length": (SMALLEST_VIEW, math.inf),
-    "lora_rank": (1, math.inf),
-    "batch_size": (1, math.inf),
-    "gradient_accumulation": (1, math.inf),
-    "evaluations": (1, math.inf),
-    "patience": (1, math.inf),
-    "pretrain_examples": (1, math.inf),
-    "train_examples": (1, math.inf),
-    "eval_examples": (1, math.inf),
-    "weight_decay": (0, math.inf),
-    "emotion_epochs": (0, math.inf),
-    "pretrain_epochs": (0, math.inf),
-    "lambda_emo": (0, math.inf),
-    "warmup": (0, 1),
-    "dropout": (0, 0.99),
-    "encoder_dropout": (0, 0.99),
-}
-"""The least and the most that a field may be."""
-
-ABOVE_ZERO = ("learning_rate", "epochs")
-
-MAY_BE_NONE = {field.name for field in msgspec.structs.fields(Recipe) if field.default is None}
-"""The fields that may be ``none``."""
+LIMITS = Limits(
+    ranges={
+        "max_length": (SMALLEST_VIEW, math.inf),
+        "lora_rank": (1, math.inf),
+        "batch_size": (1, math.inf),
+        "gradient_accumulation": (1, math.inf),
+        "evaluations": (1, math.inf),
+        "patience": (1, math.inf),
+        "pretrain_examples": (1, math.inf),
+        "train_examples": (1, math.inf),
+        "eval_examples": (1, math.inf),
+        "weight_decay": (0, math.inf),
+        "emotion_epochs": (0, math.inf),
+        "pretrain_epochs": (0, math.inf),
+        "lambda_emo": (0, math.inf),
+        "warmup": (0, 1),
+        "dropout": (0, 0.99),
+        "encoder_dropout": (0, 0.99),
+    },
+    above_zero=("learning_rate", "epochs"),
+    fixed=("model",),
+)
 
 
 def load_recipe(model: ModelName, config: str | None, changes: Mapping[str, str]) -> Recipe:
@@ -113,28 +109,10 @@ def load_recipe(model: ModelName, config: str | None, changes: Mapping[str, str]
     Raises:
         UsageError: no such file, a field that does not exist, or a value that makes no sense.
     """
-    path = Path(config or "authors")
-    if not path.suffix:
-        path = CONFIGS / f"{config or 'authors'}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))
-        raise UsageError(
-            f"There is no configuration {config}. Give a TOML file, or one of: {known}."
-        )
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML file: {error}.") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    for name, table in tables.items():
-        if name not in ("all", *MODELS) or not isinstance(table, dict):
-            kind = "table" if isinstance(table, dict) else "entry outside a table,"
-            raise UsageError(
-                f"{path}: unknown {kind} '{name}'; it takes [all], [{'], ['.join(MODELS)}]."
-            )
+    name = config or "authors"
+    tables = read_tables(name, ("all", *MODELS))
     fields: dict[str, Any] = {**tables.get("all", {}), **tables.get(model, {}), "model": model}
-    return change(_checked(fields, str(path)), changes)
+    return change(build(Recipe, fields, name, LIMITS), changes)
 
 
 def change(recipe: Recipe, changes: Mapping[str, str], option: str = "--set") -> Recipe:
@@ -148,34 +126,4 @@ def change(recipe: Recipe, changes: Mapping[str, str], option: str = "--set") ->
     Raises:
         UsageError: a field that does not exist, or a value that makes no sense.
     """
-    fields = msgspec.to_builtins(recipe)
-    for name, text in changes.items():
-        if name not in fields or name == "model":
-            known = ", ".join(f for f in fields if f != "model")
-            raise UsageError(f"{option}: a recipe has no field '{name}'; it has {known}.")
-        fields[name] = None if text.lower() == "none" and name in MAY_BE_NONE else text
-    return _checked(fields, option)
-
-
-def _checked(fields: Mapping[str, Any], source: str) -> Recipe:
-    try:
-        recipe = msgspec.convert(fields, Recipe, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{source}: {_explained(error, fields)}.") from error
-    for name, (low, high) in RANGES.items():
-        value = getattr(recipe, name)
-        if value is not None and not (low <= value <= high and math.isfinite(value)):
-            limits = f"{low} or more" if high == math.inf else f"from {low} to {high}"
-            raise UsageError(f"{source}: {name} is {value}; it must be {limits}.")
-    for name in ABOVE_ZERO:
-        value = getattr(recipe, name)
-        if not (value > 0 and math.isfinite(value)):
-            raise UsageError(f"{source}: {name} is {value}; it must be above 0.")
-    return recipe
-
-
-def _explained(error: msgspec.ValidationError, fields: Mapping[str, Any]) -> str:
-    """The error with the field and what it was given, where it is about one field."""
-    reason, _, place = str(error).partition(" - at `$.")
-    name = place.rstrip("`")
-    return f"{name} is {fields[name]!r} ({reason})" if name in fields else str(error)
+    return settings.change(recipe, changes, option, LIMITS)

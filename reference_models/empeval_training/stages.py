@@ -114,7 +114,7 @@ def run_stage(
     # any keyword, would add the batches of a step up instead of averaging them.
     trainer.model_accepts_loss_kwargs = False
     show_steps(trainer)
-    ended = trainer.train(resume_from_checkpoint=_latest(folder))
+    ended = trainer.train(resume_from_checkpoint=latest_checkpoint(folder))
     state = trainable_state(network)
     if not all(weight.isfinite().all() for weight in state.values()):
         raise EmpevalError(
@@ -146,7 +146,7 @@ def _save(state: dict[str, torch.Tensor], done: Path) -> None:
     os.replace(part, done)
 
 
-def _latest(folder: Path) -> str | None:
+def latest_checkpoint(folder: Path) -> str | None:
     """The latest whole checkpoint in a stage's folder; cut-off later ones are removed.
 
     The Trainer writes ``trainer_state.json`` last.
@@ -209,14 +209,13 @@ def _arguments(
         use_cpu=not torch.cuda.is_available(),
         report_to=[],
         disable_tqdm=not watched(),
-        **precision(recipe),
+        **precision(recipe.precision),
         **watch,
     )
 
 
-def precision(recipe: Recipe) -> dict[str, bool]:
+def precision(wanted: str) -> dict[str, bool]:
     """The Trainer's switches for a recipe's precision on this machine."""
-    wanted = recipe.precision
     if wanted == "auto":
         if not torch.cuda.is_available():
             wanted = "fp32"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from empeval import UsageError
 from empeval_empathy.views import ViewBuilder
+from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import (
     NO_EMOTION,
     Collator,
@@ -66,30 +66,11 @@ def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]
         "seed": seed,
         "data": prepared.fingerprint,
     }
-    result = out / "result.json"
-    if _same_question(out, question) and result.is_file():
-        return _read(result)
+    before = finished(out, question)
+    if before is not None:
+        return before
     with quiet():
         return _train(recipe, prepared, data, out, seed, question)
-
-
-def _same_question(out: Path, question: dict[str, Any]) -> bool:
-    path = out / "question.json"
-    if not path.is_file():
-        return False
-    if _read(path) != question:
-        raise UsageError(
-            f"{out} holds a run with another recipe, seed or data. Give another --out, or remove "
-            "that folder."
-        )
-    return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{path} is broken ({error}); remove {path.parent}.") from error
 
 
 def _train(
@@ -115,7 +96,7 @@ def _train(
         Labelled(splits[name], views, prepared.emotions) for name in ("train", "validation", "test")
     )
     make_folder(out)
-    write_json(out / "question.json", question)
+    write_json(out / QUESTION, question)
 
     if recipe.class_weights == "balanced":
         import torch
@@ -137,8 +118,8 @@ def _train(
 
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")
-    finished = merge(network)
-    every = predict(finished, test, collator, recipe)
+    plain = merge(network)
+    every = predict(plain, test, collator, recipe)
     figures = {
         "human": figures_of(test, every, humans),
         "all": figures_of(test, every, np.ones(len(test), dtype=bool)),
@@ -148,16 +129,16 @@ def _train(
         "figures": figures,
         "seconds": round(time.perf_counter() - started, 1),
         "training_examples": len(training),
-        "device": str(finished.device),
-        "parameters": sum(p.numel() for p in finished.parameters()),
+        "device": str(plain.device),
+        "parameters": sum(p.numel() for p in plain.parameters()),
     }
     checkpoint = out / "checkpoint"
-    finished.save_pretrained(checkpoint)
+    plain.save_pretrained(checkpoint)
     tokenizer.save_pretrained(checkpoint)
     for folder in (checkpoint, out / "adapter"):
         if folder.is_dir():
             write_card(folder, answer, prepared)
-    write_json(out / "result.json", answer)
+    write_json(out / RESULT, answer)
     return answer
 
 

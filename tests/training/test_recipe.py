@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from empeval import UsageError
-from empeval_training.recipe import CONFIGS, MODELS, Recipe, change, load_recipe
+from empeval_training.recipe import MODELS, Recipe, change, load_recipe
+from empeval_training.settings import CONFIGS
 
 BUNDLED = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 

@@ -1,0 +1,1 @@
+"""The EQ pipeline: SFT, emotion and strategy heads, DPO."""

@@ -1,0 +1,195 @@
+"""``empeval train prepare-sft | prepare-dpo | sft | heads | dpo``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Number = Callable[[str], int]
+
+
+def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) -> None:
+    """Declare the actions.
+
+    Args:
+        actions: argparse's actions of ``empeval train``.
+        count: reads a whole number of 1 or more.
+        seed: reads a seed.
+        require: raises where the extra packages are missing.
+    """
+
+    def parser(name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> Any:
+        made = actions.add_parser(name, help=summary, description=summary)
+        made.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+        made.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of data sets")
+        made.add_argument("--seed", type=seed, default=17, metavar="S")
+        made.set_defaults(run=_guarded(run, require))
+        return made
+
+    sft = parser("prepare-sft", "a mixture of three data sets as chats", run_prepare_sft)
+    sft.add_argument("--temperature", type=float, default=2.0, metavar="T", help="default 2")
+    sft.add_argument("--total", type=count, metavar="N", help="examples; default all there are")
+    sft.add_argument("--validation", type=count, default=600, metavar="N", help="default 600")
+    sft.add_argument("--sources", metavar="A,B", help="data sets; default all three")
+
+    dpo = parser("prepare-dpo", "preference pairs from emotional support talks", run_prepare_dpo)
+    dpo.add_argument("--limit", type=count, metavar="N", help="training pairs; default all")
+    dpo.add_argument("--validation", type=count, default=300, metavar="N", help="default 300")
+    dpo.add_argument("--own-replies", metavar="SCHEME:TARGET", help="a model whose weaker replies "
+                     "are rejected, too")  # fmt: skip
+    dpo.add_argument("--model-args", metavar="K=V,K=V", help="options of that model")
+    dpo.add_argument("--own-limit", type=count, default=200, metavar="N", help="default 200")
+
+    for step, summary in (("sft", "supervised fine-tuning"), ("dpo", "preference optimisation")):
+        tune = parser(step, f"{summary} of adapters", run_tune)
+        tune.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+        tune.add_argument("--adapter", type=Path, metavar="FOLDER", help="to go on with")
+        _add_recipe(tune)
+        tune.set_defaults(step=step)
+
+    heads = parser("heads", "emotion and strategy head on a frozen base", run_heads)
+    heads.add_argument(
+        "--ratings", type=Path, metavar="FOLDER", help="human ratings to choose the empathy classes"
+    )
+    _add_recipe(heads)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="NAME_OR_FILE", help="default, cpu, or a TOML file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
+
+
+def _guarded(
+    run: Callable[[argparse.Namespace], int], require: Callable[[], None]
+) -> Callable[[argparse.Namespace], int]:
+    def checked(options: argparse.Namespace) -> int:
+        require()
+        return run(options)
+
+    return checked
+
+
+def run_prepare_sft(options: argparse.Namespace) -> int:
+    """Write the mixture; print it against the formula."""
+    from tabulate import tabulate
+
+    from empeval.cli.options import names
+    from empeval.data import use_data_directory
+    from empeval_training.eq.prepare import prepare_sft
+
+    with use_data_directory(options.data_dir):
+        made, portions = prepare_sft(
+            options.out,
+            temperature=options.temperature,
+            total=options.total,
+            validation=options.validation,
+            seed=options.seed,
+            sources=names(options.sources) if options.sources else None,
+        )
+    rows = [
+        [n, p.available, f"{p.share:.4f}", p.drawn, f"{p.drawn / made.train:.4f}",
+         f"{p.repeats:.2f}"]
+        for n, p in portions.items()
+    ]  # fmt: skip
+    headers = ["source", "available", "p_i", "drawn", "realised", "times each"]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    _print_made(made)
+    return 0
+
+
+def run_prepare_dpo(options: argparse.Namespace) -> int:
+    """Write the pairs; print how many each rule gave."""
+    from tabulate import tabulate
+
+    from empeval.data import use_data_directory
+    from empeval.question import parse_pairs
+    from empeval_training.eq.own import own_pairs
+    from empeval_training.eq.prepare import prepare_dpo
+
+    with use_data_directory(options.data_dir):
+        own = []
+        if options.own_replies:
+            own = own_pairs(
+                options.own_replies,
+                parse_pairs(options.model_args, "--model-args"),
+                limit=options.own_limit,
+                seed=options.seed,
+                hooks=options.hooks,
+            )
+        made = prepare_dpo(
+            options.out,
+            limit=options.limit,
+            validation=options.validation,
+            seed=options.seed,
+            own=own,
+        )
+    kinds = sorted({*made.facts["rules"], *made.facts["validation_rules"]})
+    rows = [
+        [kind, made.facts["rules"].get(kind, 0), made.facts["validation_rules"].get(kind, 0)]
+        for kind in kinds
+    ]
+    print(tabulate(rows, headers=["rejected by the rule", "train", "validation"]))
+    _print_made(made)
+    return 0
+
+
+def run_tune(options: argparse.Namespace) -> int:
+    """Train adapters; print the figures before and after."""
+    from tabulate import tabulate
+
+    from empeval_training.eq.recipes import load_tuning
+    from empeval_training.eq.tuning import table, tune
+
+    recipe = load_tuning(options.step, options.config, _changes(options))
+    result = tune(
+        options.step, recipe, options.data, options.out, adapter=options.adapter, seed=options.seed
+    )
+    print(tabulate(table(result), headers=["figure", "before", "after"], disable_numparse=True))
+    print(
+        f"{result['training_examples']} examples, {result['seconds']:.0f} s on {result['device']} "
+        f"through {result['backend']}, peak memory {result['peak_memory_gb']} GB"
+    )
+    print(f"adapter: {options.out / 'adapter'}")
+    return 0
+
+
+def run_heads(options: argparse.Namespace) -> int:
+    """Train both heads; print their figures on the test splits."""
+    from tabulate import tabulate
+
+    from empeval.data import use_data_directory
+    from empeval_training.eq.heads import train_heads
+    from empeval_training.eq.recipes import load_reading
+
+    recipe = load_reading(options.config, _changes(options))
+    with use_data_directory(options.data_dir):
+        result = train_heads(recipe, options.out, ratings=options.ratings, seed=options.seed)
+    names = ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy")
+    rows = [
+        [kind, f["training"], f["n"], *(f"{f[name]:.4f}" for name in names)]
+        for kind, f in result["figures"].items()
+    ]
+    headers = ["head", "trained on", "test", *(name.replace("_", " ") for name in names)]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    print(f"empathy classes: {', '.join(result['empathy_classes'])}")
+    print(f"{result['seconds']:.0f} s, peak memory {result['peak_memory_gb']} GB")
+    print(f"heads: {options.out}")
+    return 0
+
+
+def _changes(options: argparse.Namespace) -> dict[str, str]:
+    from empeval.question import parse_pairs
+
+    changes: dict[str, str] = {}
+    for text in options.changes:
+        changes.update(parse_pairs(text, "--set"))
+    return changes
+
+
+def _print_made(made: Any) -> None:
+    print(f"{made.train} training and {made.validation} validation rows")
+    for name, terms in made.licenses.items():
+        print(f"licence of {name}: {terms}")
+    print(f"fingerprint: {made.fingerprint}")

@@ -1,0 +1,188 @@
+"""``empeval train heads``: both heads on a frozen base, and ``eq.json``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from empeval import UsageError, cluster_share
+from empeval_heads.base import Passage, shared_base
+from empeval_heads.bundle import EqFacts, write_eq
+from empeval_heads.facts import KINDS, HeadFacts, Kind, write_head
+from empeval_heads.head import Head, probabilities
+from empeval_heads.labels import EMOTIONS, STRATEGIES
+from empeval_training.answers import QUESTION, RESULT, finished
+from empeval_training.data import make_folder, write_json
+from empeval_training.eq.choosing import PHASES, choose_classes, rate_strategies
+from empeval_training.eq.embeddings import embed_to_disk
+from empeval_training.eq.esconv import read_talks
+from empeval_training.eq.fit_head import fit_head, logits_of, macro_f1, predict
+from empeval_training.eq.reading import majority, read_split
+from empeval_training.eq.recipes import Reading
+from empeval_training.eq.tuning import peak_memory
+from empeval_training.progress import quiet, say
+from empeval_training.ratings import read_rated
+
+CLASSES = ("admiration", "caring", "gratitude", "love", "optimism", "remorse", "sadness")
+"""The empathy classes where no ratings are given to choose them by."""
+
+
+def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) -> dict[str, Any]:
+    """Embed the data once, train both heads, choose how they become one score, measure them.
+
+    A finished run is left alone; an interrupted one goes on with the embeddings that are there.
+
+    Args:
+        recipe: base and hyper-parameters.
+        out: the folder to write: both heads, ``eq.json``, a card, ``result.json``, and
+            ``embeddings/``.
+        ratings: a folder of human ratings to choose the empathy classes by; ``None`` takes
+            ``CLASSES``.
+        seed: of draws and weights.
+
+    Returns:
+        What ``result.json`` holds.
+
+    Raises:
+        UsageError: the folder holds another run, or the base cannot be used.
+        EmpevalError: data or base cannot be had.
+    """
+    question = {
+        "step": "heads",
+        "recipe": msgspec.to_builtins(recipe),
+        "seed": seed,
+        "ratings": bool(ratings),
+    }
+    before = finished(out, question)
+    if before is not None:
+        return before
+    with quiet():
+        return _train(recipe, out, ratings, seed, question)
+
+
+def _train(
+    recipe: Reading, out: Path, ratings: Path | None, seed: int, question: dict[str, Any]
+) -> dict[str, Any]:
+    from empeval_training.eq.cards import write_heads_card
+
+    started = time.perf_counter()
+    work = out / "embeddings"
+    make_folder(work)
+    write_json(out / QUESTION, question)
+    base = shared_base(recipe.base)
+    figures: dict[str, dict[str, Any]] = {}
+    heads: dict[Kind, tuple[Head, HeadFacts]] = {}
+    for kind in KINDS:
+        most = recipe.emotion_examples if kind == "emotion" else recipe.strategy_examples
+        parts, splits = {}, {}
+        for split in ("train", "validation", "test"):
+            data = read_split(kind, split, most if split == "train" else None, seed)
+            say(f"{kind}: {len(data.passages)} {split} passages")
+            name = f"{kind}-{split}"
+            parts[split] = embed_to_disk(data.passages, base, recipe, work, name), data.targets
+            splits[split] = data
+        head, limit = fit_head(kind, parts["train"], parts["validation"], recipe, seed)
+        figures[kind] = measure(kind, head, limit, parts, splits["test"].groups)
+        labels = EMOTIONS if kind == "emotion" else STRATEGIES
+        facts = HeadFacts(
+            kind=kind,
+            labels=labels,
+            base=recipe.base,
+            base_fingerprint=base.fingerprint,
+            width=base.width,
+            hidden=recipe.hidden,
+            pooling=recipe.pooling,
+            max_length=recipe.max_length,
+            data=splits["train"].fingerprint,
+            figures={k: v for k, v in figures[kind].items() if isinstance(v, float)},
+        )
+        write_head(out, facts, head.state_dict())
+        heads[kind] = head, facts
+    classes, chosen_by = CLASSES, "empeval's own list; no ratings were given"
+    if ratings is not None:
+        classes, chosen_by = _classes(ratings, heads["emotion"], recipe)
+    talks = [talk for split in ("train", "validation") for talk in read_talks(split)]
+    write_eq(
+        out,
+        EqFacts(
+            base=recipe.base,
+            empathy_classes=classes,
+            phases=PHASES,
+            ratings=rate_strategies(talks),
+            chosen_by=chosen_by,
+        ),
+    )
+    answer = {
+        **question,
+        "figures": figures,
+        "empathy_classes": list(classes),
+        "chosen_by": chosen_by,
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_memory_gb": round(peak_memory(), 2),
+    }
+    write_heads_card(out, answer)
+    write_json(out / RESULT, answer)
+    return answer
+
+
+def _classes(
+    ratings: Path, emotion: tuple[Head, HeadFacts], recipe: Reading
+) -> tuple[tuple[str, ...], str]:
+    posts = [r for r in read_rated(ratings) if r.source == "epitome" and r.part == "fit"]
+    if len(posts) < 50:
+        raise UsageError(f"{ratings} has {len(posts)} rated posts to fit on; it takes 50.")
+    embedded = shared_base(recipe.base).embed(
+        [Passage(post.reply) for post in posts],
+        pooling=recipe.pooling,
+        max_length=recipe.max_length,
+    )
+    shares = probabilities(*emotion, embedded)
+    classes, agreement = choose_classes(shares, [post.values["er"] for post in posts])
+    return classes, (
+        f"forward selection by Spearman's correlation with EPITOME's emotional reaction on "
+        f"{len(posts)} posts ({agreement:.3f} on these)"
+    )
+
+
+def measure(
+    kind: Kind,
+    head: Head,
+    limit: float,
+    parts: dict[str, tuple[np.ndarray, np.ndarray]],
+    groups: list[str],
+) -> dict[str, Any]:
+    """Figures on the test split, beside those of always saying the commonest class.
+
+    Args:
+        kind: which head.
+        head: the trained one.
+        limit: the threshold of an emotion.
+        parts: embeddings and targets by split.
+        groups: what the test passages were cut from.
+    """
+    embeddings, targets = parts["test"]
+    predicted = predict(kind, logits_of(head, embeddings), limit)
+    common = majority(kind, parts["train"][1], len(targets))
+    right = _right(kind, predicted, targets)
+    accuracy, low, high = cluster_share(list(right), groups)
+    return {
+        "n": len(targets),
+        "training": len(parts["train"][1]),
+        "macro_f1": macro_f1(kind, predicted, targets),
+        "accuracy": accuracy / 100,
+        "accuracy_interval": [None if x is None else x / 100 for x in (low, high)],
+        "majority_macro_f1": macro_f1(kind, common, targets),
+        "majority_accuracy": float(_right(kind, common, targets).mean()),
+        "threshold": limit,
+    }
+
+
+def _right(kind: Kind, predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Whether a prediction is right: the strategy, or exactly the emotions that are there."""
+    if kind == "strategy":
+        return np.asarray(predicted == targets)
+    return np.asarray((predicted == (targets > 0.5)).all(-1))

@@ -1,0 +1,214 @@
+"""Training the heads on a tiny base: embeddings on disk, figures, choices, and what is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import empeval
+from empeval import UsageError
+from empeval.data import use_data_directory
+from empeval_heads.base import Passage, shared_base
+from empeval_heads.bundle import read_eq
+from empeval_heads.facts import read_facts
+from empeval_heads.labels import EMOTIONS, STRATEGIES
+from empeval_training.eq import embeddings as module
+from empeval_training.eq.choosing import PRIOR, choose_classes, rate_strategies
+from empeval_training.eq.embeddings import embed_to_disk
+from empeval_training.eq.esconv import SEEKER, SUPPORTER, Talk, Turn
+from empeval_training.eq.fit_head import fit_head, logits_of, macro_f1, predict
+from empeval_training.eq.heads import train_heads
+from empeval_training.eq.reading import read_split
+from empeval_training.eq.recipes import Reading, load_reading
+
+SMALL = {"hidden": "16", "batch_size": "16", "epochs": "6", "max_length": "64"}
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_base):
+    return load_reading("default", SMALL | {"base": str(tiny_base)})
+
+
+@pytest.fixture(scope="module")
+def trained(recipe, mirror, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "heads"
+    with use_data_directory(mirror):
+        return out, train_heads(recipe, out, ratings=None, seed=17)
+
+
+def test_what_is_written_scores_by_itself(trained, cli):
+    out, result = trained
+    names = {path.name for path in out.iterdir()}
+    assert {"eq.json", "README.md", "result.json", "emotion-head.pt", "strategy-head.pt",
+            "emotion-head.safetensors", "strategy-head.safetensors"} <= names  # fmt: skip
+    run = empeval.run(
+        "human:", ["ed-mini"], [f"emotion-head:{out}", f"strategy-head:{out}", f"eq:{out}"],
+        limit=2, out=out.parent / "run",
+    )  # fmt: skip
+    assert {m.n_failed for m in run.metrics()} == {0}
+    assert read_facts(out / "emotion-head.pt", "emotion").figures["macro_f1"] == pytest.approx(
+        result["figures"]["emotion"]["macro_f1"]
+    )
+
+
+def test_figures_stand_beside_the_majoritys_and_in_the_card(trained):
+    out, result = trained
+    card = (out / "README.md").read_text()
+    for figures in result["figures"].values():
+        for name in ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy"):
+            assert 0 <= figures[name] <= 1
+            assert f"{figures[name]:.4f}" in card
+    assert result["figures"]["emotion"]["n"] == 32
+    assert result["figures"]["strategy"]["n"] == 64
+
+
+def test_a_finished_run_is_left_alone_and_another_question_refused(trained, recipe, at_mirror):
+    out, result = trained
+    assert train_heads(recipe, out, ratings=None, seed=17) == result
+    with pytest.raises(UsageError, match="another recipe, seed or data"):
+        train_heads(recipe, out, ratings=None, seed=18)
+
+
+def test_the_empathy_classes_are_chosen_on_ratings(recipe, at_mirror, tmp_path):
+    ratings = tmp_path / "ratings"
+    ratings.mkdir()
+    with open(ratings / "epitome_dev.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("sp_id", "rp_id", "seeker_post", "response_post", "er", "ip", "ex"))
+        for n in range(120):
+            reply = f"Thank you for number {n}." if n % 2 else f"Nothing much, {n}."
+            writer.writerow([f"s{n}", f"r{n}", "I am sad.", reply, 2 * (n % 2), 0, 0])
+    row = {"dialog_id": "hit:1_conv:1", "emotion": "sad", "speaker_utterance": "Oh.",
+           "system": "human", "response": "Oh.", "empathy_rating": 2}  # fmt: skip
+    (ratings / "welivita_pu_2024_dev.jsonl").write_text(json.dumps(row) + "\n")
+    result = train_heads(recipe, tmp_path / "heads", ratings=ratings, seed=17)
+    facts = read_eq(tmp_path / "heads")
+    assert facts.empathy_classes == tuple(result["empathy_classes"])
+    assert "EPITOME" in facts.chosen_by
+
+
+def test_interrupted_embedding_goes_on(recipe, tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 4)
+    base = shared_base(str(tiny_base))
+    passages = [Passage(f"This is text number {n}.") for n in range(10)]
+    whole = embed_to_disk(passages, base, recipe, tmp_path, "whole")
+    assert whole.dtype == np.float16
+    embed, calls = base.embed, []
+
+    def interrupted(chunk, **options):
+        calls.append(len(chunk))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return embed(chunk, **options)
+
+    monkeypatch.setattr(base, "embed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embed_to_disk(passages, base, recipe, tmp_path, "part")
+    found = embed_to_disk(passages, base, recipe, tmp_path, "part")
+    assert calls == [4, 4, 4, 2]
+    assert np.array_equal(found, whole)
+    embed_to_disk(passages, base, recipe, tmp_path, "part")
+    assert calls == [4, 4, 4, 2], "what is there is not computed again"
+    embed_to_disk(passages[:5], base, recipe, tmp_path, "part")
+    assert calls[4:] == [4, 1], "other passages are"
+
+
+def test_only_a_passages_own_tokens_are_pooled(tiny_base):
+    from transformers import AutoModel, AutoTokenizer
+
+    base = shared_base(str(tiny_base))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    model = AutoModel.from_pretrained(tiny_base).eval()
+    before, text = "I failed.\n", "Oh no."
+    ids = tokenizer(before + text, add_special_tokens=False).input_ids
+    ids = [tokenizer.bos_token_id, *ids]
+    with torch.no_grad():
+        states = model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+    passages = [Passage(text, before), Passage("A much longer text than the other one is.")]
+    for pooling, expected in (("mean", states[-len(text) :].mean(0)), ("last", states[-1])):
+        found = base.embed(passages, pooling=pooling)[0]
+        assert found == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def separable(kind, rows=400, width=12, seed=0):
+    dice = np.random.default_rng(seed)
+    x = dice.normal(size=(rows, width)).astype(np.float32)
+    if kind == "strategy":
+        return x, x[:, :8].argmax(1)
+    y = np.zeros((rows, 28), dtype=np.float32)
+    y[:, :6] = x[:, :6] > 0.5
+    return x, y
+
+
+@pytest.mark.parametrize(("kind", "least"), [("emotion", 0.8), ("strategy", 0.8)])
+def test_a_head_learns_what_can_be_learnt(kind, least):
+    recipe = Reading(hidden=64, epochs=40, batch_size=32, dropout=0.0)
+    train, validation = separable(kind), separable(kind, 200, seed=1)
+    head, limit = fit_head(kind, train, validation, recipe, 17)
+    x, y = separable(kind, 200, seed=2)
+    score = macro_f1(kind, predict(kind, logits_of(head, x), limit), y)
+    reachable = 6 / 28 if kind == "emotion" else 1
+    assert score > least * reachable
+    again, same = fit_head(kind, train, validation, recipe, 17)
+    assert same == limit
+    for name, weight in head.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name])
+
+
+def test_classes_are_added_while_they_agree_better_with_people():
+    dice = np.random.default_rng(5)
+    shares = dice.uniform(0.1, 0.2, size=(300, 28))
+    levels = dice.integers(0, 3, 300)
+    for name in ("caring", "remorse"):
+        shares[:, EMOTIONS.index(name)] += 0.5 * (levels + dice.normal(0, 0.5, 300)).clip(0)
+    classes, agreement = choose_classes(shares, list(levels))
+    assert set(classes) >= {"caring", "remorse"}
+    assert agreement > 0.7
+    assert "neutral" not in classes
+
+
+def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():
+    turns = (
+        Turn(SEEKER, "I failed."),
+        Turn(SUPPORTER, "Which exam?", "Question"),
+        Turn(SEEKER, "Maths.", feedback=5),
+        Turn(SUPPORTER, "Try again.", "Providing Suggestions"),
+        Turn(SEEKER, "Hm."),
+    )
+    talks = [Talk(f"t-{n}", turns, empathy=1) for n in range(400)]
+    table = rate_strategies(talks, (8, 20))
+    assert set(table) == set(STRATEGIES)
+    share = 400 / (400 + PRIOR)
+    assert table["Question"][0] > share
+    assert table["Providing Suggestions"][0] < 0.15
+    assert table["Information"] == (0.5, 0.5, 0.5), "never seen: the mean of all"
+    assert table["Question"][2] < table["Question"][0], "never seen so late: drawn to the mean"
+
+
+@pytest.mark.usefixtures("at_mirror")
+def test_a_supporters_turn_is_read_after_what_the_seeker_said():
+    data = read_split("strategy", "train", None, 17)
+    assert (
+        data.passages[0].before == "I do not know what to do about my job any more. Really, 0-0.\n"
+    )
+    assert STRATEGIES[data.targets[0]] == "Question"
+    assert len(data.passages) == 24 * 8
+    assert read_split("strategy", "train", 50, 17).fingerprint != data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"balance": "2"}, "balance is 2"),
+        ({"pooling": "max"}, "pooling is 'max'"),
+        ({"hidden": "0"}, "hidden is 0"),
+        ({"depth": "2"}, "no field 'depth'"),
+    ],
+)
+def test_recipes_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(UsageError, match=message):
+        load_reading(None, changes)
