@@ -62,6 +62,12 @@ With the augmented variants of the same turns beside the human replies:
 
 Recipes: {recipes}
 
+### What ships
+
+The checkpoints in the plugin, on the human replies of the same test split:
+
+{shipped}
+
 ### Weight of the emotion loss (MVC)
 
 {sweep}
@@ -162,6 +168,7 @@ def results_text(
         models=_models_table(results, "human"),
         all_replies=_models_table(results, "all"),
         recipes=_recipes(results),
+        shipped=_shipped_table(only_humans(read_examples(data, "test"))),
         sweep=_sweep_table(results),
         count=len(held),
         posts=len(posts),
@@ -210,6 +217,26 @@ def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
         rows,
         ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"],
     )
+
+
+def _shipped_table(humans: Sequence[Example]) -> str:
+    """MAE, Spearman and emotion accuracy of the bundled checkpoints."""
+    target = np.array([example.empathy for example in humans])
+    about = Agreement(target.tolist(), [example.conversation for example in humans])
+    rows = []
+    for name in MODELS:
+        checkpoint = Checkpoint(BUNDLED / name)
+        scores = checkpoint(humans)
+        read = checkpoint.emotions(humans)
+        right = np.array([a == e.emotion for a, e in zip(read, humans, strict=True)], dtype=float)
+        error = about.estimate(_mean_of, np.abs(scores - target))
+        rank = about.estimate(spearman, scores)
+        rows.append([name, str(error), str(rank), str(about.estimate(_mean_of, right))])
+    return grid(rows, ["model", "MAE", "Spearman", "emotion accuracy"])
+
+
+def _mean_of(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:
+    return float(values.mean())
 
 
 def _recipes(results: Sequence[dict[str, Any]]) -> str:
@@ -280,12 +307,9 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
     def about(examples: Sequence[Example]) -> Agreement:
         return Agreement([0.0] * len(examples), [e.conversation for e in examples])
 
-    def mean(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:
-        return float(values.mean())
-
     table = sorted(
         (
-            [s, len(said[s]), *(about(said[s]).estimate(mean, own[n]) for n in chosen)]
+            [s, len(said[s]), *(about(said[s]).estimate(_mean_of, own[n]) for n in chosen)]
             for s, own in scores.items()
         ),
         key=lambda cells: -cells[2].value,
@@ -313,15 +337,12 @@ def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str
         correlation = Agreement(length.tolist(), [t.conversation for t in turns])
         change = Agreement(np.zeros(len(some)).tolist(), [t.conversation for t in some])
 
-        def mean(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:
-            return float(values.mean())
-
         rows.append(
             [
                 name,
                 str(correlation.estimate(spearman, every)),
-                str(change.estimate(mean, filler - plain)),
-                str(change.estimate(mean, sorry - plain)),
+                str(change.estimate(_mean_of, filler - plain)),
+                str(change.estimate(_mean_of, sorry - plain)),
             ]
         )
     return grid(rows, ["scorer", "correlation with length", "filler", "sorry x3"])

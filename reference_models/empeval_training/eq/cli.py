@@ -55,6 +55,14 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     )
     _add_recipe(heads)
 
+    results = parser("eq-results", "write EQ_RESULTS.md from what was measured", run_results)
+    results.add_argument("--heads", type=Path, required=True, metavar="FOLDER")
+    results.add_argument("--tuned", type=Path, nargs="+", default=[], metavar="FOLDER",
+                         help="of sft and dpo")  # fmt: skip
+    results.add_argument("--runs", nargs="+", required=True, metavar="NAME=FOLDER",
+                         help="run folders on the same items, the base model's first")  # fmt: skip
+    results.add_argument("--ratings", type=Path, required=True, metavar="FOLDER")
+
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="NAME_OR_FILE", help="default, cpu, or a TOML file")
@@ -176,6 +184,18 @@ def run_heads(options: argparse.Namespace) -> int:
     print(f"empathy classes: {', '.join(result['empathy_classes'])}")
     print(f"{result['seconds']:.0f} s, peak memory {result['peak_memory_gb']} GB")
     print(f"heads: {options.out}")
+    return 0
+
+
+def run_results(options: argparse.Namespace) -> int:
+    """Write the document."""
+    from empeval.question import parse_pairs
+    from empeval_training.eq.results import write_results
+
+    runs: dict[str, Path] = {}
+    for text in options.runs:
+        runs |= {name: Path(path) for name, path in parse_pairs(text, "--runs").items()}
+    print(write_results(options.heads, options.tuned, runs, options.ratings, options.out))
     return 0
 
 
