@@ -14,6 +14,7 @@ from empeval.__about__ import __version__
 
 _HOMES = {
     "empeval.api": "run score",
+    "empeval.comparing.two": "compare",
     "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
     "empeval.errors": "EmpevalError UsageError DataError HubError RunFolderError StorageError",
     "empeval.hooks": "hookimpl",
@@ -23,7 +24,7 @@ _HOMES = {
     "empeval.models": "packaged_model",
     "empeval.spreadsheets": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
-    "MetricsFile Sheet",
+    "MetricsFile Sheet Source",
     "empeval.runs": "Run",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -51,6 +52,7 @@ __all__ = [
     "Scorer",
     "ScorerCard",
     "Sheet",
+    "Source",
     "StorageError",
     "Task",
     "TaskCard",
@@ -59,6 +61,7 @@ __all__ = [
     "__version__",
     "cluster_mean",
     "cluster_share",
+    "compare",
     "data_directory",
     "export",
     "hookimpl",
@@ -74,6 +77,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from empeval.api import run, score
+    from empeval.comparing.two import compare
     from empeval.data import (
         data_directory,
         load_rows,
@@ -115,6 +119,7 @@ if TYPE_CHECKING:
         Score,
         Scored,
         Sheet,
+        Source,
     )
     from empeval.runs import Run
     from empeval.spreadsheets import export

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from empeval.interfaces import ValueCard
-from empeval.records import Metric, Scored
+from empeval.records import Metric, Scored, Source
 
 CONFIDENCE = 0.95
 
@@ -90,9 +90,9 @@ def cluster_share(
     return 100 * share, low, high
 
 
-def usable(scored: Sequence[Scored], name: str) -> list[Scored]:
-    """The samples with status ``ok`` that have the value ``name``."""
-    return [s for s in scored if s.score.status == "ok" and name in s.score.values]
+def usable(scored: Sequence[Scored], name: str, *, any_status: bool = False) -> list[Scored]:
+    """The samples that have the value ``name``, with status ``ok`` unless any will do."""
+    return [s for s in scored if name in s.score.values and (any_status or s.score.status == "ok")]
 
 
 def mean_metric(
@@ -102,6 +102,7 @@ def mean_metric(
     metric: str | None = None,
     scale: float = 1.0,
     failed_as: float | None = None,
+    any_status: bool = False,
     of: Callable[[Scored], float] | None = None,
     note: str | None = None,
 ) -> Metric:
@@ -114,10 +115,11 @@ def mean_metric(
         metric: its name, when not the value's.
         scale: multiplies value and interval (EQ-Bench's items are out of 10, its score of 100).
         failed_as: count failed samples with this value instead of leaving them out.
+        any_status: use the value of every sample that has it, whatever its status.
         of: how to get the number from a sample, when not ``values[value.name]``.
         note: one line for a person.
     """
-    good = usable(scored, value.name)
+    good = usable(scored, value.name, any_status=any_status)
     numbers = [(of(s) if of else s.score.values[value.name]) for s in good]
     clusters = [s.sample.item.cluster for s in good]
     failed = len(scored) - len(good)
@@ -146,6 +148,7 @@ def mean_metric(
         higher_is_better=value.higher_is_better,
         n_clusters=len(set(clusters)),
         note=note,
+        source=None if of else Source(value.name, scale, failed_as, any_status),
     )
 
 

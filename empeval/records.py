@@ -122,6 +122,22 @@ class Scored(msgspec.Struct, frozen=True):
     score: Score
 
 
+class Source(msgspec.Struct, frozen=True):
+    """How a figure is the mean of a value over items, so that runs can be compared item by item.
+
+    Attributes:
+        value: of the scorer's values, its name.
+        scale: multiplies it (EQ-Bench's items are out of 10, its score of 100).
+        failed_as: what an item without the value counts as; ``null``: it is left out.
+        any_status: whether the value counts whatever the score's status, or only when it is ``ok``.
+    """
+
+    value: str
+    scale: float = 1.0
+    failed_as: float | None = None
+    any_status: bool = False
+
+
 class Metric(msgspec.Struct, frozen=True):
     """One figure of a run.
 
@@ -136,6 +152,7 @@ class Metric(msgspec.Struct, frozen=True):
         higher_is_better: ``null`` when the figure only describes.
         n_clusters: independent groups behind the interval.
         note: one line for a person.
+        source: how it comes from the items, where it is a plain mean; ``null`` otherwise.
     """
 
     task: str
@@ -150,6 +167,7 @@ class Metric(msgspec.Struct, frozen=True):
     higher_is_better: bool | None
     n_clusters: int | None = None
     note: str | None = None
+    source: Source | None = None
 
 
 class Sampling(msgspec.Struct, frozen=True):

@@ -69,7 +69,18 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     """The parser of all verbs, those of plugins too."""
-    from empeval.cli import doctor, export, listing, models, plugins, run, schema, score, show
+    from empeval.cli import (
+        compare,
+        doctor,
+        export,
+        listing,
+        models,
+        plugins,
+        run,
+        schema,
+        score,
+        show,
+    )
 
     parser = argparse.ArgumentParser(
         prog="empeval",
@@ -79,7 +90,7 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (run, score, listing, show, export, models, plugins, schema, doctor):
+    for module in (run, score, listing, show, compare, export, models, plugins, schema, doctor):
         module.add(verbs)
     if hooks is not None:
         hooks.fire("empeval_register_commands", subcommands=verbs)  # type: ignore[attr-defined]

@@ -149,12 +149,7 @@ def _mean(
 ) -> Metric:
     """Mean over the answers that have the value, whatever their status by the official parser."""
     return mean_metric(
-        value,
-        [_with_status(s, value.name in s.score.values) for s in scored],
-        metric=name,
-        scale=10,
-        failed_as=failed_as,
-        note=note,
+        value, scored, metric=name, scale=10, failed_as=failed_as, any_status=True, note=note
     )
 
 
@@ -172,9 +167,5 @@ def _share(
         for s in scored
     ]
     card = msgspec.structs.replace(_SHARE, higher_is_better=good)
-    return mean_metric(card, seen, metric=name, note=note)
-
-
-def _with_status(scored: Scored, good: bool) -> Scored:
-    status = "ok" if good else "unparsed"
-    return Scored(scored.sample, msgspec.structs.replace(scored.score, status=status))
+    figure = mean_metric(card, seen, metric=name, note=note)
+    return msgspec.structs.replace(figure, source=None)  # 'share' is no value of the scores

@@ -1,0 +1,316 @@
+"""``empeval compare``: what differs between runs, and how sure that is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from empeval.cli.options import Verbs, add_format, add_verb, names, positive
+
+if TYPE_CHECKING:
+    from empeval.comparing.many import ManyRuns, Matrix
+    from empeval.comparing.records import Comparison, Difference
+
+EPILOG = """examples:
+  empeval compare empeval-runs/OLD empeval-runs/NEW --margin 3
+  empeval compare empeval-runs/OLD empeval-runs/NEW --margin eqbench_v2=3,mvc.empathy=0.1
+  empeval compare empeval-runs/OLD empeval-runs/NEW --repeat-of empeval-runs/OLD-seed-2
+  empeval compare empeval-runs/A empeval-runs/B empeval-runs/C --metrics eqbench_v2
+
+The margin is the smallest difference that matters to you: fix it before you look. Runs are joined
+by item; no model is loaded. Three or more runs give a matrix, ranks and groups.
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "compare", "compare runs item by item", EPILOG)
+    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("candidates", metavar="CANDIDATE", nargs="+")
+    parser.add_argument(
+        "--margin",
+        metavar="M | NAME=M,...",
+        help="the smallest difference that matters, for all headline figures or by name",
+    )
+    parser.add_argument("--metrics", type=names, metavar="A,B", help="the headline figures")
+    parser.add_argument(
+        "--repeat-of",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="runs that repeat BASE with other seeds: how much it moves by itself",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="compare what differs in version, data or scorer, and say so",
+    )
+    parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
+    parser.add_argument("--resamples", type=positive, default=10_000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
+    parser.add_argument("--all", action="store_true", help="every figure and slice in the table")
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from empeval.cli.text import print_json
+    from empeval.comparing.many import compare_many
+    from empeval.comparing.two import compare
+    from empeval.errors import UsageError
+    from empeval.runs import Run
+
+    runs = [Run(path) for path in (options.base, *options.candidates)]
+    shared = {
+        "margins": read_margin(options.margin),
+        "metrics": options.metrics,
+        "force": options.force,
+        "partial": options.partial,
+        "resamples": options.resamples,
+        "seed": options.seed,
+    }
+    if len(runs) == 2:
+        repeats = [Run(path) for path in options.repeat_of]
+        result = compare(runs[0], runs[1], repeats=repeats, **shared)
+        if options.format == "json":
+            print_json(result)
+        else:
+            print_comparison(result, options.format, everything=options.all)
+        return 0
+    if options.repeat_of:
+        raise UsageError("--repeat-of goes with one BASE and one CANDIDATE.")
+    many = compare_many(runs, **shared)
+    if options.format == "json":
+        print_json(many)
+    else:
+        print_many(many, options.format)
+    return 0
+
+
+def read_margin(text: str | None) -> float | Mapping[str, float] | None:
+    """``3`` or ``name=3,name=0.1``.
+
+    Raises:
+        UsageError: a margin that is no number.
+    """
+    from empeval.errors import UsageError
+    from empeval.question import parse_pairs
+
+    if text is None:
+        return None
+    try:
+        if "=" not in text:
+            return float(text)
+        return {name: float(value) for name, value in parse_pairs(text, "--margin").items()}
+    except ValueError as error:
+        raise UsageError(f"--margin: {text!r} is no number, and not NAME=NUMBER,... .") from error
+
+
+def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
+    """A comparison as tables and sentences."""
+    from empeval.cli.text import print_rows
+    from empeval.comparing.words import amount, interval, probability, sentence
+
+    print(f"base       {result.base}  {result.base_model}")
+    print(f"candidate  {result.candidate}  {result.candidate_model}\n")
+    for problem in result.forced:
+        print(f"FORCED: {problem}")
+    for task in result.tasks:
+        alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
+        print(
+            f"{task.task}: {task.shared} shared items of {task.clusters} clusters"
+            f"{alone if task.only_base or task.only_candidate else ''}"
+            f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
+            f"{task.base_words:.1f} and {task.candidate_words:.1f}"
+        )
+    for remark in result.remarks:
+        print(f"note: {remark}")
+    print()
+    shown = [d for d in result.differences if d.headline or everything]
+    rest = len(result.differences) - len(shown)
+    print_rows([difference_row(d) for d in shown], form)
+    if rest:
+        print(f"\n{rest} more figures: --all")
+    print()
+    for d in shown:
+        if d.headline:
+            print(sentence(d))
+    print()
+    details = [_details(d) for d in shown if d.headline]
+    if details:
+        print_rows(details, form)
+        print()
+    if result.noise:
+        for one in result.noise:
+            reach = "" if one.reach is None else (
+                f"; two repeats differ by up to {amount(one.reach)} 19 times in 20"
+            )  # fmt: skip
+            print(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}")
+        print()
+    if result.rates:
+        print_rows(
+            [
+                {
+                    "task": r.task,
+                    "answers": r.kind,
+                    "base": f"{r.base:.1f} %",
+                    "candidate": f"{r.candidate:.1f} %",
+                    "difference": amount(r.difference),
+                    "95% interval": interval(r.ci_low, r.ci_high),
+                    "p": probability(r.p),
+                }
+                for r in result.rates
+            ],
+            form,
+        )
+        print()
+    _print_slices(result, form, everything=everything)
+
+
+def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
+    from empeval.cli.text import print_rows
+    from empeval.comparing.words import amount, interval, probability
+
+    chosen = [
+        s for s in result.slices if everything or (s.p_adjusted is not None and s.p_adjusted < 0.05)
+    ]
+    if chosen:
+        print_rows(
+            [
+                {
+                    "figure": f"{s.task} {s.metric}",
+                    "slice": f"{s.name} = {s.value}",
+                    "difference": amount(s.difference),
+                    "95% interval": interval(s.ci_low, s.ci_high),
+                    "p": probability(s.p),
+                    "p (BH)": probability(s.p_adjusted),
+                    "n": str(s.n),
+                }
+                for s in chosen
+            ],
+            form,
+        )
+        print()
+    hidden = len(result.slices) - len(chosen)
+    if hidden:
+        print(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them")
+
+
+def difference_row(d: Difference) -> dict[str, str]:
+    """A figure as a row of a table."""
+    from empeval.comparing.words import amount, interval, probability
+
+    return {
+        "task": d.task,
+        "figure": f"{d.scorer}.{d.metric}",
+        "base": amount(d.base),
+        "candidate": amount(d.candidate),
+        "difference": amount(d.difference),
+        "95% interval": interval(d.ci_low, d.ci_high),
+        "p": probability(d.p),
+        "p (Holm)": probability(d.p_holm),
+        "verdict": d.verdict,
+    }
+
+
+def _details(d: Difference) -> dict[str, str]:
+    from empeval.comparing.words import amount, interval, probability
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else amount(value)
+
+    return {
+        "figure": d.metric,
+        "n": f"{d.n} ({d.n_clusters})",
+        "p (t)": probability(d.p_t),
+        "p (McNemar)": probability(d.p_mcnemar),
+        "effect size": shown(d.effect_size),
+        "improved": "-" if d.improved is None else f"{100 * d.improved:.0f} %",
+        "correlation": shown(d.correlation),
+        "saved by pairing": "-" if d.variance_saved is None else f"{100 * d.variance_saved:.0f} %",
+        "detectable": shown(d.detectable),
+        "clusters for the margin": "-" if d.needed is None else str(d.needed),
+        "failed": f"{d.base_failed}, {d.candidate_failed}",
+        "worst case": shown(d.worst_case),
+        "at equal length": (
+            "-"
+            if d.length_adjusted is None
+            else f"{amount(d.length_adjusted)} [{interval(d.adjusted_low, d.adjusted_high)}]"
+        ),
+    }
+
+
+def print_many(many: ManyRuns, form: str) -> None:
+    """Rankings and pairs of three or more runs."""
+    for problem in many.forced:
+        print(f"FORCED: {problem}")
+    for remark in many.remarks:
+        print(f"note: {remark}")
+    for matrix in many.matrices:
+        print(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items\n")
+        _print_matrix(matrix, form)
+
+
+def _print_matrix(matrix: Matrix, form: str) -> None:
+    from pathlib import Path
+
+    from empeval.cli.text import print_rows
+    from empeval.comparing.words import amount, interval, probability
+
+    print_rows(
+        [
+            {
+                "rank": str(r.rank),
+                "95%": f"{r.rank_low} to {r.rank_high}",
+                "run": Path(r.run).name,
+                "model": r.model,
+                "mean": amount(r.mean),
+                "groups": r.groups,
+            }
+            for r in matrix.ranking
+        ],
+        form,
+    )
+    print("\nRuns that share a letter could not be told apart; that does not make them the same.\n")
+    places = {r.run: r.rank for r in matrix.ranking}
+    ordered = sorted(matrix.pairs, key=lambda p: (places[p.candidate], places[p.base]))
+    print_rows(
+        [
+            {
+                "candidate": Path(pair.candidate).name,
+                "base": Path(pair.base).name,
+                "difference": amount(pair.difference.difference),
+                "95% interval": interval(pair.difference.ci_low, pair.difference.ci_high),
+                "p": probability(pair.difference.p),
+                "p (Holm)": probability(pair.difference.p_holm),
+                "verdict": pair.difference.verdict,
+            }
+            for pair in ordered
+        ],
+        form,
+    )
+    print()
+    print_rows(_grid(matrix), form)
+    print()
+
+
+def _grid(matrix: Matrix) -> list[dict[str, str]]:
+    """The row's run less the column's; a star where p (Holm) is under 0.05."""
+    from empeval.comparing.words import amount
+
+    cells: dict[tuple[str, str], str] = {}
+    for pair in matrix.pairs:
+        d = pair.difference
+        star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
+        cells[(pair.candidate, pair.base)] = amount(d.difference) + star
+        cells[(pair.base, pair.candidate)] = amount(-d.difference) + star
+    order: Sequence[str] = [r.run for r in matrix.ranking]
+    return [
+        {
+            "row less column": str(number),
+            **{str(n): cells.get((row, column), "") for n, column in enumerate(order, 1)},
+        }
+        for number, row in enumerate(order, 1)
+    ]

@@ -1,0 +1,270 @@
+"""Three or more runs: pairwise matrix, ranks with intervals, groups that cannot be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from empeval.comparing.adjusting import holm
+from empeval.comparing.joined import AskedItem, RunFiles, item_values, numbered
+from empeval.comparing.records import Difference
+from empeval.comparing.resampling import RESAMPLES, rank_samples
+from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare
+from empeval.errors import UsageError
+from empeval.records import Source
+from empeval.runs import Run
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """One run among many, by one figure.
+
+    Attributes:
+        run: its folder. model: its URI.
+        mean: on the items that all runs share.
+        rank: 1 is the best. rank_low, rank_high: its 95 % bootstrap interval over clusters.
+        groups: letters; runs that share one could not be told apart.
+    """
+
+    run: str
+    model: str
+    mean: float
+    rank: int
+    rank_low: int
+    rank_high: int
+    groups: str
+
+
+class Pairing(msgspec.Struct, frozen=True, kw_only=True):
+    """Two of many runs.
+
+    Attributes:
+        base, candidate: folders; the candidate has the better mean.
+        difference: between them.
+    """
+
+    base: str
+    candidate: str
+    difference: Difference
+
+
+class Matrix(msgspec.Struct, frozen=True, kw_only=True):
+    """All pairs of runs by one headline figure.
+
+    Attributes:
+        task, scorer, metric, unit: which figure.
+        ranking: the runs, best first.
+        shared: items that all runs have a value for.
+        pairs: every two of them; ``p_holm`` is over all pairs.
+    """
+
+    task: str
+    scorer: str
+    metric: str
+    unit: str
+    ranking: list[Ranked]
+    shared: int
+    pairs: list[Pairing]
+
+
+class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``compare_many`` found: a matrix for each headline figure."""
+
+    matrices: list[Matrix]
+    forced: list[str]
+    remarks: list[str]
+
+
+def compare_many(
+    runs: Sequence[Run],
+    *,
+    margins: Margins | None = None,
+    metrics: Sequence[str] | None = None,
+    force: bool = False,
+    partial: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> ManyRuns:
+    """Compare every two of at least three runs by their headline figures.
+
+    Args and errors as of ``two.compare``.
+    """
+    found: dict[tuple[str, str, str], list[tuple[int, int, Difference]]] = {}
+    forced: list[str] = []
+    remarks: list[str] = []
+    for one in range(len(runs)):
+        for other in range(one + 1, len(runs)):
+            result = compare(
+                runs[one],
+                runs[other],
+                margins=margins,
+                metrics=metrics,
+                force=force,
+                partial=partial,
+                resamples=resamples,
+                seed=seed,
+            )
+            forced += result.forced
+            remarks += result.remarks
+            for difference in result.differences:
+                if difference.headline:
+                    key = difference.task, difference.scorer, difference.metric
+                    found.setdefault(key, []).append((one, other, difference))
+    everything = len(runs) * (len(runs) - 1) // 2
+    files = [RunFiles(run, partial) for run in runs]
+    matrices = [
+        _matrix(files, *key, pairs, seed)
+        for key, pairs in found.items()
+        if len(pairs) == everything
+    ]
+    if not matrices:
+        raise UsageError("The runs have no headline figure in common; name some with --metrics.")
+    return ManyRuns(
+        matrices=matrices,
+        forced=list(dict.fromkeys(forced)),
+        remarks=list(dict.fromkeys(remarks)),
+    )
+
+
+def _matrix(
+    files: Sequence[RunFiles],
+    task: str,
+    scorer: str,
+    metric: str,
+    pairs: Sequence[tuple[int, int, Difference]],
+    seed: int,
+) -> Matrix:
+    first = pairs[0][2]
+    sign = -1 if first.higher_is_better is False else 1
+    values, items = _shared(files, task, scorer, metric)
+    means = values.mean(0) if len(values) else np.full(len(files), np.nan)
+    order = [int(n) for n in np.argsort(-sign * means, kind="stable")]
+    drawn = rank_samples(sign * values, numbered([i.cluster for i in items]), seed=seed + 2)
+    bounds = np.quantile(drawn, [0.025, 0.975], axis=0, method="inverted_cdf").astype(int)
+    tested = [(one, other, d) for one, other, d in pairs if d.p is not None]
+    adjusted = holm([d.p for _, _, d in tested if d.p is not None])
+    kept = {
+        (one, other): adjusted_verdict(d, p)
+        for (one, other, d), p in zip(tested, adjusted, strict=True)
+    }
+    apart = {pair for pair, d in kept.items() if d.p_holm is not None and d.p_holm < ALPHA}
+    letters = groups(order, apart)
+    place = {run: rank for rank, run in enumerate(order)}
+    ranking = [
+        Ranked(
+            run=str(files[n].run.path),
+            model=files[n].run.manifest.model.name,
+            mean=float(means[n]),
+            rank=rank + 1,
+            rank_low=int(bounds[0][n]),
+            rank_high=int(bounds[1][n]),
+            groups=letters[n],
+        )
+        for rank, n in enumerate(order)
+    ]
+    shown = [
+        _pairing(files, one, other, d)
+        if place[other] < place[one]
+        else _pairing(files, other, one, _turned(d))
+        for (one, other), d in kept.items()
+    ]
+    return Matrix(
+        task=task,
+        scorer=scorer,
+        metric=metric,
+        unit=first.unit,
+        ranking=ranking,
+        shared=len(values),
+        pairs=shown,
+    )
+
+
+def _pairing(files: Sequence[RunFiles], base: int, candidate: int, d: Difference) -> Pairing:
+    return Pairing(
+        base=str(files[base].run.path), candidate=str(files[candidate].run.path), difference=d
+    )
+
+
+def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
+    """Letters for runs: two that share one were not found different.
+
+    The maximal stretches of runs, in their order, in which no two differ (Piepho 2004 without
+    the cases in which a difference skips a neighbour: those runs simply share no letter).
+
+    Args:
+        order: numbers of the runs, best first.
+        apart: pairs of runs, in either order, that differ significantly.
+    """
+
+    def differ(one: int, other: int) -> bool:
+        return (one, other) in apart or (other, one) in apart
+
+    cliques: list[list[int]] = []
+    for start in range(len(order)):
+        members = [order[start]]
+        for run in order[start + 1 :]:
+            if not any(differ(run, member) for member in members):
+                members.append(run)
+        if not any(set(members) <= set(known) for known in cliques):
+            cliques.append(members)
+    letters = dict.fromkeys(order, "")
+    for number, members in enumerate(cliques):
+        for run in members:
+            letters[run] += chr(ord("a") + number) if number < 26 else f"({number + 1})"
+    return letters
+
+
+def _shared(
+    files: Sequence[RunFiles], task: str, scorer: str, metric: str
+) -> tuple[np.ndarray, list[AskedItem]]:
+    """Values of the items that count in every run, shape (items, runs), and the items."""
+    first = files[0].answers(task)
+    ids = [
+        name
+        for name, answer in first.items()
+        if all(
+            (other := one.answers(task).get(name)) and other.item_hash == answer.item_hash
+            for one in files[1:]
+        )
+    ]
+    columns = []
+    for one in files:
+        figure = one.metrics(task)[(scorer, metric)]
+        source = figure.source or Source(metric)
+        values = item_values(one.scores(task, scorer), ids, source)
+        columns.append(100 * values if figure.unit == "percent" else values)
+    matrix = np.column_stack(columns)
+    there = np.isfinite(matrix).all(1)
+    if not there.any():
+        raise UsageError(f"No item of {task} has a value of {metric} in every run.")
+    return matrix[there], [first[name].item for name, ok in zip(ids, there, strict=True) if ok]
+
+
+def _turned(d: Difference) -> Difference:
+    """The same pair with base and candidate exchanged."""
+    verdicts = {"better": "worse", "worse": "better"}
+
+    def negative(value: float | None) -> float | None:
+        return None if value is None else -value
+
+    turned: Difference = msgspec.structs.replace(
+        d,
+        base=d.candidate,
+        candidate=d.base,
+        difference=-d.difference,
+        ci_low=negative(d.ci_high),
+        ci_high=negative(d.ci_low),
+        effect_size=negative(d.effect_size),
+        improved=None if d.improved is None else 1 - d.improved,
+        base_failed=d.candidate_failed,
+        candidate_failed=d.base_failed,
+        worst_case=negative(d.worst_case),
+        verdict=verdicts.get(d.verdict, d.verdict),
+        not_worse_by_margin=None if d.margin is None or d.ci_high is None
+        else (-d.ci_high > -d.margin),
+        length_adjusted=negative(d.length_adjusted),
+        adjusted_low=negative(d.adjusted_high),
+        adjusted_high=negative(d.adjusted_low),
+    )  # fmt: skip
+    return turned

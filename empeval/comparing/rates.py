@@ -1,0 +1,72 @@
+"""Answers that failed, were cut or repeat each other: rates of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from empeval.comparing.estimating import mcnemar
+from empeval.comparing.joined import Answer, Joined, RunFiles
+from empeval.comparing.records import Rate
+from empeval.comparing.resampling import Sums
+from empeval.comparing.verdicts import t_interval, t_p
+
+STATUSES = ("truncated", "empty", "missing", "error")
+FAILURES = ("unparsed", "refused", "truncated", "error")
+
+
+def rates(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[Rate]:
+    """How often answers of each kind are, where either run has one."""
+    kinds = {status: _status(status, joined) for status in STATUSES}
+    kinds["repeated"] = _repeated(joined.base), _repeated(joined.candidate)
+    ours = base.run.manifest.scorers.get(joined.task, {})
+    theirs = candidate.run.manifest.scorers.get(joined.task, {})
+    for label in (label for label in ours if label in theirs):
+        for status in FAILURES:
+            kinds[f"{label}: {status}"] = (
+                _scored(base, joined, label, status),
+                _scored(candidate, joined, label, status),
+            )
+    return [
+        _rate(joined, kind, before, after)
+        for kind, (before, after) in kinds.items()
+        if before.any() or after.any()
+    ]
+
+
+def _status(status: str, joined: Joined) -> tuple[np.ndarray, np.ndarray]:
+    before, after = (
+        np.array([answer.status == status for answer in answers])
+        for answers in (joined.base, joined.candidate)
+    )
+    return before, after
+
+
+def _repeated(answers: Sequence[Answer]) -> np.ndarray:
+    counts = Counter(answer.response.strip() for answer in answers)
+    return np.array([bool(a.response.strip()) and counts[a.response.strip()] > 1 for a in answers])
+
+
+def _scored(files: RunFiles, joined: Joined, label: str, status: str) -> np.ndarray:
+    scores = files.scores(joined.task, label)
+    return np.array([name in scores and scores[name].status == status for name in joined.ids])
+
+
+def _rate(joined: Joined, kind: str, before: np.ndarray, after: np.ndarray) -> Rate:
+    change = 100.0 * (after.astype(float) - before.astype(float))
+    sums = Sums.of(change[:, None], joined.clusters)
+    mean, error = float(sums.means[0]), float(sums.errors()[0])
+    low, high = t_interval(mean, error, joined.n_clusters) or (None, None)
+    single = len(joined.ids) == joined.n_clusters
+    return Rate(
+        task=joined.task,
+        kind=kind,
+        base=100 * float(before.mean()),
+        candidate=100 * float(after.mean()),
+        difference=mean,
+        ci_low=low,
+        ci_high=high,
+        p=mcnemar(before, after) if single else t_p(mean, error, joined.n_clusters),
+    )

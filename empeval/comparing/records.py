@@ -1,0 +1,192 @@
+"""What a comparison says, as records that JSON holds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from empeval.comparing.verdicts import Verdict
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of two runs on the same items.
+
+    Attributes:
+        task, scorer, metric, unit, higher_is_better: which figure, as in ``metrics.json``.
+        base, candidate: means over the shared items.
+        difference: candidate less base.
+        ci_low, ci_high: its 95 % interval; ``null`` with fewer than two clusters.
+        method: ``bootstrap-t`` over clusters, or ``t`` where that is unstable or nothing varies.
+        p: two-sided, by sign flips of clusters.
+        p_t: by the paired t test over clusters, a cross-check.
+        p_mcnemar: exact, for yes/no figures whose clusters are single items.
+        p_holm: adjusted over the headline figures; ``null`` for others.
+        headline: whether it is one.
+        effect_size: mean over standard deviation of the items' differences.
+        improved: probability that an item's value rose, ties counting half.
+        correlation: of the two runs' item values.
+        variance_saved: share of variance that pairing takes out of the difference.
+        detectable: the smallest true difference that would be found with 80 % power.
+        margin: the smallest difference that matters, fixed beforehand; ``null``: none was.
+        needed: clusters that it takes to find the margin with 80 % power.
+        verdict: in one word; see ``verdicts.decide``.
+        not_worse_by_margin: whether non-inferiority is shown; ``null`` without a margin.
+        n, n_clusters: shared items with a value in both runs.
+        base_failed, candidate_failed: shared items without a value in one.
+        worst_case: the difference when items without a value count as the lowest value of both
+            runs; ``null`` where none is without.
+        per_word, length_adjusted, adjusted_low, adjusted_high: slope of the item differences on
+            the difference of the replies' lengths, and the difference at equal length with its
+            95 % interval; ``null`` where lengths do not differ.
+    """
+
+    task: str
+    scorer: str
+    metric: str
+    unit: str
+    higher_is_better: bool | None
+    base: float
+    candidate: float
+    difference: float
+    ci_low: float | None
+    ci_high: float | None
+    method: Literal["bootstrap-t", "t"]
+    p: float | None
+    p_t: float | None
+    p_mcnemar: float | None = None
+    p_holm: float | None = None
+    headline: bool = False
+    effect_size: float | None = None
+    improved: float | None = None
+    correlation: float | None = None
+    variance_saved: float | None = None
+    detectable: float | None = None
+    margin: float | None = None
+    needed: int | None = None
+    verdict: Verdict = "inconclusive"
+    not_worse_by_margin: bool | None = None
+    n: int = 0
+    n_clusters: int = 0
+    base_failed: int = 0
+    candidate_failed: int = 0
+    worst_case: float | None = None
+    per_word: float | None = None
+    length_adjusted: float | None = None
+    adjusted_low: float | None = None
+    adjusted_high: float | None = None
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """A headline figure on the items that share a property.
+
+    Attributes:
+        task, scorer, metric: which figure.
+        name, value: the property (``emotion``, ``sad``).
+        difference, ci_low, ci_high: candidate less base, with its 95 % t interval over clusters.
+        p, p_adjusted: of the paired t test, raw and by Benjamini-Hochberg over all slices.
+        n, n_clusters: items.
+    """
+
+    task: str
+    scorer: str
+    metric: str
+    name: str
+    value: str
+    difference: float
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    p_adjusted: float | None
+    n: int
+    n_clusters: int
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """How often answers of a task are of a kind.
+
+    Attributes:
+        task, kind: ``truncated``, ``empty``, ``missing``, ``error``, ``repeated`` (another item of
+            the run has the very same answer), or ``SCORER: STATUS`` (``eqbench: unparsed``).
+        base, candidate: percent of the shared items.
+        difference, ci_low, ci_high: in percent points.
+        p: exact McNemar over items where clusters are single items, else the paired t test.
+    """
+
+    task: str
+    kind: str
+    base: float
+    candidate: float
+    difference: float
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+
+
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a figure moves when the base is run again.
+
+    Attributes:
+        task, scorer, metric: which figure.
+        runs: the base and its repeats.
+        sd: standard deviation of their means on the shared items.
+        reach: half of the range in which the difference of two repeats lies 95 % of the time;
+            ``null`` when it cannot be known.
+    """
+
+    task: str
+    scorer: str
+    metric: str
+    runs: int
+    sd: float
+    reach: float | None
+
+
+class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How two runs overlap on a task, and how long their answers are.
+
+    Attributes:
+        shared, clusters: items in both, and what they were cut from.
+        only_base, only_candidate: items in one.
+        changed: items of one id with another content, left out.
+        base_words, candidate_words: mean words of an answer.
+    """
+
+    task: str
+    shared: int
+    clusters: int
+    only_base: int
+    only_candidate: int
+    changed: int
+    base_words: float
+    candidate_words: float
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two runs compared.
+
+    Attributes:
+        base, candidate: paths of the folders.
+        base_model, candidate_model: URIs.
+        tasks: overlap by task.
+        differences: every figure that is a plain mean of item values, the headline ones first.
+        slices, rates, noise: see their records.
+        forced: what would have refused the comparison, had it not been forced.
+        remarks: what a reader should know.
+        resamples, seed: of the intervals.
+    """
+
+    schema: Literal[1] = 1
+    base: str
+    candidate: str
+    base_model: str
+    candidate_model: str
+    tasks: list[TaskFacts]
+    differences: list[Difference]
+    slices: list[Slice]
+    rates: list[Rate]
+    noise: list[Noise]
+    forced: list[str]
+    remarks: list[str]
+    resamples: int
+    seed: int

@@ -1,0 +1,69 @@
+"""A comparison in sentences: what a person should take away, and no more than was shown."""
+
+from __future__ import annotations
+
+from empeval.comparing.records import Difference
+
+
+def amount(value: float) -> str:
+    """A figure with as many decimals as its size calls for."""
+    size = abs(value)
+    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval, or a dash."""
+    return "-" if low is None or high is None else f"{amount(low)} to {amount(high)}"
+
+
+def probability(p: float | None) -> str:
+    """A p value: three decimals, or a bound."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def sentence(d: Difference) -> str:
+    """The verdict on one figure in a sentence; "not significant" never reads as "same"."""
+    unit = "percent points" if d.unit == "percent" else d.unit
+    by = f"{amount(abs(d.difference))} {unit}"
+    known = f"95 % interval {interval(d.ci_low, d.ci_high)}"
+    margin = "" if d.margin is None else f"the margin of {amount(d.margin)}"
+    if d.verdict == "equivalent":
+        aside = ""
+        if d.ci_low is not None and d.ci_high is not None and not d.ci_low <= 0 <= d.ci_high:
+            aside = ", though not zero"
+        return f"{d.metric}: equivalent: the difference is inside {margin}{aside} ({known})."
+    if d.verdict in ("better", "worse"):
+        beyond = ""
+        if d.margin is not None:
+            shown = _beyond(d)
+            beyond = (
+                f", by more than {margin}" if shown else f"; by more than {margin} is not shown"
+            )
+        return f"{d.metric}: {d.verdict} by {by} ({known}){beyond}."
+    if d.higher_is_better is None and d.ci_low is not None and d.ci_high is not None:
+        moved = not d.ci_low <= 0 <= d.ci_high
+        what = "changed" if moved else "no change is shown, and none is ruled out"
+        return f"{d.metric}: {what} ({known}); it describes, it does not judge."
+    reach = ""
+    if d.detectable is not None:
+        reach = (
+            f" With so many items a true difference of {amount(d.detectable)} would be found 4 "
+            "times in 5."
+        )
+    safe = ""
+    if d.not_worse_by_margin:
+        safe = f" It is not worse by {margin} or more."
+    why = f"{known} holds 0"
+    if d.ci_low is None or d.ci_high is None:
+        why = "one cluster of items says nothing about others"
+    elif not d.ci_low <= 0 <= d.ci_high:
+        why = f"{known}, but p adjusted over the headline figures is {probability(d.p_holm)}"
+    return f"{d.metric}: inconclusive: {why}.{safe}{reach}"
+
+
+def _beyond(d: Difference) -> bool:
+    if d.margin is None or d.ci_low is None or d.ci_high is None:
+        return False
+    return d.ci_low > d.margin or d.ci_high < -d.margin
