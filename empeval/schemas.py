@@ -1,4 +1,4 @@
-"""JSON Schemas of the run folder's files, derived from the records that write them."""
+"""JSON Schemas of the files that empeval reads and writes, derived from their records."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from typing import Any, Literal
 
 import msgspec
 
+from empeval.comparing.records import Comparison
+from empeval.gating.policy import Policy
+from empeval.gating.verdict import Verdict
 from empeval.records import MetricsFile, ResponseLine, Score
 from empeval.runs import Manifest
 
-SchemaName = Literal["run", "responses", "scores", "metrics"]
+SchemaName = Literal["run", "responses", "scores", "metrics", "comparison", "policy", "gate"]
 
 _RECORDS: dict[SchemaName, Any] = {
     "run": Manifest,
     "responses": ResponseLine,
     "scores": Score,
     "metrics": MetricsFile,
+    "comparison": Comparison,
+    "policy": Policy,
+    "gate": Verdict,
 }
 
 

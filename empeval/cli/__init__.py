@@ -73,10 +73,12 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
         compare,
         doctor,
         export,
+        gate,
         listing,
         models,
         plugins,
         run,
+        runs,
         schema,
         score,
         show,
@@ -90,7 +92,9 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (run, score, listing, show, compare, export, models, plugins, schema, doctor):
+    for module in (
+        run, score, compare, gate, listing, show, runs, export, models, plugins, schema, doctor,
+    ):  # fmt: skip
         module.add(verbs)
     if hooks is not None:
         hooks.fire("empeval_register_commands", subcommands=verbs)  # type: ignore[attr-defined]

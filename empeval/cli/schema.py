@@ -1,4 +1,4 @@
-"""``empeval schema``: JSON Schema of the run folder's files."""
+"""``empeval schema``: JSON Schema of the files that empeval reads and writes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ EPILOG = """examples:
   empeval schema run
   empeval schema responses > responses.schema.json
 
-run: run.json; responses and scores: a line of those files; metrics: metrics.json.
+run: run.json; responses and scores: a line of those files; metrics: metrics.json; comparison:
+what compare --format json prints; policy: gate.toml; gate: what gate --json writes.
 """
 
-FILES = ("run", "responses", "scores", "metrics")
+FILES = ("run", "responses", "scores", "metrics", "comparison", "policy", "gate")
 
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
-    parser = add_verb(verbs, "schema", "print the JSON Schema of a run folder's files", EPILOG)
+    parser = add_verb(verbs, "schema", "print the JSON Schema of a file", EPILOG)
     parser.add_argument("file", choices=FILES)
     parser.set_defaults(run=run)
 

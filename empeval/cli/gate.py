@@ -1,0 +1,86 @@
+"""``empeval gate``: may this release go out? The exit code says."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_format, add_verb
+
+EPILOG = """examples:
+  empeval gate empeval-runs/NEW --baseline empeval-runs/OLD --policy gate.toml
+  empeval gate empeval-runs/NEW --baseline latest-passed --policy gate.toml --junit gate.xml
+  empeval gate empeval-runs/NEW --baseline empeval-runs/OLD --policy gate.toml --markdown gate.md
+
+exit codes: 0 pass, 1 error, 2 usage, 3 regression, 4 inconclusive (when the policy blocks it).
+A policy:
+  inconclusive = "block"
+
+  [[headline]]
+  metric = "eqbench_v2"
+  margin = 3.0
+
+  [[slices]]
+  by = "emotion"
+  margin = 0.5
+
+  [[failures]]
+  kind = "truncated"
+  most = 5.0
+
+The candidate's folder gets a note of the outcome (gate.json), by which 'latest-passed' finds it.
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "gate", "pass or stop a release by a policy", EPILOG)
+    parser.add_argument("candidate", metavar="CANDIDATE")
+    parser.add_argument("--baseline", required=True, metavar="RUN", help="or 'latest-passed'")
+    parser.add_argument("--policy", required=True, metavar="FILE", help="TOML")
+    parser.add_argument("--runs", default="empeval-runs", metavar="FOLDER",
+                        help="where latest-passed looks (default: empeval-runs)")  # fmt: skip
+    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    parser.add_argument("--markdown", metavar="FILE", help="write a comment for a pull request")
+    parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--force", action="store_true", help="gate runs that differ in version")
+    parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    import sys
+    from pathlib import Path
+
+    from empeval.cli.text import print_json, print_rows
+    from empeval.errors import StorageError
+    from empeval.gating.documents import write
+    from empeval.gating.passed import find_base, note
+    from empeval.gating.policy import read_policy
+    from empeval.gating.verdict import gate
+    from empeval.runs import Run
+
+    policy = read_policy(Path(options.policy))
+    candidate = Run(options.candidate)
+    base = find_base(options.baseline, Path(options.runs), candidate)
+    verdict = gate(candidate, base, policy, force=options.force, partial=options.partial)
+    names = ("junit", "markdown", "json")
+    write(verdict, {n: Path(getattr(options, n)) for n in names if getattr(options, n)})
+    try:
+        note(candidate, verdict, options.policy)
+    except StorageError as error:
+        print(f"warning: {error} 'latest-passed' will not find this run.", file=sys.stderr)
+    if options.format == "json":
+        print_json(verdict)
+        return verdict.exit_code
+    print(f"candidate {candidate.path}, base {base.path}\n")
+    for problem in verdict.comparison.forced:
+        print(f"FORCED: {problem}")
+    rows = [
+        {"": check.outcome, "check": f"{check.kind}: {check.name}", "why": check.said}
+        for check in verdict.checks
+    ]
+    print_rows(rows, options.format)
+    print(f"\n{verdict.outcome}")
+    return verdict.exit_code

@@ -1,0 +1,1 @@
+"""Policy and verdict: may this release go out?"""

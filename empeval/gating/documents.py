@@ -1,0 +1,119 @@
+"""A gate's verdict as JUnit XML, as Markdown for a pull request, and as JSON."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+
+from empeval.comparing.words import amount, interval, probability
+from empeval.errors import StorageError
+from empeval.gating.verdict import Check, Verdict
+
+SIGNS = {"pass": "✅", "regression": "❌", "inconclusive": "⚠️"}
+
+WORDS = {
+    "pass": "No regression was found.",
+    "regression": "There is a regression.",
+    "inconclusive": "It cannot be told; the policy lets that block.",
+}
+
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(verdict: Verdict) -> str:
+    """JUnit XML: a test case a check; a regression is a failure, an inconclusive one an error
+    when it blocks and skipped when it does not.
+    """
+    blocks = verdict.outcome == "inconclusive"
+    counts = {outcome: sum(c.outcome == outcome for c in verdict.checks) for outcome in SIGNS}
+    suite = ElementTree.Element(
+        "testsuite",
+        name="empeval gate",
+        tests=str(len(verdict.checks)),
+        failures=str(counts["regression"]),
+        errors=str(counts["inconclusive"] if blocks else 0),
+        skipped=str(0 if blocks else counts["inconclusive"]),
+    )
+    for check in verdict.checks:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"empeval.{check.kind}", name=_clean(check.name)
+        )
+        if check.outcome == "pass":
+            ElementTree.SubElement(case, "system-out").text = _clean(check.said)
+            continue
+        kind = "failure" if check.outcome == "regression" else ("error" if blocks else "skipped")
+        ElementTree.SubElement(case, kind, message=_clean(check.said)).text = _clean(check.said)
+    ElementTree.indent(suite)
+    text: str = ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+    return text + "\n"
+
+
+def markdown(verdict: Verdict) -> str:
+    """A comment for a pull request."""
+    comparison = verdict.comparison
+    lines = [
+        f"### empeval gate: {SIGNS[verdict.outcome]} {verdict.outcome}",
+        "",
+        WORDS[verdict.outcome],
+        "",
+        f"Candidate {_code(comparison.candidate_model)}, base {_code(comparison.base_model)}.",
+        "",
+    ]
+    lines += [f"**Forced:** {_text(problem)}\n" for problem in comparison.forced]
+    lines += ["| | check | result |", "|---|---|---|"]
+    lines += [_row(check) for check in verdict.checks]
+    lines += ["", "| figure | base | candidate | difference | 95 % interval | p | n |",
+              "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for d in comparison.differences:
+        if d.headline:
+            lines.append(
+                f"| {_text(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
+                f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
+                f"{d.n} |"
+            )
+    lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
+    return "\n".join(lines) + "\n"
+
+
+def write(verdict: Verdict, paths: dict[str, Path]) -> None:
+    """Write the documents that are asked for.
+
+    Args:
+        verdict: what the gate says.
+        paths: ``junit``, ``markdown`` or ``json`` -> file.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    made = {
+        "junit": lambda: junit(verdict),
+        "markdown": lambda: markdown(verdict),
+        "json": lambda: msgspec.json.format(msgspec.json.encode(verdict), indent=2).decode() + "\n",
+    }
+    for kind, path in paths.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(made[kind](), encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _row(check: Check) -> str:
+    return f"| {SIGNS[check.outcome]} | {check.kind}: {_text(check.name)} | {_text(check.said)} |"
+
+
+def _text(text: str) -> str:
+    """Text that cannot become a table's border, a tag or a link."""
+    escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", _clean(text).replace("&", "&amp;"))
+    return " ".join(escaped.replace("<", "&lt;").replace(">", "&gt;").split())
+
+
+def _code(text: str) -> str:
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+
+
+def _clean(text: str) -> str:
+    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)

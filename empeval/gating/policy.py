@@ -1,0 +1,143 @@
+"""``gate.toml``: what a release must hold, written down before anybody looks."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from empeval.errors import UsageError
+
+
+class Headline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A figure that must not get worse.
+
+    Attributes:
+        metric: ``metric``, ``scorer.metric`` or ``task.scorer.metric``.
+        margin: the smallest difference that matters, in the figure's unit, above 0.
+        must: ``hold``: not be worse by the margin or more (non-inferiority); ``improve``: be
+            better.
+    """
+
+    metric: str
+    margin: float
+    must: Literal["hold", "improve"] = "hold"
+
+
+class SliceLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """No part of the items may fall too far, whatever the whole does.
+
+    Attributes:
+        by: the property that makes the parts (``emotion``, ``turn``).
+        margin: the largest fall of a headline figure in a part, above 0.
+        least: parts with fewer items are not looked at.
+    """
+
+    by: str
+    margin: float
+    least: int = 10
+
+
+class FailureLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often answers may fail.
+
+    Attributes:
+        kind: ``truncated``, ``empty``, ``missing``, ``error``, ``repeated``, or
+            ``SCORER: STATUS`` such as ``eqbench: unparsed``.
+        most: percent of the candidate's answers.
+        rise: percent points more than the base's; ``null``: not looked at.
+    """
+
+    kind: str
+    most: float = 100.0
+    rise: float | None = None
+
+
+class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A figure that must not be paid for with another.
+
+    Attributes:
+        metric: the figure that must not fall
+        margin: by so much or more,
+        rises: while this one rises.
+    """
+
+    metric: str
+    margin: float
+    rises: str
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A gate's policy.
+
+    Attributes:
+        headline: figures that decide.
+        slices: limits for parts of the items.
+        failures: limits for failing answers.
+        guardrails: pairs of figures.
+        inconclusive: whether "not shown either way" blocks.
+        resamples, seed: of intervals and tests.
+    """
+
+    headline: list[Headline]
+    slices: list[SliceLimit] = []
+    failures: list[FailureLimit] = []
+    guardrails: list[Guardrail] = []
+    inconclusive: Literal["block", "pass"] = "block"
+    resamples: int = 10_000
+    seed: int = 0
+
+
+def read_policy(path: Path) -> Policy:
+    """A policy from a TOML file.
+
+    Raises:
+        UsageError: the file cannot be read, does not fit the schema (``empeval schema policy``),
+            or has a margin that makes no sense; the place is named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        policy = msgspec.convert(tomllib.loads(text), Policy)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML file: {error}.") from error
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{path} is no policy: {error}. 'empeval schema policy' prints what it may hold."
+        ) from error
+    check_policy(policy, str(path))
+    return policy
+
+
+def check_policy(policy: Policy, where: str) -> None:
+    """Refuse limits that make no sense.
+
+    Raises:
+        UsageError: no headline, one named twice, a margin that is not above 0, a share outside
+            0-100.
+    """
+    if not policy.headline:
+        raise UsageError(f"{where}: a policy needs one [[headline]] or more.")
+    names = [one.metric for one in policy.headline]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UsageError(f"{where}: the headline '{doubled[0]}' is named twice.")
+    margins = [
+        *((f"headline {h.metric}", h.margin) for h in policy.headline),
+        *((f"slices by {s.by}", s.margin) for s in policy.slices),
+        *((f"guardrail {g.metric}", g.margin) for g in policy.guardrails),
+    ]
+    for name, margin in margins:
+        if not 0 < margin < float("inf"):
+            raise UsageError(
+                f"{where}, {name}: the margin is {margin:g}; it must be above 0. A margin is how "
+                "far a figure may fall, written without a sign."
+            )
+    for limit in policy.failures:
+        if not 0 <= limit.most <= 100 or (limit.rise is not None and limit.rise < 0):
+            raise UsageError(f"{where}, failures {limit.kind}: limits are percents from 0 to 100.")
+    if policy.resamples < 100:
+        raise UsageError(f"{where}: resamples is {policy.resamples}; it must be 100 or more.")

@@ -1,0 +1,232 @@
+"""Applies a policy to a comparison: checks one by one, and what follows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from empeval.comparing.estimating import names_of
+from empeval.comparing.records import Comparison, Difference
+from empeval.comparing.two import compare
+from empeval.comparing.words import amount, interval, sentence
+from empeval.errors import UsageError, nearest
+from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit
+from empeval.runs import Run
+
+Outcome = Literal["pass", "regression", "inconclusive"]
+
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 3, "inconclusive": 4}
+"""1 is an error of the world and 2 of the question, as everywhere in empeval."""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a policy asks, and what was found.
+
+    Attributes:
+        kind: ``headline``, ``slice``, ``failures`` or ``guardrail``.
+        name: what it is about.
+        outcome: of this check.
+        said: why, in a sentence.
+    """
+
+    kind: Literal["headline", "slice", "failures", "guardrail"]
+    name: str
+    outcome: Outcome
+    said: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate says.
+
+    Attributes:
+        outcome: of the whole: a regression anywhere is one; an inconclusive check makes it
+            inconclusive when the policy says that this blocks.
+        exit_code: 0 pass, 3 regression, 4 inconclusive.
+        checks: one by one.
+        comparison: behind them.
+    """
+
+    schema: Literal[1] = 1
+    outcome: Outcome
+    exit_code: int
+    checks: list[Check]
+    comparison: Comparison
+
+
+def gate(
+    candidate: Run, base: Run, policy: Policy, *, force: bool = False, partial: bool = False
+) -> Verdict:
+    """Whether the candidate may replace the base.
+
+    Args:
+        candidate: the run in question.
+        base: the run to hold against.
+        policy: what must hold.
+        force: gate runs that differ in version, data or scorer.
+        partial: take unfinished runs as they are.
+
+    Raises:
+        UsageError: runs that cannot be compared, or a figure or property that they do not have.
+        RunFolderError: a folder that cannot be read.
+    """
+    names = [one.metric for one in policy.headline]
+    margins = {one.metric: one.margin for one in policy.headline}
+    comparison = compare(
+        base,
+        candidate,
+        margins=margins,
+        metrics=names,
+        force=force,
+        partial=partial,
+        resamples=policy.resamples,
+        seed=policy.seed,
+    )
+    checks = [
+        *(_headline(comparison, one) for one in policy.headline),
+        *(check for limit in policy.slices for check in _slices(comparison, limit)),
+        *_failures(comparison, policy),
+        *(_guardrail(comparison, one) for one in policy.guardrails),
+    ]
+    outcomes = {check.outcome for check in checks}
+    outcome: Outcome = "pass"
+    if "regression" in outcomes:
+        outcome = "regression"
+    elif "inconclusive" in outcomes and policy.inconclusive == "block":
+        outcome = "inconclusive"
+    return Verdict(
+        outcome=outcome, exit_code=EXIT_CODES[outcome], checks=checks, comparison=comparison
+    )
+
+
+def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
+    """The figures of a comparison that a name stands for.
+
+    Raises:
+        UsageError: none.
+    """
+    found = [d for d in comparison.differences if name in names_of(d)]
+    if not found:
+        known = {d.metric for d in comparison.differences}
+        raise UsageError(f"{what}: no figure '{name}' can be compared here.{nearest(name, known)}")
+    return found
+
+
+def _headline(comparison: Comparison, wanted: Headline) -> Check:
+    """A name that stands for figures of several tasks asks all of them; the worst one counts."""
+    parts = [_judged(d, wanted) for d in find(comparison, wanted.metric, "headline")]
+    order: list[Outcome] = ["regression", "inconclusive", "pass"]
+    outcome = min((outcome for outcome, _ in parts), key=order.index)
+    said = " ".join(text for _, text in parts)
+    return Check(kind="headline", name=wanted.metric, outcome=outcome, said=said)
+
+
+def _judged(d: Difference, wanted: Headline) -> tuple[Outcome, str]:
+    said = sentence(d)
+    if d.higher_is_better is None:
+        return "inconclusive", f"{said} A gate needs a figure with a direction."
+    if wanted.must == "improve":
+        if d.verdict == "better":
+            return "pass", said
+        return ("regression" if d.verdict == "worse" else "inconclusive"), said
+    if d.not_worse_by_margin:
+        return "pass", said
+    return ("regression" if d.verdict == "worse" else "inconclusive"), said
+
+
+def _slices(comparison: Comparison, limit: SliceLimit) -> Iterator[Check]:
+    """A part regresses when its fall is significant after Benjamini-Hochberg and the margin is
+    exceeded; a fall beyond the margin that is not significant is inconclusive.
+    """
+    parts = [s for s in comparison.slices if s.name == limit.by and s.n >= limit.least]
+    if not parts:
+        others = {s.name for s in comparison.slices}
+        raise UsageError(
+            f"slices: the items have no property '{limit.by}' that makes parts of {limit.least} "
+            f"items and 5 clusters.{nearest(limit.by, others)}"
+        )
+    turned = {
+        (d.task, d.scorer, d.metric): -1 if d.higher_is_better is False else 1
+        for d in comparison.differences
+    }
+    worst = min(parts, key=lambda s: turned[(s.task, s.scorer, s.metric)] * s.difference)
+    fallen = []
+    for part in parts:
+        change = turned[(part.task, part.scorer, part.metric)] * part.difference
+        if change <= -limit.margin:
+            shown = part.p_adjusted is not None and part.p_adjusted < 0.05
+            fallen.append((part, "regression" if shown else "inconclusive"))
+    for part, outcome in fallen:
+        known = f"95 % interval {interval(part.ci_low, part.ci_high)}, {part.n} items"
+        yield Check(
+            kind="slice",
+            name=f"{part.metric}, {part.name} = {part.value}",
+            outcome=outcome,  # type: ignore[arg-type]
+            said=f"{amount(part.difference)} ({known}); the limit is {amount(limit.margin)}."
+            + ("" if outcome == "regression" else " It may be chance."),
+        )
+    if not fallen:
+        yield Check(
+            kind="slice",
+            name=f"by {limit.by}",
+            outcome="pass",
+            said=f"the worst of {len(parts)} parts is {worst.value}: {amount(worst.difference)} "
+            f"({worst.metric}); the limit is {amount(limit.margin)}.",
+        )
+
+
+def _failures(comparison: Comparison, policy: Policy) -> Iterator[Check]:
+    for limit in policy.failures:
+        found = [r for r in comparison.rates if r.kind == limit.kind]
+        if not found:
+            _check_kind(limit.kind, comparison)
+            yield Check(
+                kind="failures", name=limit.kind, outcome="pass", said="no answer of either run."
+            )
+        for rate in found:
+            high = rate.candidate > limit.most
+            risen = limit.rise is not None and rate.difference > limit.rise
+            said = f"{rate.candidate:.1f} % of the answers to {rate.task} (base {rate.base:.1f} %)"
+            limits = f"at most {limit.most:g} %" + (
+                "" if limit.rise is None else f", and {limit.rise:g} points more than the base"
+            )
+            yield Check(
+                kind="failures",
+                name=limit.kind,
+                outcome="regression" if high or risen else "pass",
+                said=f"{said}; allowed: {limits}.",
+            )
+
+
+def _check_kind(kind: str, comparison: Comparison) -> None:
+    from empeval.comparing.rates import FAILURES, STATUSES
+
+    scorers = {d.scorer for d in comparison.differences}
+    known = {*STATUSES, "repeated", *(f"{s}: {status}" for s in scorers for status in FAILURES)}
+    if kind not in known:
+        raise UsageError(f"failures: unknown kind '{kind}'.{nearest(kind, known)}")
+
+
+def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
+    name = f"{wanted.metric} while {wanted.rises} rises"
+    kept = find(comparison, wanted.metric, "guardrail")[0]
+    rising = find(comparison, wanted.rises, "guardrail")[0]
+    up = -rising.difference if rising.higher_is_better is False else rising.difference
+    down = kept.difference if kept.higher_is_better is False else -kept.difference
+    if up <= 0:
+        return Check(
+            kind="guardrail", name=name, outcome="pass", said=f"{wanted.rises} does not rise."
+        )
+    known = f"95 % interval {interval(kept.ci_low, kept.ci_high)}"
+    said = f"{wanted.metric} changes by {amount(kept.difference)} ({known})"
+    if down < wanted.margin:
+        return Check(kind="guardrail", name=name, outcome="pass", said=f"{said}.")
+    shown = kept.p is not None and kept.p < 0.05
+    return Check(
+        kind="guardrail",
+        name=name,
+        outcome="regression" if shown else "inconclusive",
+        said=f"{said}, {wanted.margin:g} or more the wrong way, while {wanted.rises} rises by "
+        f"{amount(rising.difference)}.",
+    )

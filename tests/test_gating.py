@@ -1,0 +1,255 @@
+"""The gate: what passes, what stops a release, what cannot be told; its documents and notes."""
+
+from __future__ import annotations
+
+import json
+import time
+from xml.etree import ElementTree
+
+import jsonschema
+import msgspec
+import pytest
+from support.made_runs import make_run, normal
+
+from empeval import UsageError
+from empeval.gating.documents import junit, markdown
+from empeval.gating.passed import read_note
+from empeval.gating.policy import Guardrail, Policy, read_policy
+from empeval.gating.verdict import gate
+from empeval.schemas import schema
+
+EMOTIONS = [{"emotion": ("sad", "proud", "angry")[n % 3]} for n in range(120)]
+POLICY = """
+[[headline]]
+metric = "warmth"
+margin = 0.5
+"""
+SHIFTS = {"worse": -1.0, "equal": 0.0, "better": 1.0, "slightly": -0.15}
+
+
+@pytest.fixture
+def run(tmp_path):
+    def make(name, shift=0.0, seed=2, spread=0.3, **options):
+        base = normal(120, 1, 5)
+        values = [b + shift + e for b, e in zip(base, normal(120, seed, 0, spread), strict=True)]
+        values = options.pop("values", values)
+        return make_run(tmp_path / "empeval-runs" / name, values, targets=EMOTIONS, **options)
+
+    return make
+
+
+@pytest.fixture
+def policy(tmp_path):
+    def write(text=POLICY):
+        path = tmp_path / "gate.toml"
+        path.write_text("resamples = 500\n" + text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("shift", "code", "outcome"),
+    [
+        (-1.0, 3, "regression"),
+        (0.0, 0, "pass"),
+        (1.0, 0, "pass"),
+        (-0.15, 0, "pass"),  # worse, but shown to be less than the margin
+        (-0.5, 3, "regression"),  # worse, and not shown to be less than the margin
+    ],
+)
+def test_the_exit_code_says_what_the_policy_says(cli, run, policy, shift, code, outcome):
+    base, candidate = run("base"), run("candidate", shift, seed=3)
+    found = cli(
+        "gate", str(candidate.path), "--baseline", str(base.path), "--policy", str(policy())
+    )
+    assert found.code == code, found.out
+    assert found.out.strip().endswith(outcome)
+
+
+def test_what_cannot_be_told_blocks_as_the_policy_decides(cli, run, policy):
+    base, candidate = run("base"), run("candidate", -0.3, seed=3, spread=3.0)
+    words = ("gate", str(candidate.path), "--baseline", str(base.path), "--policy")
+    found = cli(*words, str(policy()))
+    assert found.code == 4
+    assert "inconclusive" in found.out
+    assert cli(*words, str(policy('inconclusive = "pass"\n' + POLICY))).code == 0
+
+
+def test_an_improvement_that_is_asked_for_must_be_shown(run, policy):
+    path = policy(POLICY + 'must = "improve"\n')
+    base = run("base")
+    for name, shift, outcome in (
+        ("better", 1.0, "pass"),
+        ("equal", 0.0, "inconclusive"),
+        ("worse", -1.0, "regression"),
+    ):
+        verdict = gate(run(name, shift, seed=3), base, read_policy(path))
+        assert verdict.outcome == outcome
+
+
+def test_a_part_that_falls_stops_a_release_that_is_better_on_the_whole(run, policy):
+    base = run("base")
+    values = [s.values["warmth"] for s in base.scores("talks", "warmth")]
+    moved = [v + (-2 if t["emotion"] == "sad" else 2) + e
+             for v, t, e in zip(values, EMOTIONS, normal(120, 9, 0, 0.2), strict=True)]  # fmt: skip
+    text = POLICY + '[[slices]]\nby = "emotion"\nmargin = 0.5\n'
+    verdict = gate(run("candidate", values=moved), base, read_policy(policy(text)))
+    checks = {(c.kind, c.name): c.outcome for c in verdict.checks}
+    assert checks[("headline", "warmth")] == "pass"
+    assert checks[("slice", "warmth, emotion = sad")] == "regression"
+    assert verdict.exit_code == 3
+    fine = gate(run("fine", 0.1, seed=5), base, read_policy(policy(text)))
+    assert [c.outcome for c in fine.checks] == ["pass", "pass"]
+
+
+def test_failing_answers_have_limits_of_their_own(run, policy):
+    base = run("base")
+    values = [None if n < 12 else v for n, v in enumerate(normal(120, 1, 5))]
+    candidate = run("candidate", values=values)
+    for limits, outcome in (
+        ('kind = "warmth: unparsed"\nmost = 5.0\n', "regression"),
+        ('kind = "warmth: unparsed"\nrise = 2.0\n', "regression"),
+        ('kind = "warmth: unparsed"\nmost = 15.0\n', "pass"),
+        ('kind = "truncated"\nmost = 0.0\n', "pass"),
+    ):
+        verdict = gate(candidate, base, read_policy(policy(POLICY + "[[failures]]\n" + limits)))
+        (check,) = [c for c in verdict.checks if c.kind == "failures"]
+        assert check.outcome == outcome, limits
+
+
+def test_a_guardrail_asks_only_while_the_other_figure_rises(run):
+    headline = [{"metric": "warmth", "margin": 0.5}]
+    rail = [Guardrail(metric="warmth", margin=0.5, rises="warmth")]
+    policy = msgspec.convert({"headline": headline, "resamples": 500}, Policy)
+    policy = msgspec.structs.replace(policy, guardrails=rail)
+    for shift, said in ((-1.0, "does not rise"), (1.0, "changes by")):
+        verdict = gate(run(f"c{shift}", shift, seed=4), run(f"b{shift}"), policy)
+        (check,) = [c for c in verdict.checks if c.kind == "guardrail"]
+        assert check.outcome == "pass"
+        assert said in check.said
+
+
+def test_documents_are_written_and_are_what_they_say(cli, run, policy, tmp_path):
+    base, candidate = run("base"), run("candidate", -1.0, seed=3, model="made:<script>|x")
+    files = ("--junit", "out/gate.xml", "--markdown", "out/gate.md", "--json", "out/gate.json")
+    found = cli("gate", str(candidate.path), "--baseline", str(base.path), "--policy",
+                str(policy()), *files)  # fmt: skip
+    assert found.code == 3
+    suite = ElementTree.parse(tmp_path / "out" / "gate.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert suite.find("testcase/failure").get("message").startswith("warmth: worse by")
+    text = (tmp_path / "out" / "gate.md").read_text()
+    assert "❌ regression" in text
+    verdict = json.loads((tmp_path / "out" / "gate.json").read_text())
+    jsonschema.validate(verdict, schema("gate"))
+    jsonschema.validate(verdict["comparison"], schema("comparison"))
+    assert verdict["exit_code"] == 3
+
+
+def test_text_of_others_cannot_break_out_of_the_documents(run):
+    policy = msgspec.convert({"headline": [{"metric": "warmth", "margin": 1}]}, Policy)
+    verdict = gate(run("candidate", 1.0, seed=3), run("base"), policy)
+    evil = "a | b <img src=x onerror=alert(1)> [x](http://y) \x00 & `c`"
+    checks = [msgspec.structs.replace(verdict.checks[0], name=evil, said=evil)]
+    evil_verdict = msgspec.structs.replace(verdict, checks=checks)
+    (row,) = [x for x in markdown(evil_verdict).splitlines() if "img" in x]
+    assert "<img" not in row
+    assert row.replace("\\|", "").count("|") == 4
+    case = ElementTree.fromstring(junit(evil_verdict)).find("testcase")
+    assert "onerror" in case.get("name")
+
+
+def test_inconclusive_checks_are_errors_when_they_block_and_skipped_when_not(run):
+    base, candidate = run("base"), run("candidate", -0.3, seed=3, spread=3.0)
+    fields = {"headline": [{"metric": "warmth", "margin": 0.5}], "resamples": 500}
+    for decision, kind in (("block", "error"), ("pass", "skipped")):
+        policy = msgspec.convert({**fields, "inconclusive": decision}, Policy)
+        suite = ElementTree.fromstring(junit(gate(candidate, base, policy)))
+        assert suite.find(f"testcase/{kind}") is not None
+
+
+def test_the_latest_run_that_passed_is_found(cli, run, policy, tmp_path):
+    base, first, second = run("base"), run("first", 0.3, seed=3), run("second", 0.6, seed=4)
+    candidate = run("candidate", 0.7, seed=5)
+    rule = ("--policy", str(policy()))
+    unknown = cli("gate", str(candidate.path), "--baseline", "latest-passed", *rule)
+    assert unknown.code == 2
+    assert "has passed a gate" in unknown.err
+    assert cli("gate", str(first.path), "--baseline", str(base.path), *rule).code == 0
+    time.sleep(1.1)  # notes are dated to the second
+    assert cli("gate", str(second.path), "--baseline", str(base.path), *rule).code == 0
+    assert read_note(second.path).outcome == "pass"
+    found = cli("gate", str(candidate.path), "--baseline", "latest-passed", *rule)
+    assert found.code == 0
+    assert f"base {second.path.relative_to(tmp_path)}" in found.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "missing required field `headline`"),
+        ("headline = []\n", "needs one [[headline]]"),
+        ('[[headline]]\nmetric = "warmth"\n', "missing required field `margin`"),
+        ('[[headline]]\nmetric = "warmth"\nmargin = -3.0\n', "the margin is -3"),
+        ('[[headline]]\nmetric = "warmth"\nmargin = 0\n', "it must be above 0"),
+        (POLICY + POLICY, "'warmth' is named twice"),
+        (POLICY + "mragin = 3\n", "unknown field `mragin`"),
+        (POLICY + '[[slices]]\nby = "emotion"\nmargin = -1\n', "slices by emotion: the margin"),
+        (POLICY + '[[failures]]\nkind = "truncated"\nmost = 120\n', "percents from 0 to 100"),
+        ('inconclusive = "maybe"\n' + POLICY, "Invalid enum value 'maybe'"),
+        ("[[headline", "is no TOML file"),
+    ],
+)
+def test_policies_that_make_no_sense_are_refused(cli, run, tmp_path, text, message):
+    base = run("base")
+    (tmp_path / "gate.toml").write_text(text)
+    found = cli("gate", str(base.path), "--baseline", str(base.path), "--policy", "gate.toml")
+    assert found.code == 2
+    assert message in found.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (POLICY.replace("warmth", "warmht"), "No figure 'warmht'"),
+        (POLICY + '[[slices]]\nby = "colour"\nmargin = 1\n', "no property 'colour'"),
+        (POLICY + '[[failures]]\nkind = "tired"\n', "unknown kind 'tired'"),
+        (POLICY + '[[guardrails]]\nmetric = "x"\nrises = "warmth"\nmargin = 1\n', "no figure 'x'"),
+    ],
+)
+def test_policies_that_ask_for_what_the_runs_do_not_have_are_refused(run, policy, text, message):
+    with pytest.raises(UsageError, match=message.replace("'", ".")):
+        gate(run("candidate", seed=3), run("base"), read_policy(policy(text)))
+
+
+def test_the_schema_of_a_policy_accepts_what_is_read(policy):
+    import tomllib
+
+    text = POLICY + '[[failures]]\nkind = "truncated"\nmost = 5.0\n'
+    jsonschema.validate(tomllib.loads(text), schema("policy"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"headline": [{"metric": 3}]}, schema("policy"))
+
+
+def test_runs_are_listed_shown_and_pruned(cli, run, policy, tmp_path):
+    base, passed = run("base"), run("passed", 0.3, seed=3)
+    run("unfinished", status="running")
+    (tmp_path / "empeval-runs" / "other").mkdir()
+    assert (
+        cli("gate", str(passed.path), "--baseline", str(base.path), "--policy", str(policy())).code
+        == 0
+    )
+    listed = {row["run"]: row for row in json.loads(cli("runs", "list", "--format", "json").out)}
+    assert set(listed) == {"base", "passed", "unfinished"}
+    assert listed["passed"]["gate"] == "pass"
+    assert "warmth" in cli("runs", "show", "base").out
+    assert "Did you mean 'base'" in cli("runs", "show", "bas").err
+    would = cli("runs", "prune", "--keep", "0")
+    assert "would be removed" in would.out
+    assert base.path.is_dir()
+    assert "unfinished" in cli("runs", "prune", "--unfinished", "--yes").out
+    assert cli("runs", "prune", "--keep", "0", "--yes").code == 0
+    assert [p.name for p in sorted((tmp_path / "empeval-runs").iterdir())] == ["other", "passed"]
+    assert cli("runs", "prune").code == 2
+    assert cli("runs", "list", "--runs", "nowhere").code == 2
