@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Literal
 
 import msgspec
 
-from empeval.comparing.records import Comparison
-from empeval.gating.policy import Policy
-from empeval.gating.verdict import Verdict
-from empeval.records import MetricsFile, ResponseLine, Score
-from empeval.runs import Manifest
-
 SchemaName = Literal["run", "responses", "scores", "metrics", "comparison", "policy", "gate"]
 
-_RECORDS: dict[SchemaName, Any] = {
-    "run": Manifest,
-    "responses": ResponseLine,
-    "scores": Score,
-    "metrics": MetricsFile,
-    "comparison": Comparison,
-    "policy": Policy,
-    "gate": Verdict,
+_RECORDS: dict[SchemaName, str] = {
+    "run": "empeval.runs:Manifest",
+    "responses": "empeval.records:ResponseLine",
+    "scores": "empeval.records:Score",
+    "metrics": "empeval.records:MetricsFile",
+    "comparison": "empeval.comparing.records:Comparison",
+    "policy": "empeval.gating.policy:Policy",
+    "gate": "empeval.gating.verdict:Verdict",
 }
+"""Where the records are; imported when asked for, because the statistics bring numpy."""
 
 
 def schema(name: SchemaName) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of one kind of file, or of a line of it."""
-    made = msgspec.json.schema(_RECORDS[name])
+    module, _, record = _RECORDS[name].partition(":")
+    made = msgspec.json.schema(getattr(importlib.import_module(module), record))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

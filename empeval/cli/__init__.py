@@ -77,6 +77,7 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
         listing,
         models,
         plugins,
+        power,
         run,
         runs,
         schema,
@@ -92,9 +93,9 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (
-        run, score, compare, gate, listing, show, runs, export, models, plugins, schema, doctor,
-    ):  # fmt: skip
+    asking, comparing = (run, score), (compare, gate, power)
+    looking = (listing, show, runs, export, models, plugins, schema, doctor)
+    for module in (*asking, *comparing, *looking):
         module.add(verbs)
     if hooks is not None:
         hooks.fire("empeval_register_commands", subcommands=verbs)  # type: ignore[attr-defined]

@@ -1,0 +1,76 @@
+"""``empeval power``: how many items it takes, before anything is spent."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_format, add_verb, names, positive
+
+EPILOG = """examples:
+  empeval power --task eqbench --margin 2
+  empeval power --task eqbench --margin 2 --runs empeval-runs/A empeval-runs/B empeval-runs/C
+  empeval power --task ed-empathy --clusters 400 --metrics mvc.empathy
+
+The variance is that of paired differences between past runs: all in empeval-runs that have the
+task, or those that --runs names. Power is 80 %, tests are two-sided at 5 %.
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "power", "items needed for a margin, from past runs", EPILOG)
+    parser.add_argument("--task", required=True, metavar="NAME")
+    parser.add_argument("--margin", type=float, metavar="M", help="the difference to find")
+    parser.add_argument(
+        "--clusters", type=positive, metavar="N", help="so many there will be (default: as before)"
+    )
+    parser.add_argument("--metrics", type=names, metavar="A,B", help="figures")
+    parser.add_argument("--runs", nargs="+", metavar="RUN", help="past runs, or a folder of them")
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from pathlib import Path
+
+    from empeval.cli.text import print_json, print_rows
+    from empeval.comparing.planning import plan
+    from empeval.comparing.words import amount
+    from empeval.gating.passed import run_folders
+    from empeval.runs import Run, is_run
+
+    named = [Path(text) for text in options.runs or ["empeval-runs"]]
+    folders = [p for path in named for p in ([path] if is_run(path) else run_folders(path))]
+    runs = [one for one in map(Run, folders) if one.complete]
+    plans = plan(
+        runs,
+        options.task,
+        margin=options.margin,
+        clusters=options.clusters,
+        metrics=options.metrics,
+    )
+    if options.format == "json":
+        print_json(plans)
+        return 0
+    for one in plans:
+        count = options.clusters or one.clusters
+        print(
+            f"{one.task} {one.scorer}.{one.metric}: {one.pairs} pairs of past runs, {one.items} "
+            f"items of {one.clusters} clusters\n"
+        )
+        rows = [
+            {"": "spread of a cluster's difference",
+             "median": amount(one.spread), "range": f"{amount(one.low)} to {amount(one.high)}"},
+            {"": f"{count} clusters find a difference of",
+             "median": "-" if one.detectable is None else amount(one.detectable), "range": ""},
+        ]  # fmt: skip
+        if one.margin is not None:
+            rows.append(
+                {"": f"a difference of {amount(one.margin)} takes",
+                 "median": f"{one.needed} clusters ({one.needed_items} items)",
+                 "range": f"{one.needed_high} clusters at the largest spread"}
+            )  # fmt: skip
+        print_rows(rows, options.format)
+        print()
+    return 0

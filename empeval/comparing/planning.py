@@ -1,0 +1,125 @@
+"""How many items it takes, or what can be seen with those there are, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import median
+
+import msgspec
+
+from empeval.comparing.two import Margins, compare
+from empeval.comparing.verdicts import clusters_needed, detectable
+from empeval.errors import UsageError
+from empeval.runs import Run
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What past runs say about a figure of a task.
+
+    Attributes:
+        task, scorer, metric, unit: which figure.
+        pairs: of past runs.
+        spread: standard deviation of a cluster's mean difference, the median over the pairs.
+        low, high: the least and the largest of them.
+        clusters, items: that the pairs had, medians.
+        detectable: the smallest true difference that so many clusters find 4 times in 5.
+        margin: asked for; ``null``: none.
+        needed, needed_items: clusters and items that find it 4 times in 5.
+        needed_high: clusters if the spread is the largest seen.
+    """
+
+    task: str
+    scorer: str
+    metric: str
+    unit: str
+    pairs: int
+    spread: float
+    low: float
+    high: float
+    clusters: int
+    items: int
+    detectable: float | None
+    margin: float | None = None
+    needed: int | None = None
+    needed_items: int | None = None
+    needed_high: int | None = None
+
+
+def plan(
+    runs: Sequence[Run],
+    task: str,
+    *,
+    margin: float | None = None,
+    clusters: int | None = None,
+    metrics: Sequence[str] | None = None,
+) -> list[Plan]:
+    """A plan for each headline figure of a task, from the paired differences of past runs.
+
+    Args:
+        runs: two or more that have the task.
+        task: its name.
+        margin: the difference to find, in the figure's unit.
+        clusters: how many there will be; those of the runs by default.
+        metrics: figures; the task's first by default.
+
+    Raises:
+        UsageError: fewer than two runs have the task, or a margin that makes no sense.
+    """
+    own = [run for run in runs if task in run.manifest.tasks]
+    if len(own) < 2:
+        raise UsageError(
+            f"The variance of {task} is taken from past runs of two models or more; "
+            f"{len(own)} of the {len(runs)} runs have that task. Name some: --runs RUN RUN ..."
+        )
+    if margin is not None and not 0 < margin < float("inf"):
+        raise UsageError(f"--margin is {margin:g}; it must be above 0.")
+    if clusters is not None and clusters < 2:
+        raise UsageError(f"--clusters is {clusters}; it must be 2 or more.")
+    found: dict[tuple[str, str, str], list[tuple[float, int, int]]] = {}
+    no_margin: Margins | None = None
+    for one, other in combinations(own, 2):
+        result = compare(one, other, margins=no_margin, metrics=metrics, resamples=100, force=True)
+        for d in result.differences:
+            if d.task == task and d.headline and d.detectable is not None and d.n_clusters > 2:
+                error = d.detectable / (detectable(1.0, d.n_clusters) or 1.0)
+                key = d.scorer, d.metric, d.unit
+                found.setdefault(key, []).append((error * d.n_clusters**0.5, d.n_clusters, d.n))
+    if not found:
+        raise UsageError(f"The runs have no figure of {task} that varies over clusters.")
+    return [_plan(task, *key, rows, margin, clusters) for key, rows in found.items()]
+
+
+def _plan(
+    task: str,
+    scorer: str,
+    metric: str,
+    unit: str,
+    rows: Sequence[tuple[float, int, int]],
+    margin: float | None,
+    clusters: int | None,
+) -> Plan:
+    spreads = [row[0] for row in rows]
+    spread, there, items = median(spreads), round(median(r[1] for r in rows)), median(
+        r[2] for r in rows
+    )  # fmt: skip
+    count = clusters or there
+    per_cluster = items / there
+    needed = clusters_needed(spread / there**0.5, there, margin) if margin else None
+    return Plan(
+        task=task,
+        scorer=scorer,
+        metric=metric,
+        unit=unit,
+        pairs=len(rows),
+        spread=spread,
+        low=min(spreads),
+        high=max(spreads),
+        clusters=there,
+        items=round(items),
+        detectable=detectable(spread / count**0.5, count),
+        margin=margin,
+        needed=needed,
+        needed_items=None if needed is None else round(needed * per_cluster),
+        needed_high=clusters_needed(max(spreads) / there**0.5, there, margin) if margin else None,
+    )
