@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
@@ -253,3 +254,8 @@ def test_runs_are_listed_shown_and_pruned(cli, run, policy, tmp_path):
     assert [p.name for p in sorted((tmp_path / "empeval-runs").iterdir())] == ["other", "passed"]
     assert cli("runs", "prune").code == 2
     assert cli("runs", "list", "--runs", "nowhere").code == 2
+
+
+def test_the_policy_of_the_example_is_one():
+    path = Path(__file__).parents[1] / "examples" / "github-action" / "gate.toml"
+    assert len(read_policy(path).headline) == 2
