@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # here, and not when the interpreter ends, a closed pipe is no error
     except EmpevalError as error:
-        return report(error)
+        return say_error(error)
     except KeyboardInterrupt:
         print(
             "\ninterrupted: every finished answer is saved; the same command goes on from there",
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("EMPEVAL_DEBUG"):
             raise
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return report(EmpevalError(_full_disk(error)))
+            return say_error(EmpevalError(_full_disk(error)))
         print(
             f"error: {type(error).__name__}: {error}\n"
             "This is a defect of empeval or of a plugin. EMPEVAL_DEBUG=1 shows where; what was "
@@ -78,6 +78,7 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
         models,
         plugins,
         power,
+        report,
         run,
         runs,
         schema,
@@ -94,7 +95,7 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     asking, comparing = (run, score), (compare, gate, power)
-    looking = (listing, show, runs, export, models, plugins, schema, doctor)
+    looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
     for module in (*asking, *comparing, *looking):
         module.add(verbs)
     if hooks is not None:
@@ -102,7 +103,7 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def report(error: EmpevalError) -> int:
+def say_error(error: EmpevalError) -> int:
     """Say what went wrong, in the way of an error message, and return its exit code."""
     if os.environ.get("EMPEVAL_DEBUG"):
         raise error

@@ -1,0 +1,50 @@
+"""``empeval report``: runs as one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_verb, positive
+
+EPILOG = """examples:
+  empeval report empeval-runs/NAME -o report.html
+  empeval report empeval-runs/OLD empeval-runs/NEW -o report.html --margin 3
+  empeval report empeval-runs/OLD empeval-runs/NEW -o report.html --figures figures
+
+The file needs nothing else: it opens offline and prints. With several runs the first is the base.
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "report", "write runs as one HTML file", EPILOG)
+    parser.add_argument("runs", metavar="RUN", nargs="+")
+    parser.add_argument("-o", "--out", required=True, metavar="FILE")
+    parser.add_argument("--figures", metavar="FOLDER", help="write the plots as SVG and PNG, too")
+    parser.add_argument("--margin", metavar="M | NAME=M,...", help="as for compare")
+    parser.add_argument("--force", action="store_true", help="compare what differs in version")
+    parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
+    parser.add_argument("--resamples", type=positive, default=10_000, metavar="N")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from pathlib import Path
+
+    from empeval.cli.compare import read_margin
+    from empeval.report import build_report
+    from empeval.runs import Run
+
+    written = build_report(
+        [Run(path) for path in options.runs],
+        Path(options.out),
+        figures=Path(options.figures) if options.figures else None,
+        margins=read_margin(options.margin),
+        force=options.force,
+        partial=options.partial,
+        resamples=options.resamples,
+    )
+    for path in written:
+        print(path)
+    return 0

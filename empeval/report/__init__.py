@@ -1,0 +1,7 @@
+"""``empeval report``: runs as one HTML file that opens anywhere, and as figures."""
+
+from __future__ import annotations
+
+from empeval.report.build import build_report
+
+__all__ = ["build_report"]

@@ -1,0 +1,253 @@
+"""Puts a report together: collects, compares, plots, and fills the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from empeval.__about__ import __version__
+from empeval.comparing.records import Comparison
+from empeval.comparing.two import Margins, compare
+from empeval.comparing.words import amount, interval, probability, sentence
+from empeval.errors import StorageError, UsageError
+from empeval.records import Source
+from empeval.report import plots
+from empeval.report.collect import (
+    MOST_RUNS,
+    Column,
+    Values,
+    columns,
+    failures,
+    main_figures,
+    samples,
+    tasks_of,
+    values_of,
+)
+from empeval.runs import Run
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of a report.
+
+    Attributes:
+        name: of its files.
+        title: for people.
+        alt: what it shows, in words.
+        figure: matplotlib's.
+        wide: whether it takes the room of two.
+    """
+
+    name: str
+    title: str
+    alt: str
+    figure: Any
+    wide: bool = False
+
+
+def build_report(
+    runs: Sequence[Run],
+    out: Path,
+    *,
+    figures: Path | None = None,
+    margins: Margins | None = None,
+    force: bool = False,
+    partial: bool = False,
+    resamples: int = 10_000,
+) -> list[Path]:
+    """Write runs as one HTML file that needs nothing else.
+
+    Args:
+        runs: one to eight; with two or more the first is the base, and each other is compared
+            with it.
+        out: the file to write.
+        figures: a folder for the plots as SVG and PNG.
+        margins: of the comparison; see ``comparing.two.compare``.
+        force: compare runs that differ in version, data or scorer.
+        partial: take unfinished runs as they are.
+        resamples: of the comparison.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UsageError: too many runs, or runs that cannot be compared.
+        RunFolderError: a folder that cannot be read.
+        StorageError: a file cannot be written.
+    """
+    if not 1 <= len(runs) <= MOST_RUNS:
+        raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
+    every = columns(runs, partial=partial)
+    compared = [
+        (
+            one.letter,
+            compare(
+                runs[0],
+                one.run,
+                margins=margins,
+                force=force,
+                partial=partial,
+                resamples=resamples,
+            ),
+        )
+        for one in every[1:]
+    ]
+    with plots.style():
+        made = list(_plots(every, compared))
+        page = _page(every, compared, made)
+        written = _write(out, page)
+        if figures is not None:
+            for plot in made:
+                written += _write(
+                    figures / f"{plot.name}.svg", plots.svg(plot.figure, themed=False)
+                )
+                written += _write(figures / f"{plot.name}.png", plots.png(plot.figure))
+    return written
+
+
+def _plots(every: Sequence[Column], compared: Sequence[tuple[str, Comparison]]) -> Iterator[Plot]:
+    letters = [one.letter for one in every]
+    for letter, comparison in compared:
+        figure = plots.forest(comparison.differences)
+        if figure is not None:
+            yield Plot(
+                f"differences-{letter}",
+                f"Differences of {letter} from A",
+                f"Forest plot of the differences of run {letter} from run A with 95 % intervals; "
+                "the table above has the numbers.",
+                figure,
+                wide=True,
+            )
+    for task in tasks_of(every):
+        own = [one for one in every if task in one.run.manifest.tasks]
+        counts = failures(every, task)
+        sizes = {one.letter: len(one.files.answers(task)) for one in own}
+        failing = plots.failing(counts, sizes)
+        if failing is not None:
+            alt = f"Share of answers to {task} that failed, by reason and run."
+            yield Plot(f"{task}-failures", f"{task}: answers that failed", alt, failing, wide=True)
+        for metric in main_figures(every, task):
+            yield from _figure_plots(values_of(every, task, metric), letters)
+
+
+def _figure_plots(values: Values, letters: Sequence[str]) -> Iterator[Plot]:
+    name = f"{values.task}-{values.scorer}-{values.metric}"
+    about = f"{values.task}: {values.scorer}.{values.metric}"
+    kinds = (
+        ("distribution", "distribution", plots.distribution(values, letters)),
+        ("by-emotion", "by emotion", plots.by_emotion(values, letters)),
+        ("length", "length against score", plots.length_plot(values, letters)),
+    )
+    for kind, title, figure in kinds:
+        if figure is not None:
+            yield Plot(f"{name}-{kind}", f"{about}, {title}", f"{about}, {title}.", figure)
+
+
+def _page(
+    every: Sequence[Column], compared: Sequence[tuple[str, Comparison]], made: Sequence[Plot]
+) -> str:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    folder = files("empeval.report") / "assets"
+    read = {name: (folder / name).read_text(encoding="utf-8")
+            for name in ("report.html.j2", "report.css", "report.js")}  # fmt: skip
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"amount": _amount, "probability": probability}
+    environment.globals["interval"] = interval
+    names = [one.run.manifest.model.name for one in every]
+    return environment.from_string(read["report.html.j2"]).render(
+        title=f"empeval: {', '.join(names)}",
+        version=__version__,
+        css=Markup(read["report.css"]),  # noqa: S704 - a file of this package
+        js=Markup(read["report.js"]),  # noqa: S704 - a file of this package
+        runs=every,
+        tasks=tasks_of(every),
+        metrics=_metrics(every),
+        compared=compared,
+        sentence=sentence,
+        plots=[
+            {
+                "title": plot.title,
+                "wide": plot.wide,
+                "alt": plot.alt,
+                # drawn by matplotlib, which escapes what it writes as text
+                "svg": Markup(_inline(plots.svg(plot.figure, themed=True), number)),  # noqa: S704
+            }
+            for number, plot in enumerate(made)
+        ],
+        data=Markup(_script_json(_data(every))),  # noqa: S704 - escaped for a script element
+        count=sum(len({i for one in every if t in one.run.manifest.tasks
+                       for i in one.files.answers(t)}) for t in tasks_of(every)),
+    )  # fmt: skip
+
+
+def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
+    """Every figure of any run as a row: its name, and one cell a run."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in every:
+        for metric in one.run.metrics():
+            key = metric.task, metric.scorer, metric.metric
+            row = rows.setdefault(
+                key,
+                {"task": metric.task, "name": f"{metric.scorer}.{metric.metric}",
+                 "unit": metric.unit, "note": metric.note or "", "cells": {}},
+            )  # fmt: skip
+            row["cells"][one.letter] = metric
+    return list(rows.values())
+
+
+def _data(every: Sequence[Column]) -> dict[str, Any]:
+    return {
+        "runs": [{"letter": one.letter, "name": one.run.manifest.model.name} for one in every],
+        "main": [
+            f"{metric.scorer}.{(metric.source or Source(metric.metric)).value}"
+            for task in tasks_of(every)
+            for metric in main_figures(every, task)
+        ],
+        "samples": samples(every),
+    }
+
+
+def _script_json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in, or begin a comment in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return (
+        text.replace("&", "\\u0026")
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("\u2028", "\\u2028")
+        .replace("\u2029", "\\u2029")
+    )
+
+
+def _inline(text: str, number: int) -> str:
+    """SVG for a page that holds several: with ids of its own, and as wide as there is room."""
+    prefix = f"p{number}-"
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)
+    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}\2"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", text)
+    return re.sub(r'<svg ([^>]*?)width="[^"]+"', r"<svg \1", text, count=1).replace(
+        "<svg ", '<svg aria-hidden="true" focusable="false" ', 1
+    )
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else amount(value)
+
+
+def _write(path: Path, content: str | bytes) -> list[Path]:
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+    return [path]

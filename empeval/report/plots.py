@@ -1,0 +1,239 @@
+"""The plots of a report, by matplotlib: SVG for the page, SVG and PNG for papers.
+
+Colours are drawn as the ones in ``INK``; in the page they become CSS variables, so that a plot is
+dark where the page is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from empeval.comparing.records import Difference
+from empeval.metrics import cluster_mean
+from empeval.report.collect import Values
+
+INK = {
+    "#010203": "var(--ink)",
+    "#040506": "var(--faint)",
+    "#0b5fa5": "var(--run-1)",
+    "#b54708": "var(--run-2)",
+    "#1b7a3d": "var(--run-3)",
+    "#8a3ffc": "var(--run-4)",
+    "#a11d52": "var(--run-5)",
+    "#5f5a00": "var(--run-6)",
+    "#00707a": "var(--run-7)",
+    "#6b4f3a": "var(--run-8)",
+}
+"""Colours of plots, and the CSS variables that they become in the page."""
+
+INK_COLOUR, FAINT, *RUN_COLOURS = INK
+DPI = 160
+
+
+def figure(width: float, height: float) -> tuple[Any, Any]:
+    """A figure with one pair of axes in the report's style."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    made.patch.set_alpha(0)
+    axes = made.add_subplot()
+    axes.patch.set_alpha(0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_color(INK_COLOUR)
+    axes.tick_params(colors=INK_COLOUR, labelsize=9)
+    axes.xaxis.label.set_color(INK_COLOUR)
+    axes.yaxis.label.set_color(INK_COLOUR)
+    return made, axes
+
+
+def style() -> Any:
+    """The settings while plotting: text stays text, and is never read as a formula."""
+    import matplotlib as mpl
+
+    return mpl.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "empeval",
+            "text.parse_math": False,
+            "font.family": "sans-serif",
+            "font.size": 9,
+            "axes.labelsize": 9,
+        }
+    )
+
+
+def svg(made: Any, *, themed: bool) -> str:
+    """A figure as SVG without an XML declaration.
+
+    Args:
+        made: the figure.
+        themed: whether its colours become CSS variables.
+    """
+    stream = io.StringIO()
+    made.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    if themed:
+        for colour, variable in INK.items():
+            text = text.replace(colour, variable)
+    return text
+
+
+def png(made: Any) -> bytes:
+    """A figure as PNG on white."""
+    stream = io.BytesIO()
+    made.savefig(stream, format="png", dpi=DPI, facecolor="white", transparent=False)
+    return stream.getvalue()
+
+
+def forest(differences: Sequence[Difference]) -> Any:
+    """Differences with their 95 % intervals, in standard deviations of the items' differences."""
+    rows = [d for d in differences if d.effect_size and d.ci_low is not None and d.difference]
+    if not rows:
+        return None
+    made, axes = figure(7.2, 0.5 + 0.36 * len(rows))
+    for place, d in enumerate(reversed(rows)):
+        assert d.effect_size is not None and d.ci_low is not None and d.ci_high is not None  # noqa: S101, PT018
+        unit = d.effect_size / d.difference
+        sign = -1 if d.higher_is_better is False else 1
+        low, high = sorted((sign * unit * d.ci_low, sign * unit * d.ci_high))
+        colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(d.verdict, INK_COLOUR)
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot([sign * d.effect_size], [place], "o", color=colour, markersize=6)
+    axes.axvline(0, color=FAINT, linewidth=1)
+    axes.set_yticks(range(len(rows)), [f"{d.task} {d.metric}" for d in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel("worse  ←  difference in standard deviations, 95 % interval  →  better")
+    return made
+
+
+def distribution(values: Values, letters: Sequence[str]) -> Any:
+    """A histogram of a figure's item values, a line a run."""
+    finite = [v[np.isfinite(v)] for v in values.by_run.values()]
+    every = np.concatenate(finite) if finite else np.array([])
+    if not len(every) or np.ptp(every) == 0:
+        return None
+    made, axes = figure(4.6, 2.6)
+    edges = np.histogram_bin_edges(every, bins=min(30, max(5, int(np.sqrt(len(every))))))
+    for letter, own in values.by_run.items():
+        there = own[np.isfinite(own)]
+        colour = RUN_COLOURS[letters.index(letter)]
+        weights = np.full(len(there), 100 / max(1, len(there)))
+        axes.hist(
+            there,
+            edges,
+            weights=weights,
+            histtype="step",
+            color=colour,
+            linewidth=1.6,
+            label=letter,
+        )
+        if len(there):
+            axes.axvline(there.mean(), color=colour, linewidth=1, linestyle="--")
+    axes.set_xlabel(f"{values.metric} ({values.unit})")
+    axes.set_ylabel("percent of items")
+    _legend(axes, len(values.by_run))
+    return made
+
+
+def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any:
+    """How often answers failed, by reason, a bar a run."""
+    reasons = sorted({r for c in counts.values() for r in c}, key=lambda r: _total(counts, r))
+    if not reasons:
+        return None
+    made, axes = figure(7.2, 0.6 + 0.34 * len(reasons))
+    height = 0.8 / len(counts)
+    for number, (letter, own) in enumerate(counts.items()):
+        shares = [100 * own[reason] / max(1, sizes[letter]) for reason in reasons]
+        places = np.arange(len(reasons)) + 0.4 - height * (number + 0.5)
+        axes.barh(places, shares, height, color=RUN_COLOURS["ABCDEFGH".index(letter)], label=letter)
+    axes.set_yticks(range(len(reasons)), reasons)
+    axes.set_xlabel("percent of answers")
+    _legend(axes, len(counts))
+    return made
+
+
+def _total(counts: Mapping[str, Counter[str]], reason: str) -> int:
+    return sum(own[reason] for own in counts.values())
+
+
+def by_emotion(values: Values, letters: Sequence[str]) -> Any:
+    """A heat map of means by emotion; with two runs or more, a last column of differences."""
+    emotions = sorted({e for e in values.emotions if e})
+    if len(emotions) < 2:
+        return None
+    runs = list(values.by_run)
+    place = np.array([emotions.index(e) if e else -1 for e in values.emotions])
+    table = np.full((len(emotions), len(runs)), np.nan)
+    for column, letter in enumerate(runs):
+        own = values.by_run[letter]
+        for row in range(len(emotions)):
+            there = own[(place == row) & np.isfinite(own)]
+            if len(there):
+                table[row, column] = there.mean()
+    made, axes = figure(1.9 + 0.75 * len(runs), 0.7 + 0.235 * len(emotions))
+    low, high = np.nanmin(table), np.nanmax(table)
+    edges = np.arange(len(runs) + 1) - 0.5, np.arange(len(emotions) + 1) - 0.5
+    axes.pcolormesh(*edges, table, cmap="cividis", vmin=low, vmax=high)
+    axes.invert_yaxis()
+    for row in range(len(emotions)):
+        for column in range(len(runs)):
+            if np.isfinite(table[row, column]):
+                share = (table[row, column] - low) / (high - low or 1)
+                colour = "#ffffff" if share < 0.55 else "#000000"
+                axes.text(column, row, f"{table[row, column]:.2f}", ha="center", va="center",
+                          color=colour, fontsize=8)  # fmt: skip
+    axes.set_yticks(range(len(emotions)), emotions)
+    axes.set_xticks(range(len(runs)), runs)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel(f"mean {values.metric}")
+    return made
+
+
+def length_plot(values: Values, letters: Sequence[str], seed: int = 0) -> Any:
+    """Length against score: at most 800 items a run as dots, means by length as a line."""
+    made, axes = figure(4.6, 2.6)
+    drawn = False
+    for letter, own in values.by_run.items():
+        words = values.words[letter]
+        rows = np.flatnonzero(np.isfinite(own) & np.isfinite(words))
+        if len(rows) < 10 or np.ptp(words[rows]) == 0:
+            continue
+        colour = RUN_COLOURS[letters.index(letter)]
+        some = rows
+        if len(rows) > 800:
+            some = np.random.default_rng(seed).choice(rows, 800, replace=False)
+        axes.plot(words[some], own[some], ".", color=colour, alpha=0.25, markersize=3)
+        bins = np.array_split(rows[np.argsort(words[rows], kind="stable")], min(8, len(rows) // 5))
+        means = [
+            (
+                float(words[b].mean()),
+                *cluster_mean(own[b].tolist(), [values.clusters[i] for i in b]),
+            )
+            for b in bins
+        ]
+        axes.plot([m[0] for m in means], [m[1] for m in means], "-o", color=colour, linewidth=1.6,
+                  markersize=4, label=letter)  # fmt: skip
+        drawn = True
+    if not drawn:
+        return None
+    axes.set_xlabel("words of the answer")
+    axes.set_ylabel(f"{values.metric} ({values.unit})")
+    _legend(axes, len(values.by_run))
+    return made
+
+
+def _legend(axes: Any, count: int) -> None:
+    if count > 1:
+        axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8)

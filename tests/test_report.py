@@ -1,0 +1,182 @@
+"""The report: one file that needs nothing, in which what a model wrote is text."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from support.made_runs import make_run, normal
+
+from empeval import RunFolderError, StorageError, UsageError
+from empeval.report import build_report
+
+EVIL = (
+    "<script>window.hacked = 1</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "<!-- <script> -->",
+    "a & b &lt;b&gt; \u2028 $x^2$ {{ 7*7 }}",
+    "javascript:alert(1)",
+    "\x00 and \ud83d",
+)
+TARGETS = [{"emotion": ("sad", "proud", "angry")[n % 3]} for n in range(60)]
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements, attributes, the text of scripts."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.scripts, self.text = [], [], [], []
+        self.inside = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag in ("script", "style"):
+            self.inside = tag
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self.inside = None
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts[-1] += data
+        else:
+            self.text.append(data)
+
+    @property
+    def data(self):
+        return json.loads(next(s for s in self.scripts if s.startswith("{")))
+
+
+@pytest.fixture
+def run(tmp_path):
+    def make(name, shift=0.0, **options):
+        values = [v + shift for v in normal(60, 1)]
+        return make_run(tmp_path / name, values, targets=TARGETS, **options)
+
+    return make
+
+
+@pytest.fixture
+def report(tmp_path):
+    def build(*runs, **options):
+        out = tmp_path / "report.html"
+        build_report(list(runs), out, resamples=300, **options)
+        return Page(out.read_text(encoding="utf-8"))
+
+    return build
+
+
+def test_what_others_wrote_is_text_and_never_markup(run, report):
+    texts = [EVIL[n % len(EVIL)].encode("utf-8", "replace").decode() for n in range(60)]
+    page = report(run("a", answers=texts, model="made:<b onclick=x>evil</b>"))
+    assert page.tags.count("script") == 2
+    assert "img" not in page.tags
+    assert "b" not in page.tags
+    assert not [a for a in page.attributes if a[1].startswith("on")]
+    found = {s["answers"]["A"]["text"] for s in page.data["samples"]}
+    assert found == set(texts)
+    assert any("made:<b onclick=x>evil</b>" in text for text in page.text)
+
+
+def test_nothing_is_loaded_from_elsewhere(run, report):
+    page = report(run("a"), run("b", 1.0))
+    for tag, name, value in page.attributes:
+        if name in ("src", "href", "xlink:href", "action", "data") and value:
+            assert value.startswith("#"), (tag, name, value)
+    styles = " ".join(page.scripts)
+    assert "@import" not in styles
+    assert not re.search(r"url\((?!#)", styles)
+    assert "fetch(" not in styles
+    policy = [v for t, n, v in page.attributes if n == "content" and "default-src" in (v or "")]
+    assert policy
+    assert "default-src 'none'" in policy[0]
+
+
+def test_the_summary_has_verdicts_figures_and_licences(run, report):
+    page = report(run("a"), run("b", 1.0), margins=0.5)
+    text = " ".join(" ".join(page.text).split())
+    assert "warmth: better by 1.000 points" in text
+    assert "by more than the margin of 0.500" in text
+    assert "60 items of 60 clusters (none)" in text
+    assert page.tags.count("svg") >= 3
+    assert page.tags.count("figure") == page.tags.count("svg")
+
+
+def test_answers_stand_side_by_side_with_the_human_reply_and_every_opinion(run, report):
+    page = report(run("a"), run("b", 1.0))
+    (sample,) = [s for s in page.data["samples"] if s["id"] == "7"]
+    assert set(sample["answers"]) == {"A", "B"}
+    assert sample["reference"] == "What a person said to 7."
+    assert sample["emotion"] == "proud"
+    assert sample["turns"] == [["user", "Question 7?"]]
+    values = [a["scores"]["warmth"]["v"]["warmth"] for a in sample["answers"].values()]
+    assert values[1] - values[0] == pytest.approx(1, abs=1e-3)
+    assert page.data["main"] == ["warmth.warmth"]
+
+
+def test_failures_are_shown_and_plotted(run, report, tmp_path):
+    values = [None if n < 9 else 1.0 * n for n in range(60)]
+    broken = make_run(tmp_path / "broken", values, targets=TARGETS)
+    page = report(broken, figures=tmp_path / "figures")
+    assert (tmp_path / "figures" / "talks-failures.svg").is_file()
+    failed = [s for s in page.data["samples"] if s["answers"]["A"]["scores"]["warmth"].get("s")]
+    assert len(failed) == 9
+
+
+def test_figures_are_written_as_svg_and_png_and_are_the_same_every_time(run, report, tmp_path):
+    runs = [run("a"), run("b", 1.0)]
+    report(*runs, figures=tmp_path / "one")
+    report(*runs, figures=tmp_path / "two")
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(names) == len({n.rpartition(".")[0] for n in names}) * 2 >= 6
+    for name in names:
+        data = (tmp_path / "one" / name).read_bytes()
+        assert data == (tmp_path / "two" / name).read_bytes(), name
+        assert data.startswith(b"\x89PNG" if name.endswith(".png") else b"<svg")
+
+
+def test_a_run_alone_and_one_without_variance_have_a_report(run, report, tmp_path):
+    page = report(run("a"))
+    assert "Comparison" not in " ".join(page.text)
+    constant = make_run(tmp_path / "constant", [1.0] * 20)
+    assert report(constant).data["samples"]
+
+
+def test_ten_thousand_answers_are_in_the_file_and_not_in_the_page(tmp_path, report):
+    many = make_run(
+        tmp_path / "many", normal(10_000, 1), answers=["A reply of some words."] * 10_000
+    )
+    page = report(many)
+    assert len(page.data["samples"]) == 10_000
+    assert page.tags.count("article") == 0, "they are made as they are scrolled to"
+
+
+def test_mistakes_are_refused(run, tmp_path):
+    a = run("a")
+    with pytest.raises(UsageError, match="takes 1 to 8 runs"):
+        build_report([a] * 9, tmp_path / "x.html")
+    unfinished = run("unfinished", status="running")
+    with pytest.raises(RunFolderError, match="is unfinished"):
+        build_report([unfinished], tmp_path / "x.html")
+    other = run("other", version="2")
+    with pytest.raises(UsageError, match="cannot be compared"):
+        build_report([a, other], tmp_path / "x.html")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        build_report([a], tmp_path / "file" / "x.html")
+
+
+def test_the_verb_writes_the_file(cli, run, tmp_path):
+    outcome = cli("report", str(run("a").path), str(run("b", 1.0).path), "-o", "out/report.html",
+                  "--resamples", "300", "--figures", "out/figures")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines()[0] == "out/report.html"
+    assert (tmp_path / "out" / "report.html").stat().st_size > 20_000
+    assert cli("report", "nowhere", "-o", "x.html").code == 2
