@@ -32,7 +32,7 @@ def print_run(run: Run, form: str) -> None:
     print(f"{manifest.model.uri}  ({manifest.status})\n")
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
-        notes = [f"  {m.task} {m.metric}: {m.note}" for m in metrics if m.note]
+        notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]
         if notes:
             print("\n" + "\n".join(notes))
     print()
