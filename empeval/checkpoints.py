@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from empeval.errors import UsageError
 from empeval.hub import hub_failure
@@ -87,3 +88,47 @@ def fingerprint(folder: Path, files: Sequence[str] = (*FILES, "*/config.json")) 
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()}"
+
+
+def load_encoder(folder: Path, name: str, *, optional: str = "") -> tuple[Any, Any]:
+    """A transformer without an output layer, in float32 on the CPU, and its tokenizer.
+
+    Weights are read from safetensors only, and no code in the folder is run.
+
+    Args:
+        folder: the model.
+        name: how errors call it.
+        optional: weights whose names begin so may be missing, because nobody uses them.
+
+    Raises:
+        UsageError: the folder holds no such model, or not all of its weights.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # a second of loading needs no bar
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what is wrong is raised here
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+        model, loaded = AutoModel.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # broken files raise whatever they like
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(f"{name} cannot be loaded as an encoder: {reason}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+    # What is missing would be random numbers.
+    missing = sorted(k for k in loaded["missing_keys"] if not (optional and k.startswith(optional)))
+    if missing:
+        raise UsageError(f"{name} lacks weights of the encoder: {', '.join(missing[:3])}.")
+    return model, tokenizer

@@ -193,3 +193,7 @@ def test_the_command_line_writes_it(run, cli, tmp_path):
     assert outcome.code == 0
     assert outcome.out.strip() == "results.xlsx"
     assert cli("export", str(tmp_path), "--out", "x.xlsx").code == 2
+    run.path.rename(tmp_path / "moved")
+    assert cli("export", "moved").out.strip() == "moved.xlsx"
+    named = cli("export", "moved", "--format", "csv", "--out", "tables")
+    assert named.out.split() == [f"tables/{n}.csv" for n in ("summary", "about", "ed-mini")]

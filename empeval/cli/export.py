@@ -7,6 +7,7 @@ import argparse
 from empeval.cli.options import Verbs, add_verb
 
 EPILOG = """examples:
+  empeval export empeval-runs/NAME --format xlsx
   empeval export empeval-runs/NAME --out results.xlsx
   empeval export empeval-runs/NAME --format csv --out results
   empeval export empeval-runs/NAME --format parquet --out results
@@ -22,19 +23,28 @@ def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "export", "write a run as a spreadsheet", EPILOG)
     parser.add_argument("source", metavar="RUN")
-    parser.add_argument("--out", required=True, metavar="FILE_OR_FOLDER")
+    parser.add_argument(
+        "--out", metavar="FILE_OR_FOLDER", help="by default named after the run, in this folder"
+    )
     parser.add_argument(
         "--format",
         choices=("xlsx", "csv", "parquet"),
-        help="by default what --out ends in, else csv",
+        help="by default what --out ends in, else csv; without --out, xlsx",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
+    from pathlib import Path
+
     from empeval.spreadsheets import export
 
-    for path in export(options.source, options.out, options.format, hooks=options.hooks):
+    out, form = options.out, options.format
+    if out is None:
+        name = Path(options.source).resolve().name
+        form = form or "xlsx"
+        out = f"{name}.xlsx" if form == "xlsx" else name
+    for path in export(options.source, out, form, hooks=options.hooks):
         print(path)
     return 0

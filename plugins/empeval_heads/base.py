@@ -13,7 +13,7 @@ import numpy as np
 
 from empeval import UsageError
 from empeval.batching import by_length
-from empeval.checkpoints import PACKAGED, fingerprint, locate
+from empeval.checkpoints import PACKAGED, fingerprint, load_encoder, locate
 
 Pooling = Literal["mean", "last"]
 
@@ -52,34 +52,10 @@ class FrozenBase:
 
     def __init__(self, name: str) -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # a second of loading needs no bar
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # what is wrong is raised here
         self.name = name
         self.fingerprint = base_fingerprint(name)
-        folder = locate(name)
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True
-            )
-            model, loaded = AutoModel.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except Exception as error:  # broken files raise whatever they like
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise UsageError(f"The base {name} cannot be loaded: {reason}") from error
-        finally:
-            logging.set_verbosity(verbosity)
-        if missing := sorted(loaded["missing_keys"]):
-            raise UsageError(f"The base {name} lacks weights: {', '.join(missing[:3])}.")
+        model, self._tokenizer = load_encoder(locate(name), f"The base {name}")
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = model.to(self._device).eval()
         for weight in self._model.parameters():

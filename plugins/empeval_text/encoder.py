@@ -12,6 +12,7 @@ import numpy as np
 
 from empeval import UsageError
 from empeval.batching import by_length
+from empeval.checkpoints import load_encoder
 
 Keep = Literal["start", "end"]
 
@@ -53,30 +54,10 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()  # a second of loading needs no bar
         self._pooling = _pooling(folder)
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True
-            )
-            model, loaded = AutoModel.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except Exception as error:  # broken files raise whatever they like
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise UsageError(f"{folder} cannot be loaded as an encoder: {reason}") from error
-        # BERT's pooler may be missing: it is not used. Anything else would be random numbers.
-        missing = sorted(k for k in loaded["missing_keys"] if not k.startswith("pooler."))
-        if missing:
-            raise UsageError(f"{folder} lacks weights of the encoder: {', '.join(missing[:3])}.")
+        # BERT's pooler is not used.
+        model, self._tokenizer = load_encoder(folder, str(folder), optional="pooler.")
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = model.to(self._device).eval()
         self.max_length = _max_length(folder, self._tokenizer, model.config)
