@@ -98,8 +98,9 @@ scored above a human reply to another conversation of the split (ties count half
 ## What a reply can do to its score
 
 Correlation with length is Spearman's over the human replies of {turns} ED test turns. `filler`
-appends a sentence about the weather, `sorry x3` appends "{sorry}" three times: mean change of the
-score, in points.
+appends a sentence about the weather, `sorry` appends "{sorry}" once and `sorry x3` three times:
+mean change of the score, in points. None of these sentences is in the training examples'
+augmentation, which holds other formulas that are repeated at the label of the reply as it was.
 
 {tricks}
 """
@@ -333,7 +334,10 @@ def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str
         every = judge(turns)
         plain = judge(some)
         filler = judge([replace(t, reply=f"{t.reply} {PADDING}") for t in some])
-        sorry = judge([replace(t, reply=f"{t.reply} {' '.join([SORRY] * 3)}") for t in some])
+        sorry = [
+            judge([replace(t, reply=f"{t.reply} {' '.join([SORRY] * times)}") for t in some])
+            for times in (1, 3)
+        ]
         correlation = Agreement(length.tolist(), [t.conversation for t in turns])
         change = Agreement(np.zeros(len(some)).tolist(), [t.conversation for t in some])
 
@@ -342,10 +346,10 @@ def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str
                 name,
                 str(correlation.estimate(spearman, every)),
                 str(change.estimate(_mean_of, filler - plain)),
-                str(change.estimate(_mean_of, sorry - plain)),
+                *(str(change.estimate(_mean_of, said - plain)) for said in sorry),
             ]
         )
-    return grid(rows, ["scorer", "correlation with length", "filler", "sorry x3"])
+    return grid(rows, ["scorer", "correlation with length", "filler", "sorry", "sorry x3"])
 
 
 def rivals_length(turns: Sequence[Example]) -> np.ndarray:
