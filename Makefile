@@ -37,7 +37,7 @@ lint: $(READY)
 	cd $(ROOT) && $(BIN)/lint-imports --no-cache
 
 test: lint
-	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 slow: $(READY)
 	cd $(ROOT) && $(BIN)/python -m pytest -m slow
