@@ -211,7 +211,7 @@ def difference_row(d: Difference) -> dict[str, str]:
         "95% interval": interval(d.ci_low, d.ci_high),
         "p": probability(d.p),
         "p (Holm)": probability(d.p_holm),
-        "verdict": d.verdict,
+        "verdict": "-" if d.higher_is_better is None else d.verdict,
     }
 
 

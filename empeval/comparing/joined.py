@@ -224,7 +224,7 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
     ours = base.run.manifest.model.fingerprint, base.run.manifest.model.details
     theirs = candidate.run.manifest.model.fingerprint, candidate.run.manifest.model.details
     if ours == theirs:
-        found.append("both runs are of the same model with the same settings")
+        found.append("both runs are of the same model")
     return found
 
 

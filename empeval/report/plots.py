@@ -96,8 +96,18 @@ def png(made: Any) -> bytes:
 
 
 def forest(differences: Sequence[Difference]) -> Any:
-    """Differences with their 95 % intervals, in standard deviations of the items' differences."""
-    rows = [d for d in differences if d.effect_size and d.ci_low is not None and d.difference]
+    """Differences with 95 % intervals, in standard deviations of the items' differences.
+
+    Figures that only describe are left out: for them nothing is better or worse.
+    """
+    rows = [
+        d
+        for d in differences
+        if d.effect_size
+        and d.difference
+        and d.ci_low is not None
+        and d.higher_is_better is not None
+    ]
     if not rows:
         return None
     made, axes = figure(7.2, 0.5 + 0.36 * len(rows))
@@ -110,7 +120,7 @@ def forest(differences: Sequence[Difference]) -> Any:
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([sign * d.effect_size], [place], "o", color=colour, markersize=6)
     axes.axvline(0, color=FAINT, linewidth=1)
-    axes.set_yticks(range(len(rows)), [f"{d.task} {d.metric}" for d in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [f"{d.task} {d.scorer}.{d.metric}" for d in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("worse  ←  difference in standard deviations, 95 % interval  →  better")
     return made
