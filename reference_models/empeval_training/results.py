@@ -259,7 +259,7 @@ def _sweep_table(results: Sequence[dict[str, Any]]) -> str:
     )
     seeds = [{r["seed"] for r in _chosen(results, "mvc", w)} for w in weights]
     shared = sorted(set.intersection(*seeds)) if seeds else []
-    rows = []
+    rows, failed = [], []
     for weight in weights:
         own = [r for r in _chosen(results, "mvc", weight) if r["seed"] in shared]
         if not own:
@@ -270,8 +270,18 @@ def _sweep_table(results: Sequence[dict[str, Any]]) -> str:
         rows.append(
             [f"{weight:g}", *cells, "/".join(f"{x:.4f}" for x in stated) if stated else "-"]
         )
+        if np.mean([r["figures"]["human"]["mae"] - r["figures"]["human"]["mae_of_median"]
+                    for r in own]) > 0:  # fmt: skip
+            failed.append(f"{weight:g}")
     table = grid(rows, ["lambda_emo", "MAE", "Spearman", "emotion accuracy", "authors'"])
-    return f"Seed {', '.join(map(str, shared))}, human replies of the test split.\n\n{table}"
+    text = f"Seed {', '.join(map(str, shared))}, human replies of the test split.\n\n{table}"
+    if failed:
+        text += (
+            f"\n\nWith {', '.join(failed)} the training failed: the MAE is above that of the "
+            "median label. At this learning rate one seed in a sweep can collapse; it says little "
+            "about the weight itself."
+        )
+    return text
 
 
 def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
