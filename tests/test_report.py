@@ -180,3 +180,30 @@ def test_the_verb_writes_the_file(cli, run, tmp_path):
     assert outcome.out.splitlines()[0] == "out/report.html"
     assert (tmp_path / "out" / "report.html").stat().st_size > 20_000
     assert cli("report", "nowhere", "-o", "x.html").code == 2
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    """The contrast ratio of two colours (WCAG 2.2)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [":root {", ':root[data-theme="dark"] {'])
+def test_text_has_the_contrast_of_wcag_aa_in_light_and_dark(theme):
+    from importlib.resources import files
+
+    css = (files("empeval.report") / "assets" / "report.css").read_text()
+    block = css[css.index(theme) :]
+    block = block[: block.index("}")]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+    text = ["ink", "faint", "link", "good", "bad", "unsure", *(f"run-{n}" for n in range(1, 9))]
+    for ground in ("paper", "panel"):
+        for name in text:
+            ratio = contrast(colours[name], colours[ground])
+            assert ratio >= 4.5, f"{name} on {ground} in {theme}: {ratio:.2f}"

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from support.made_runs import make_run, normal
@@ -145,3 +146,31 @@ def test_dark_and_light_are_a_button_apart_and_a_phone_needs_no_sideways_scrolli
     found = browse(page, "--window-size=500,900")
     assert found["theme"][0] != found["theme"][1]
     assert found["wide"]
+
+
+def test_ten_thousand_answers_are_ready_and_searched_in_seconds(tmp_path):
+    count = 10_000
+    answers = [f"Reply {n} with some words to read." for n in range(count)]
+    answers[33] = "Here is a Needle in a haystack."
+    run = make_run(tmp_path / "many", normal(count, 1), answers=answers)
+    report = tmp_path / "report.html"
+    build_report([run], report)
+    probe = """
+    <pre id="probe"></pre><script>
+    const ready = performance.now();
+    const box = document.getElementById("search");
+    box.value = "needle haystack";
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    setTimeout(() => {
+      document.getElementById("probe").textContent = JSON.stringify({
+        ready, made: document.querySelectorAll("article").length,
+        count: document.getElementById("count").textContent });
+    }, 3000);
+    </script>"""
+    page = tmp_path / "probed.html"
+    page.write_text(report.read_text().replace("</body>", probe + "</body>"))
+    started = time.perf_counter()
+    found = browse(page)
+    assert found["count"] == "1 of 10000 items"
+    assert found["made"] == 1
+    assert time.perf_counter() - started < 30, "the whole browser, started and ended"
