@@ -216,13 +216,13 @@ def difference_row(d: Difference) -> dict[str, str]:
 
 
 def _details(d: Difference) -> dict[str, str]:
-    from empeval.comparing.words import amount, interval, probability
+    from empeval.comparing.words import amount, interval, name_of, probability
 
     def shown(value: float | None) -> str:
         return "-" if value is None else amount(value)
 
     return {
-        "figure": d.metric,
+        "figure": name_of(d),
         "n": f"{d.n} ({d.n_clusters})",
         "p (t)": probability(d.p_t),
         "p (McNemar)": probability(d.p_mcnemar),

@@ -23,6 +23,11 @@ def probability(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def name_of(d: Difference) -> str:
+    """What a sentence calls a figure: ``scorer.metric``, or the metric where they are the same."""
+    return d.metric if d.scorer == d.metric else f"{d.scorer}.{d.metric}"
+
+
 def sentence(d: Difference) -> str:
     """The verdict on one figure in a sentence; "not significant" never reads as "same"."""
     unit = "percent points" if d.unit == "percent" else d.unit
@@ -33,7 +38,7 @@ def sentence(d: Difference) -> str:
         aside = ""
         if d.ci_low is not None and d.ci_high is not None and not d.ci_low <= 0 <= d.ci_high:
             aside = ", though not zero"
-        return f"{d.metric}: equivalent: the difference is inside {margin}{aside} ({known})."
+        return f"{name_of(d)}: equivalent: the difference is inside {margin}{aside} ({known})."
     if d.verdict in ("better", "worse"):
         beyond = ""
         if d.margin is not None:
@@ -41,11 +46,11 @@ def sentence(d: Difference) -> str:
             beyond = (
                 f", by more than {margin}" if shown else f"; by more than {margin} is not shown"
             )
-        return f"{d.metric}: {d.verdict} by {by} ({known}){beyond}."
+        return f"{name_of(d)}: {d.verdict} by {by} ({known}){beyond}."
     if d.higher_is_better is None and d.ci_low is not None and d.ci_high is not None:
         moved = not d.ci_low <= 0 <= d.ci_high
         what = "changed" if moved else "no change is shown, and none is ruled out"
-        return f"{d.metric}: {what} ({known}); it describes, it does not judge."
+        return f"{name_of(d)}: {what} ({known}); it describes, it does not judge."
     reach = ""
     if d.detectable is not None:
         reach = (
@@ -60,7 +65,7 @@ def sentence(d: Difference) -> str:
         why = "one cluster of items says nothing about others"
     elif not d.ci_low <= 0 <= d.ci_high:
         why = f"{known}, but p adjusted over the headline figures is {probability(d.p_holm)}"
-    return f"{d.metric}: inconclusive: {why}.{safe}{reach}"
+    return f"{name_of(d)}: inconclusive: {why}.{safe}{reach}"
 
 
 def _beyond(d: Difference) -> bool:
