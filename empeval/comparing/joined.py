@@ -11,7 +11,7 @@ import numpy as np
 
 from empeval.errors import RunFolderError, UsageError
 from empeval.journal import read_journal
-from empeval.records import Metric, ResponseStatus, Score, Source
+from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
 from empeval.runs import Run, ScorerEntry, TaskEntry
 
 
@@ -78,6 +78,7 @@ class RunFiles:
     run: Run
     partial: bool = False
     _answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
+    _lines: dict[str, list[ResponseLine]] = field(default_factory=dict)
     _scores: dict[tuple[str, str], dict[str, Score]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +99,12 @@ class RunFiles:
             lines = read_journal(self.run.responses_path(task), Answer)
             self._answers[task] = {line.id: line for line in lines}
         return self._answers[task]
+
+    def lines(self, task: str) -> list[ResponseLine]:
+        """Whole response lines of a task, for a report; ``answers`` is lighter."""
+        if task not in self._lines:
+            self._lines[task] = self.run.responses(task)
+        return self._lines[task]
 
     def scores(self, task: str, label: str) -> dict[str, Score]:
         """One scorer's scores of a task by id."""

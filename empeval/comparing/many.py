@@ -11,7 +11,7 @@ from empeval.comparing.adjusting import holm
 from empeval.comparing.joined import AskedItem, RunFiles, item_values, numbered
 from empeval.comparing.records import Difference
 from empeval.comparing.resampling import RESAMPLES, rank_samples
-from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare
+from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare_files
 from empeval.errors import UsageError
 from empeval.records import Source
 from empeval.runs import Run
@@ -93,15 +93,15 @@ def compare_many(
     found: dict[tuple[str, str, str], list[tuple[int, int, Difference]]] = {}
     forced: list[str] = []
     remarks: list[str] = []
+    files = [RunFiles(run, partial) for run in runs]
     for one in range(len(runs)):
         for other in range(one + 1, len(runs)):
-            result = compare(
-                runs[one],
-                runs[other],
+            result = compare_files(
+                files[one],
+                files[other],
                 margins=margins,
                 metrics=metrics,
                 force=force,
-                partial=partial,
                 resamples=resamples,
                 seed=seed,
             )
@@ -112,7 +112,6 @@ def compare_many(
                     key = difference.task, difference.scorer, difference.metric
                     found.setdefault(key, []).append((one, other, difference))
     everything = len(runs) * (len(runs) - 1) // 2
-    files = [RunFiles(run, partial) for run in runs]
     matrices = [
         _matrix(files, *key, pairs, seed)
         for key, pairs in found.items()

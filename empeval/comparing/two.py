@@ -72,9 +72,33 @@ def compare(
             no sense.
         RunFolderError: a folder that cannot be read.
     """
+    return compare_files(
+        RunFiles(base, partial),
+        RunFiles(candidate, partial),
+        margins=margins,
+        metrics=metrics,
+        repeats=repeats,
+        force=force,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def compare_files(
+    one: RunFiles,
+    other: RunFiles,
+    *,
+    margins: Margins | None,
+    metrics: Sequence[str] | None,
+    repeats: Sequence[Run] = (),
+    force: bool,
+    resamples: int,
+    seed: int,
+) -> Comparison:
+    """What ``compare`` does, on folders that keep what was read of them for the next pair."""
     if resamples < 100:
         raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
-    files = RunFiles(base, partial), RunFiles(candidate, partial)
+    base, candidate, files = one.run, other.run, (one, other)
     tasks = shared_tasks(*files)
     problems = misfits(*files, tasks)
     if problems and not force:

@@ -87,7 +87,7 @@ def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
     own = [one for one in every if task in one.run.manifest.tasks]
     lines: dict[str, ResponseLine] = {}
     for one in own:
-        for line in one.run.responses(task):
+        for line in one.files.lines(task):
             lines.setdefault(line.id, line)
     ids = list(lines)
     by_run, words = {}, {}
@@ -147,7 +147,7 @@ def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
         own = [one for one in every if task in one.run.manifest.tasks]
         lines: dict[tuple[str, str], dict[str, ResponseLine]] = {}
         for one in own:
-            for line in one.run.responses(task):
+            for line in one.files.lines(task):
                 lines.setdefault((line.id, line.item_hash), {})[one.letter] = line
         scores = {
             one.letter: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,13 +144,9 @@ class HeadScorer(Scorer):
         scores = iter(self.judge(usable) if usable else [])
         return [failure or next(scores) for failure in failures]
 
+    @abstractmethod
     def judge(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score replies that are not empty.
-
-        Raises:
-            NotImplementedError: the base class judges nothing.
-        """
-        raise NotImplementedError
+        """Score replies that are not empty."""
 
     def fingerprint(self) -> str:
         """Identifies the heads and their base."""

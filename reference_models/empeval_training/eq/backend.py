@@ -173,7 +173,7 @@ def _four_bits(recipe: Tuning, folder: Path) -> bool:
 
 
 def _unsloth(recipe: Tuning, source: Path, *, new: bool, seed: int) -> Loaded:
-    """The same through unsloth's faster kernels; the hyper-parameters are the recipe's."""
+    """The same through unsloth; the hyper-parameters are the recipe's."""
     from unsloth import FastLanguageModel
 
     quantized = recipe.quantize != "none" and importlib.util.find_spec("bitsandbytes") is not None
