@@ -17,6 +17,7 @@ from empeval_training.eq.pairs import (
     read_pairs,
     without_leaks,
 )
+from empeval_training.eq.prepare import prepare_dpo
 
 pytestmark = pytest.mark.usefixtures("at_mirror")
 
@@ -91,6 +92,21 @@ def test_a_talk_that_shares_a_long_turn_with_a_held_out_one_is_left_out(talks):
     clean = list(talks.values())
     assert without_leaks(clean, held) == clean
     assert without_leaks([*clean, held[0]], held) == clean
+
+
+def test_training_sees_no_reply_of_the_held_out_pairs(tmp_path):
+    prepare_dpo(tmp_path, limit=None, validation=50, seed=17)
+    train, held = (
+        {
+            pair.rejected[0].content
+            for pair in read_pairs(tmp_path / f"pairs-{split}.jsonl")
+            if pair.rule == "failed-talk"
+        }
+        for split in ("train", "validation")
+    )
+    assert train
+    assert held
+    assert not train & held
 
 
 GOOD = {

@@ -33,7 +33,8 @@ def own_pairs(
     Raises:
         EmpevalError: the model or the data cannot be had.
     """
-    talks = {talk.id: talk for talk in without_leaks(read_talks("train"), read_talks("test"))}
+    held = [*read_talks("test"), *read_talks("validation")]
+    talks = {talk.id: talk for talk in without_leaks(read_talks("train"), held)}
     chats = [
         chat
         for talk in talks.values()

@@ -18,6 +18,9 @@ from empeval_training.eq.mixing import Portion, mix
 from empeval_training.eq.pairs import Pair, count_rules, make_pairs, read_pairs, without_leaks
 from empeval_training.progress import say
 
+HELD_FAILED = 4
+"""Every so many'th failed talk is kept for validation; training never sees its turns."""
+
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """``prepared.json``: what lies beside it, and what made it.
@@ -107,13 +110,19 @@ def prepare_dpo(
     """
     make_folder(out)
     test = read_talks("test")
-    train = without_leaks(read_talks("train"), test)
     held = without_leaks(read_talks("validation"), test)
     failed = without_leaks(read_failed(), [*test, *held])
     if not failed:
         say("no failed talks at hand: the rule failed-talk is left out")
-    pairs = [*make_pairs(train, failed, limit, seed), *own]
-    others = make_pairs(held, failed[::2], validation, seed)
+    held_failed = failed[::HELD_FAILED]
+    seen = [*test, *held, *held_failed]
+    pairs = [
+        *make_pairs(
+            without_leaks(read_talks("train"), seen), without_leaks(failed, seen), limit, seed
+        ),
+        *own,
+    ]
+    others = make_pairs(held, held_failed, validation, seed)
     if not pairs or not others:
         raise DataError(f"{ESCONV} gives no pairs; ask for more.")
     facts = {"rules": dict(count_rules(pairs)), "validation_rules": dict(count_rules(others))}
