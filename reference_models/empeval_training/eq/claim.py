@@ -17,6 +17,11 @@ def _lm_eval(run: Run) -> dict[tuple[str, str], tuple[float, str]]:
     return _values(run, "eqbench", "eqbench", "lm_eval", scale=10, failed=0.0)
 
 
+def _strict(run: Run) -> dict[tuple[str, str], tuple[float, str]]:
+    """The item score of answers that hold exactly what was asked for, times 10, else 0."""
+    return _values(run, "eqbench", "eqbench", "strict", scale=10, failed=0.0)
+
+
 def _empathy(run: Run) -> dict[tuple[str, str], tuple[float, str]]:
     return _values(run, "ed-empathy", "mvc", "empathy")
 
@@ -25,12 +30,18 @@ def _eq(run: Run) -> dict[tuple[str, str], tuple[float, str]]:
     return _values(run, "ed-empathy", "eq", "eq")
 
 
+def _eq_of_answers(run: Run) -> dict[tuple[str, str], tuple[float, str]]:
+    return _values(run, "eqbench", "eq", "eq")
+
+
 def _words(run: Run) -> dict[tuple[str, str], tuple[float, str]]:
     return _values(run, "ed-empathy", "surface", "words")
 
 
 FIGURES: dict[str, Reader] = {
     "EQ-Bench (unread = 0)": _lm_eval,
+    "EQ-Bench strict": _strict,
+    "EQ-Bench EQ score": _eq_of_answers,
     "ED empathy (mvc)": _empathy,
     "ED EQ score": _eq,
     "ED words": _words,
@@ -71,16 +82,36 @@ def claim_tables(runs: Mapping[str, Run]) -> tuple[str, str]:
     read = {name: by_run for name, by_run in read.items() if all(by_run.values())}
     if not read:
         raise UsageError("The runs share no scored items; ask them eqbench and ed-empathy.")
+    asked = all("eqbench" in folder.manifest.tasks for folder in runs.values())
     means = [
-        [run, *(_estimate(list(by_run[run].values())) for by_run in read.values())] for run in runs
+        [
+            run,
+            *([official(folder)] if asked else []),
+            *(_estimate(list(by_run[run].values())) for by_run in read.values()),
+        ]
+        for run, folder in runs.items()
     ]
     differences = [
         [f"{later} - {earlier}", *(_difference(by_run[later], by_run[earlier])
                                    for by_run in read.values())]
         for earlier, later in combinations(runs, 2)
     ]  # fmt: skip
-    headers = ["", *read]
-    return grid(means, headers), grid(differences, headers)
+    headers = ["", *(["EQ-Bench v2, official"] if asked else []), *read]
+    return grid(means, headers), grid(differences, ["", *read])
+
+
+def official(run: Run) -> str:
+    """EQ-Bench's official score, a mean over the answers that could be read, and how many."""
+    for metric in run.metrics():
+        if metric.metric == "eqbench_v2":
+            read = f"{metric.n} of {metric.n + metric.n_failed} read"
+            if metric.value is None:
+                return f"- ({read})"
+            interval = (
+                "" if metric.ci_low is None else f" [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
+            )
+            return f"{metric.value:.2f}{interval} ({read})"
+    return "-"
 
 
 def _difference(

@@ -62,6 +62,9 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     results.add_argument("--runs", nargs="+", required=True, metavar="NAME=FOLDER",
                          help="run folders on the same items, the base model's first")  # fmt: skip
     results.add_argument("--ratings", type=Path, required=True, metavar="FOLDER")
+    results.add_argument("--mixture", type=Path, metavar="FOLDER", help="of prepare-sft")
+    results.add_argument("--variants", type=Path, nargs="+", default=[], metavar="FOLDER",
+                         help="run folders of eq-variants")  # fmt: skip
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -195,7 +198,17 @@ def run_results(options: argparse.Namespace) -> int:
     runs: dict[str, Path] = {}
     for text in options.runs:
         runs |= {name: Path(path) for name, path in parse_pairs(text, "--runs").items()}
-    print(write_results(options.heads, options.tuned, runs, options.ratings, options.out))
+    print(
+        write_results(
+            options.heads,
+            options.tuned,
+            runs,
+            options.ratings,
+            options.out,
+            mixture=options.mixture,
+            variant_runs=options.variants,
+        )
+    )
     return 0
 
 

@@ -91,13 +91,18 @@ def predict(kind: Kind, logits: np.ndarray, limit: float) -> np.ndarray:
     return chosen
 
 
-def macro_f1(kind: Kind, predicted: np.ndarray, targets: np.ndarray) -> float:
-    """The mean over the classes of F1; a class that is neither there nor predicted counts 0."""
+def class_f1s(kind: Kind, predicted: np.ndarray, targets: np.ndarray) -> list[float]:
+    """F1 of each class; one that is neither there nor predicted has 0."""
     from sklearn.metrics import f1_score
 
     labels = list(range(8)) if kind == "strategy" else None
-    score = f1_score(targets, predicted, average="macro", labels=labels, zero_division=0.0)
-    return float(score)
+    scores = f1_score(targets, predicted, average=None, labels=labels, zero_division=0.0)
+    return [float(score) for score in scores]
+
+
+def macro_f1(kind: Kind, predicted: np.ndarray, targets: np.ndarray) -> float:
+    """The mean over the classes of F1."""
+    return float(np.mean(class_f1s(kind, predicted, targets)))
 
 
 def _f1s(kind: Kind, logits: np.ndarray, targets: np.ndarray) -> dict[float, float]:

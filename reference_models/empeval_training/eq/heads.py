@@ -20,7 +20,7 @@ from empeval_training.data import make_folder, write_json
 from empeval_training.eq.choosing import PHASES, choose_classes, rate_strategies
 from empeval_training.eq.embeddings import embed_to_disk
 from empeval_training.eq.esconv import read_talks
-from empeval_training.eq.fit_head import fit_head, logits_of, macro_f1, predict
+from empeval_training.eq.fit_head import class_f1s, fit_head, logits_of, macro_f1, predict
 from empeval_training.eq.reading import majority, read_split
 from empeval_training.eq.recipes import Reading
 from empeval_training.eq.tuning import peak_memory
@@ -166,6 +166,7 @@ def measure(
     """
     embeddings, targets = parts["test"]
     predicted = predict(kind, logits_of(head, embeddings), limit)
+    labels = EMOTIONS if kind == "emotion" else STRATEGIES
     common = majority(kind, parts["train"][1], len(targets))
     right = _right(kind, predicted, targets)
     accuracy, low, high = cluster_share(list(right), groups)
@@ -173,6 +174,7 @@ def measure(
         "n": len(targets),
         "training": len(parts["train"][1]),
         "macro_f1": macro_f1(kind, predicted, targets),
+        "f1_by_class": dict(zip(labels, class_f1s(kind, predicted, targets), strict=True)),
         "accuracy": accuracy / 100,
         "accuracy_interval": [None if x is None else x / 100 for x in (low, high)],
         "majority_macro_f1": macro_f1(kind, common, targets),

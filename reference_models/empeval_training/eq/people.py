@@ -1,0 +1,71 @@
+"""How far the EQ score and its terms agree with people, beside the empathy scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from empeval import Item, Message, Response, Sample
+from empeval_empathy.checkpoints import BUNDLED
+from empeval_heads.scorers import EQ
+from empeval_training.agreement import Agreement, spearman
+from empeval_training.judges import Checkpoint, Judged, Scores, grid, rivals
+from empeval_training.ratings import Rated
+from empeval_training.recipe import MODELS
+from empeval_training.signals import Embedder
+
+TERMS = ("eq", "empathy_mass", "strategy_alignment", "emotion_alignment")
+
+
+def people_table(heads: Path, posts: Sequence[Rated], replies: Sequence[Rated]) -> str:
+    """How far every judge agrees with people, as Markdown.
+
+    Args:
+        heads: a folder of heads.
+        posts: with EPITOME's levels.
+        replies: rated 1-3.
+    """
+    scored: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    terms = [_terms(heads, rows) for rows in (posts, replies)]
+    for term in TERMS:
+        scored[term] = terms[0][term], terms[1][term]
+    scored |= {name: (judge(posts), judge(replies)) for name, judge in others().items()}
+    dialogues = [r.dialogue for r in posts]
+    sources = {
+        "EPITOME sum": (Agreement([r.values["sum"] for r in posts], dialogues), 0),
+        "ER": (Agreement([r.values["er"] for r in posts], dialogues), 0),
+        "ratings 1-3": (
+            Agreement([r.values["rating"] for r in replies], [r.dialogue for r in replies]),
+            1,
+        ),
+    }
+    rows = [
+        [name, *(str(own.estimate(spearman, both[side])) for own, side in sources.values())]
+        for name, both in scored.items()
+    ]
+    return grid(rows, ["", *sources])
+
+
+def others() -> dict[str, Scores]:
+    """The bundled empathy scorers and the trivial rivals, as functions of dialogues."""
+    judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
+    return judges | rivals(Embedder())
+
+
+def _terms(heads: Path, rated: Sequence[Judged]) -> dict[str, np.ndarray]:
+    """The EQ score and its terms of rated replies; 0 where a reply could not be scored."""
+    samples = [_sample(place, reply) for place, reply in enumerate(rated)]
+    scores = EQ(str(heads)).score(samples)
+    return {term: np.array([score.values.get(term, 0.0) for score in scores]) for term in TERMS}
+
+
+def _sample(place: int, reply: Judged) -> Sample:
+    last = len(reply.context) - 1
+    messages = tuple(
+        Message("user" if (last - number) % 2 == 0 else "assistant", text)
+        for number, text in enumerate(reply.context)
+    )
+    item = Item(str(place), messages, cluster=str(place))
+    return Sample(item, Response(item.id, reply.reply))
