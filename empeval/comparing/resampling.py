@@ -7,12 +7,13 @@ items and ten thousand resamples are a matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 RESAMPLES = 10_000
 FEW = 10
@@ -109,7 +110,7 @@ def intervals(
             error = np.sqrt(groups / (groups - 1) * np.maximum(spread, 0)) / size
             return np.asarray((mean - means) / error)
 
-    scores = np.concatenate(list(_blocks(len(totals), resamples, seed, _weights, studentised)))
+    scores = np.concatenate(_blocks(len(totals), resamples, seed, _weights, studentised))
     for place, column in enumerate(usable):
         own = scores[:, place]
         own = own[np.isfinite(own)]
@@ -170,7 +171,7 @@ def rank_samples(
     def means(weights: np.ndarray) -> np.ndarray:
         return np.asarray((weights @ totals) / (weights @ sizes)[:, None])
 
-    drawn = np.concatenate(list(_blocks(groups, resamples, seed, _weights, means)))
+    drawn = np.concatenate(_blocks(groups, resamples, seed, _weights, means))
     return np.asarray((drawn[:, None, :] > drawn[:, :, None]).sum(2) + 1)
 
 
@@ -180,7 +181,7 @@ def _blocks(
     seed: int,
     draw: Callable[[Any, int, int], np.ndarray],
     use: Callable[[np.ndarray], np.ndarray],
-) -> Iterator[np.ndarray]:
+) -> list[np.ndarray]:
     """What ``use`` makes of blocks of drawn rows, in order; the same on any number of threads."""
     rows = max(1, min(resamples, _BLOCK // groups))
     starts = range(0, resamples, rows)
@@ -190,8 +191,9 @@ def _blocks(
         count = min(rows, resamples - starts[number])
         return use(draw(np.random.Generator(np.random.SFC64(seeds[number])), count, groups))
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        yield from pool.map(block, range(len(starts)))
+    # The products' own threads would only compete with these.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(block, range(len(starts))))
 
 
 def _weights(dice: np.random.Generator, rows: int, groups: int) -> np.ndarray:
