@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -53,6 +56,23 @@ def test_the_recipe_from_data_to_adapters(cli, mirror, tiny_base, tmp_path):
     tuned = ("--model", f"hf:{tiny_base}", "--model-args", "adapter=dpo/adapter")
     table = cli("eq-variants", *tuned, *asked)
     assert table.code == 0, table.err
+
+
+def test_a_training_reports_to_nobody(tmp_path):
+    program = (
+        "import sys\n"
+        "from empeval.cli import main\n"
+        "main(sys.argv[1:])\n"
+        "from huggingface_hub import constants\n"
+        "print(constants.HF_HUB_DISABLE_TELEMETRY)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if "TELEMETRY" not in k}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", "sft", "--data", "nowhere", "--out", "out"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "holds no prepared data" in done.stderr
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,8 @@ def run_prepare_dpo(options: argparse.Namespace) -> int:
 
 def run_tune(options: argparse.Namespace) -> int:
     """Train adapters; print the figures before and after."""
+    # TRL reports each training to its makers unless the hub client, read next, is told not to.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from tabulate import tabulate
 
     from empeval_training.eq.recipes import load_tuning
