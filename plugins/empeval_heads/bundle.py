@@ -15,8 +15,8 @@ from empeval_heads.labels import EMOTIONS, STRATEGIES
 BUNDLED = Path(__file__).parent / "bundled"
 """The heads that come with empeval."""
 
-FILES = ("eq.json", "*-head.safetensors", "*-head.pt", "README.md", "reward/*.json",
-         "reward/*.safetensors")  # fmt: skip
+FILES = ("eq.json", "*-head.safetensors", "*-head.pt", "README.md", "reward*/*.json",
+         "reward*/*.safetensors")  # fmt: skip
 """What is fetched of a hub repository of heads."""
 
 Signal = Literal["none", "emotion", "strategy", "both", "reward"]
@@ -32,7 +32,8 @@ class EqFacts(msgspec.Struct, frozen=True, kw_only=True):
             expected rating, the mean of these two, or the reward implied by a DPO model.
         phases: turns before the reply at which the middle and the last phase of a talk begin.
         ratings: strategy -> its expected rating in [0, 1] in each phase.
-        beta: of the DPO model in ``reward/``, an adapter on the base.
+        beta: of the DPO model in ``reward/``, an adapter on the base; ``reward-reference/`` is the
+            adapter that DPO began with, if it did.
         chosen_by: how the classes were chosen, for a reader.
     """
 

@@ -354,13 +354,17 @@ class EQ(HeadScorer):
         facts = self._facts
         assert facts is not None  # noqa: S101 - for mypy: opened before
         if self._reward is None:
-            from empeval_heads.reward import Reward
+            from empeval_heads.reward import POLICY, REFERENCE, Reward
 
-            self._reward = Reward(facts.base, locate_heads(self._target) / "reward", facts.beta)
+            place = locate_heads(self._target)
+            began = place / REFERENCE
+            self._reward = Reward(
+                facts.base, place / POLICY, facts.beta, began if began.is_dir() else None
+            )
         return self._reward.of(samples)
 
     def fingerprint(self) -> str:
         """Identifies the heads, their base, and how they become one score."""
         heads = super().fingerprint()
         place = locate_heads(self._target)
-        return f"{heads}; {fingerprint(place, ('eq.json', 'reward/*'))}"
+        return f"{heads}; {fingerprint(place, ('eq.json', 'reward*/*'))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -140,3 +141,34 @@ def test_variants_and_people(text, steps):
     means = section(text, "The claim").partition("Paired differences")[0]
     assert "ED EQ score" in means
     assert "EQ-Bench" not in means
+
+
+def test_dpo_as_the_scores_alignment(cli, steps, ratings, mirror, tiny_base, tmp_path):
+    root, _ = steps
+    heads = tmp_path / "heads"
+    shutil.copytree(root / "heads", heads)
+    small = ",".join(f"{k}={v}" for k, v in (SMALL | {"base": str(tiny_base)}).items())
+    command = ("train", "heads", "--out", str(heads), "--ratings", str(ratings), "--data-dir",
+               mirror, "--set", small)  # fmt: skip
+    for more, message in (
+        (("--reference", str(root / "sft" / "adapter")), "goes with --reward"),
+        (("--reward", str(root / "sft")), "is of 'sft', not of 'dpo'"),
+        (("--reward", str(root / "mix")), "holds no finished training"),
+        (("--reward", str(root / "dpo")), "name it with --reference"),
+        (
+            ("--reward", str(root / "dpo"), "--reference", str(root / "dpo" / "adapter")),
+            "is not the adapter that",
+        ),
+    ):
+        outcome = cli(*command, *more)
+        assert outcome.code == 2
+        assert message in outcome.err
+    assert read_eq(heads).alignment == "strategy"
+    given = ("--reward", str(root / "dpo"), "--reference", str(root / "sft" / "adapter"))
+    assert cli(*command, *given).code == 0
+    assert read_eq(heads).alignment == "reward"
+    run = empeval.run("human:", ["ed-mini"], [f"eq:{heads}"], limit=2, out=tmp_path / "run")
+    values = [score.values for score in run.scores("ed-mini", "eq")]
+    assert all(0 < v["alignment"] < 1 for v in values)
+    assert all(v["eq"] == pytest.approx(v["empathy_mass"] + 0.3 * v["alignment"], abs=1e-4)
+               for v in values)  # fmt: skip

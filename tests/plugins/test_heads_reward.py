@@ -27,6 +27,10 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def adapter(base):
+    return make_adapter(base, 3)
+
+
+def make_adapter(base, seed):
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -34,11 +38,11 @@ def adapter(base):
     model = AutoModelForCausalLM.from_pretrained(base)
     config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
     tuned = get_peft_model(model, config)
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     for name, weight in tuned.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.5)
-    folder = base.parent / "adapter"
+    folder = base.parent / f"adapter-{seed}"
     tuned.save_pretrained(folder)
     return folder
 
@@ -74,6 +78,23 @@ def test_it_is_beta_times_the_difference_of_log_probabilities(base, adapter):
     assert len({round(r, 4) for r in found}) == 3
 
 
+def test_the_adapter_that_dpo_began_with_is_the_reference(base, adapter):
+    began = make_adapter(base, 4)
+    replies = [sample(r) for r in ("Oh no.", "Well.")]
+    odds = {
+        name: [math.log(p / (1 - p)) for p in Reward(str(base), *given).of(replies)]
+        for name, given in {
+            "tuned": (adapter, BETA),
+            "began": (began, BETA),
+            "both": (adapter, BETA, began),
+            "same": (began, BETA, began),
+        }.items()
+    }
+    expected = [a - b for a, b in zip(odds["tuned"], odds["began"], strict=True)]
+    assert odds["both"] == pytest.approx(expected, abs=1e-3)
+    assert odds["same"] == pytest.approx([0, 0], abs=1e-6)
+
+
 def test_eq_takes_it_as_alignment_where_eq_json_says_so(base, adapter, tmp_path):
     heads = make_heads(tmp_path / "heads", base, alignment="reward", beta=BETA)
     shutil.copytree(adapter, heads / "reward")
@@ -81,6 +102,16 @@ def test_eq_takes_it_as_alignment_where_eq_json_says_so(base, adapter, tmp_path)
     (expected,) = Reward(str(base), adapter, BETA).of([sample("Oh no.")])
     assert values["alignment"] == pytest.approx(expected, abs=1e-4)
     assert values["eq"] == pytest.approx(values["empathy_mass"] + 0.3 * expected, abs=1e-4)
+
+
+def test_eq_finds_the_reference_beside_it(base, adapter, tmp_path):
+    heads = make_heads(tmp_path / "heads", base, alignment="reward", beta=BETA)
+    shutil.copytree(adapter, heads / "reward")
+    without = EQ(str(heads)).fingerprint()
+    shutil.copytree(adapter, heads / "reward-reference")
+    scorer = EQ(str(heads))
+    assert scorer.fingerprint() != without
+    assert scorer.score([sample("Oh no.")])[0].values["alignment"] == 0.5
 
 
 def test_without_an_adapter_it_is_refused(base, tmp_path):

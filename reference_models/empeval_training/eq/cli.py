@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from empeval.errors import UsageError
+
 Number = Callable[[str], int]
 
 
@@ -54,6 +56,9 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     heads.add_argument(
         "--ratings", type=Path, metavar="FOLDER", help="human ratings to choose the empathy classes"
     )
+    heads.add_argument("--reward", type=Path, metavar="FOLDER", help="of dpo: its implicit reward "
+                       "becomes the EQ score's alignment")  # fmt: skip
+    heads.add_argument("--reference", type=Path, metavar="FOLDER", help="the adapter it began with")
     _add_recipe(heads)
 
     results = parser("eq-results", "write EQ_RESULTS.md from what was measured", run_results)
@@ -176,10 +181,15 @@ def run_heads(options: argparse.Namespace) -> int:
     from empeval.data import use_data_directory
     from empeval_training.eq.heads import train_heads
     from empeval_training.eq.recipes import load_reading
+    from empeval_training.eq.rewarding import use_reward
 
+    if options.reference is not None and options.reward is None:
+        raise UsageError("--reference goes with --reward.")
     recipe = load_reading(options.config, _changes(options))
     with use_data_directory(options.data_dir):
         result = train_heads(recipe, options.out, ratings=options.ratings, seed=options.seed)
+    if options.reward is not None:
+        use_reward(options.out, options.reward, options.reference)
     names = ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy")
     rows = [
         [kind, f["training"], f["n"], *(f"{f[name]:.4f}" for name in names)]
