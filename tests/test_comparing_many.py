@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.made_runs import make_run, normal
 
 from empeval import UsageError
@@ -58,10 +60,26 @@ def test_every_pair_is_there_with_the_better_run_as_candidate(runs):
         ({(0, 1), (0, 2), (1, 2)}, {0: "a", 1: "b", 2: "c"}),
         ({(0, 2)}, {0: "a", 1: "ab", 2: "b"}),
         ({(2, 0)}, {0: "a", 1: "ab", 2: "b"}),
+        ({(0, 1)}, {0: "a", 1: "b", 2: "ab"}),
     ],
 )
 def test_runs_that_share_a_letter_were_not_found_different(apart, letters):
     assert groups([0, 1, 2], apart) == letters
+
+
+@given(st.integers(1, 7).flatmap(lambda n: st.tuples(
+    st.permutations(range(n)), st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))
+))  # fmt: skip
+def test_two_runs_share_a_letter_exactly_when_they_are_not_apart(case):
+    order, pairs = case
+    apart = {(a, b) for a, b in pairs if a != b}
+    letters = groups(order, apart)
+    assert set(letters) == set(order)
+    assert "a" in letters[order[0]]
+    for a in order:
+        for b in order:
+            different = (a, b) in apart or (b, a) in apart
+            assert bool(set(letters[a]) & set(letters[b])) != different
 
 
 def test_the_verb_prints_verdicts_in_words(cli, runs):

@@ -186,29 +186,27 @@ def _pairing(files: Sequence[RunFiles], base: int, candidate: int, d: Difference
 
 
 def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
-    """Letters for runs: two that share one were not found different.
+    """Letters for runs: two share one if and only if they were not found different.
 
-    The maximal stretches of runs, in their order, in which no two differ (Piepho 2004 without
-    the cases in which a difference skips a neighbour: those runs simply share no letter).
+    Piepho's (2004) insert-and-absorb: one letter for all; each difference splits every letter
+    that both runs have; a letter whose runs all have another one goes.
 
     Args:
         order: numbers of the runs, best first.
         apart: pairs of runs, in either order, that differ significantly.
     """
-
-    def differ(one: int, other: int) -> bool:
-        return (one, other) in apart or (other, one) in apart
-
-    cliques: list[list[int]] = []
-    for start in range(len(order)):
-        members = [order[start]]
-        for run in order[start + 1 :]:
-            if not any(differ(run, member) for member in members):
-                members.append(run)
-        if not any(set(members) <= set(known) for known in cliques):
-            cliques.append(members)
+    sets = [frozenset(order)]
+    for pair in sorted(apart):
+        split = [part - {run} for part in sets if part.issuperset(pair) for run in pair]
+        found = [part for part in sets if not part.issuperset(pair)] + split
+        sets = [
+            part for n, part in enumerate(found)
+            if not any(part < other for other in found) and part not in found[:n]
+        ]  # fmt: skip
+    place = {run: number for number, run in enumerate(order)}
+    ranked = sorted(sets, key=lambda part: sorted(place[run] for run in part))
     letters = dict.fromkeys(order, "")
-    for number, members in enumerate(cliques):
+    for number, members in enumerate(ranked):
         for run in members:
             letters[run] += chr(ord("a") + number) if number < 26 else f"({number + 1})"
     return letters
