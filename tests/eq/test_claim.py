@@ -39,6 +39,15 @@ def test_differences_are_paired_by_item_and_not_by_order(runs):
     assert "EQ-Bench" not in means, "not every run has it"
 
 
+def test_a_figure_that_a_run_lacks_is_a_dash(runs, tmp_path):
+    runs["other"] = empeval.run("human:", ["ed-mini"], ["surface"], limit=1, out=tmp_path / "o")
+    means, differences = claim_tables(runs)
+    rows = {line.split("|")[1].strip(): line for line in means.splitlines()}
+    assert rows["other"].split("|")[2].strip() == "-"
+    assert "(n " in next(line for line in differences.splitlines() if "tuned - base" in line)
+    assert "(n " not in next(line for line in differences.splitlines() if "other - base" in line)
+
+
 def test_runs_that_share_nothing_are_refused(tmp_path):
     run = empeval.run("human:", ["ed-mini"], ["surface"], limit=1, out=tmp_path / "run")
     with pytest.raises(UsageError, match="share no scored items"):

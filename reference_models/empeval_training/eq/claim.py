@@ -71,6 +71,8 @@ def _values(
 def claim_tables(runs: Mapping[str, Run]) -> tuple[str, str]:
     """Means of each run, and paired differences of each two, as Markdown.
 
+    A figure that only one of the runs has is left out; ``-`` stands where a run lacks one.
+
     Args:
         runs: name -> run folder, the base first.
 
@@ -79,10 +81,11 @@ def claim_tables(runs: Mapping[str, Run]) -> tuple[str, str]:
     """
     read = {name: {run: reader(folder) for run, folder in runs.items()}
             for name, reader in FIGURES.items()}  # fmt: skip
-    read = {name: by_run for name, by_run in read.items() if all(by_run.values())}
+    least = min(2, len(runs))
+    read = {n: by_run for n, by_run in read.items() if sum(map(bool, by_run.values())) >= least}
     if not read:
         raise UsageError("The runs share no scored items; ask them eqbench and ed-empathy.")
-    asked = all("eqbench" in folder.manifest.tasks for folder in runs.values())
+    asked = any("eqbench" in folder.manifest.tasks for folder in runs.values())
     means = [
         [
             run,
@@ -126,5 +129,7 @@ def _difference(
 
 
 def _estimate(values: Sequence[tuple[float, str]]) -> str:
+    if not values:
+        return "-"
     mean, low, high = cluster_mean([v for v, _ in values], [c for _, c in values])
     return f"{mean:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
