@@ -1,14 +1,18 @@
-"""What training says while it works: lines on standard error, bars where a person watches."""
+"""What training says while it works: bars where a person watches, a line a minute in a log."""
 
 from __future__ import annotations
 
 import sys
+import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+EVERY = 60.0
+"""Seconds between two lines where nobody watches."""
 
 
 def say(text: str) -> None:
@@ -22,24 +26,44 @@ def watched() -> bool:
 
 
 def bar(items: Iterable[T], what: str) -> Iterable[T]:
-    """The items, with a bar that shows after two seconds where a person watches."""
+    """The items; with a bar where a person watches, with a line a minute where nobody does."""
     from tqdm import tqdm
 
-    return tqdm(items, desc=what, delay=2, leave=False, disable=not watched())
+    if watched():
+        return tqdm(items, desc=what, delay=2, leave=False)
+    return _told(items, what)
+
+
+def _told(items: Iterable[T], what: str) -> Iterator[T]:
+    total = f" of {len(items)}" if isinstance(items, Sized) else ""
+    last = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            say(f"{what}: {done}{total}")
+        yield item
 
 
 def show_steps(trainer: Any) -> None:
-    """Give transformers' Trainer a bar where a person watches, and no lines of raw figures."""
-    from transformers import PrinterCallback, ProgressCallback
+    """Give transformers' Trainer a bar or, where nobody watches, a line a minute."""
+    from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
     class Bar(ProgressCallback):  # type: ignore[misc]
         def on_log(self, *_: Any, **__: Any) -> None:
             """Print nothing: what counts of a stage is said when it ends."""
 
+    class Lines(TrainerCallback):  # type: ignore[misc]
+        last = time.monotonic()
+
+        def on_step_end(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+            """Say how far it is."""
+            if time.monotonic() - self.last >= EVERY:
+                self.last = time.monotonic()
+                say(f"step {state.global_step} of {state.max_steps}")
+
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    if watched():
-        trainer.add_callback(Bar)
+    trainer.add_callback(Bar if watched() else Lines)
 
 
 @contextmanager
