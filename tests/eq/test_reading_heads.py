@@ -171,6 +171,20 @@ def test_classes_are_added_while_they_agree_better_with_people():
     assert "neutral" not in classes
 
 
+def test_a_class_that_people_find_cold_is_never_added():
+    dice = np.random.default_rng(6)
+    levels = dice.integers(0, 3, 300)
+    shares = dice.uniform(0.1, 0.2, size=(300, 28))
+    shares[:, EMOTIONS.index("caring")] += 0.2 * levels
+    # A cold class that is there when caring is overestimated would mend the sum.
+    shares[:, EMOTIONS.index("anger")] += 0.4 * (2 - levels)
+    assert "anger" not in choose_classes(shares, list(levels))[0]
+    upside_down = np.full((300, 28), 0.1) + 0.2 * (2 - levels)[:, None]
+    upside_down[:, EMOTIONS.index("neutral")] += levels
+    with pytest.raises(UsageError, match="rises with people's levels"):
+        choose_classes(upside_down, list(levels))
+
+
 def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():
     turns = (
         Turn(SEEKER, "I failed."),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import spearmanr
 
+from empeval import UsageError
 from empeval_heads.eq import empathy_mass, phase
 from empeval_heads.labels import EMOTIONS, STRATEGIES
 from empeval_training.eq.esconv import SEEKER, SUPPORTER, Talk
@@ -19,8 +20,8 @@ PRIOR = 50.0
 """Ratings of the whole data set's mean that every cell of the table starts with."""
 
 MOST = 8
-GAIN = 0.002
-"""A class is added while Spearman's correlation rises by so much."""
+GAIN = 0.005
+"""A class is added while Spearman's correlation rises by so much; less may be of the sample."""
 
 
 def choose_classes(
@@ -29,7 +30,8 @@ def choose_classes(
     """The classes whose summed share agrees best with people's emotional-reaction levels.
 
     Forward selection: the class that raises Spearman's correlation most is added until none
-    raises it by ``GAIN``; ``neutral`` is not among the candidates.
+    raises it by ``GAIN``. Candidates are the classes that agree with the levels by themselves: a
+    class that people find cold is no empathy, even where it mends the sum. ``neutral`` is none.
 
     Args:
         probabilities: the emotion head's, of the replies, shape (replies, 28).
@@ -38,20 +40,26 @@ def choose_classes(
 
     Returns:
         The classes, in the order of ``labels``, and the correlation.
+
+    Raises:
+        UsageError: no class agrees with the levels.
     """
+
+    def agreement(names: Sequence[str]) -> float:
+        return float(spearmanr(empathy_mass(probabilities, labels, names), levels)[0])
+
+    candidates = [name for name in labels if name != "neutral" and agreement([name]) > 0]
     chosen: list[str] = []
     best = -1.0
     while len(chosen) < MOST:
-        scored = {
-            name: float(spearmanr(empathy_mass(probabilities, labels, [*chosen, name]), levels)[0])
-            for name in labels
-            if name not in chosen and name != "neutral"
-        }
-        name = max(scored, key=lambda n: scored[n])
-        if not scored[name] >= best + (GAIN if chosen else 0):
+        scored = {n: agreement([*chosen, n]) for n in candidates if n not in chosen}
+        name = max(scored, key=lambda n: scored[n], default=None)
+        if name is None or scored[name] < best + (GAIN if chosen else 0):
             break
         best = scored[name]
         chosen.append(name)
+    if not chosen:
+        raise UsageError("No emotion's probability rises with people's levels of empathy.")
     return tuple(name for name in labels if name in chosen), best
 
 
