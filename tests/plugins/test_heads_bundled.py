@@ -121,9 +121,14 @@ def test_plain_cases_are_read_as_people_read_them():
     assert set(replies) <= set(STRATEGIES)
 
 
+@pytest.fixture(scope="module")
+def eq():
+    return EQ()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("base")
 class TestBundledEQ(ScorerContract):
-    @pytest.fixture(scope="class")
-    def scorer(self):
-        return EQ()
+    @pytest.fixture
+    def scorer(self, eq):
+        return eq

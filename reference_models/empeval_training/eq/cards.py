@@ -82,7 +82,7 @@ comments whose set of emotions is exactly right.
 
 ## Training
 
-* seed {seed}, {seconds:.0f} s, peak memory {peak_memory_gb} GB
+* seed {seed}, {seconds:.0f} s{reused}, peak memory {peak_memory_gb} GB
 * recipe:
 
 {recipe}
@@ -140,6 +140,7 @@ def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
         base=answer["recipe"]["base"],
         figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
         classes=", ".join(answer["empathy_classes"]),
+        reused=" with embeddings of an earlier call" if answer["embeddings_reused"] else "",
         recipe=_listed(answer["recipe"]),
         licenses=_licenses({k: v for k, v in LICENSES.items() if "dialogues" not in k}),
         **{key: answer[key] for key in ("chosen_by", "seed", "seconds", "peak_memory_gb")},

@@ -72,6 +72,7 @@ def _train(
     started = time.perf_counter()
     work = out / "embeddings"
     make_folder(work)
+    reused = any(work.glob("*.npy"))
     write_json(out / QUESTION, question)
     base = shared_base(recipe.base)
     figures: dict[str, dict[str, Any]] = {}
@@ -122,6 +123,7 @@ def _train(
         "empathy_classes": list(classes),
         "chosen_by": chosen_by,
         "seconds": round(time.perf_counter() - started, 1),
+        "embeddings_reused": reused,
         "peak_memory_gb": round(peak_memory(), 2),
     }
     write_heads_card(out, answer)
