@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from empeval import Item, Message, Response, Sample
+from empeval import Item, Message, Response, Sample, rows_fingerprint
+from empeval.checkpoints import fingerprint
 from empeval_empathy.checkpoints import BUNDLED
 from empeval_heads.scorers import EQ
 from empeval_training.agreement import Agreement, spearman
+from empeval_training.answers import read_json
+from empeval_training.data import make_folder, write_json
 from empeval_training.judges import Checkpoint, Judged, Scores, grid, rivals
 from empeval_training.ratings import Rated
 from empeval_training.recipe import MODELS
@@ -22,16 +26,24 @@ TERMS = ("eq", "empathy_mass", "strategy_alignment", "emotion_alignment")
 def people_table(heads: Path, posts: Sequence[Rated], replies: Sequence[Rated]) -> str:
     """How far every judge agrees with people, as Markdown.
 
+    What a trained judge says of the replies is kept in ``heads/people``: it takes minutes.
+
     Args:
         heads: a folder of heads.
         posts: with EPITOME's levels.
         replies: rated 1-3.
     """
-    scored: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    terms = [_terms(heads, rows) for rows in (posts, replies)]
-    for term in TERMS:
-        scored[term] = terms[0][term], terms[1][term]
-    scored |= {name: (judge(posts), judge(replies)) for name, judge in others().items()}
+    asked = {"posts": posts, "replies": replies}
+    terms = [_kept(heads, f"eq-{name}", EQ(str(heads)).fingerprint(), rows,
+                   partial(_terms, heads)) for name, rows in asked.items()]  # fmt: skip
+    scored = {term: (terms[0][term], terms[1][term]) for term in TERMS}
+    for name, judge in others().items():
+        key = fingerprint(BUNDLED / name) if name in MODELS else None
+        first, second = (
+            _kept(heads, f"{name}-{which}", key, rows, partial(_alone, judge))[""]
+            for which, rows in asked.items()
+        )
+        scored[name] = first, second
     dialogues = [r.dialogue for r in posts]
     sources = {
         "EPITOME sum": (Agreement([r.values["sum"] for r in posts], dialogues), 0),
@@ -59,6 +71,38 @@ def _terms(heads: Path, rated: Sequence[Judged]) -> dict[str, np.ndarray]:
     samples = [_sample(place, reply) for place, reply in enumerate(rated)]
     scores = EQ(str(heads)).score(samples)
     return {term: np.array([score.values.get(term, 0.0) for score in scores]) for term in TERMS}
+
+
+def _alone(judge: Scores, rated: Sequence[Judged]) -> dict[str, np.ndarray]:
+    return {"": judge(rated)}
+
+
+def _kept(
+    heads: Path,
+    name: str,
+    key: str | None,
+    rated: Sequence[Judged],
+    judge: Callable[[Sequence[Judged]], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """What a judge says of replies, from an earlier call where key and replies are the same.
+
+    Args:
+        heads: the folder that keeps it.
+        name: of the file.
+        key: identifies the judge; ``None`` is asked each time.
+        rated: the replies.
+        judge: asks it.
+    """
+    if key is None:
+        return judge(rated)
+    path = heads / "people" / f"{name}.json"
+    of = rows_fingerprint([key, *([*r.context, r.reply] for r in rated)])
+    known = read_json(path) if path.is_file() else {}
+    if known.get("of") != of:
+        known = {"of": of, "values": {n: list(map(float, v)) for n, v in judge(rated).items()}}
+        make_folder(path.parent)
+        write_json(path, known)
+    return {n: np.array(v) for n, v in known["values"].items()}
 
 
 def _sample(place: int, reply: Judged) -> Sample:
