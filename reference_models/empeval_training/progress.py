@@ -80,6 +80,8 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            # An adapter names its base as empeval does; PEFT looks for a folder of that name.
+            warnings.filterwarnings("ignore", message="Could not find a config file in packaged:")
             yield
     finally:
         logging.set_verbosity(verbosity)
