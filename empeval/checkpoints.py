@@ -12,6 +12,8 @@ from empeval.errors import UsageError
 from empeval.hub import hub_failure
 
 PACKAGED = "packaged:"
+WEIGHTS = "model.safetensors"
+ADAPTER = "adapter_model.safetensors"
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 """What a checkpoint without code and without pickles is made of."""
 

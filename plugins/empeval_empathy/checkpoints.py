@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from empeval import UsageError
-from empeval.checkpoints import PACKAGED, check_target, fingerprint, locate
+from empeval.checkpoints import ADAPTER, PACKAGED, WEIGHTS, check_target, fingerprint, locate
 from empeval_empathy.emotions import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
 """The checkpoints that come with empeval, a folder a scorer."""
 
-ADAPTER = "adapter_model.safetensors"
-WEIGHTS = "model.safetensors"
 MODEL_TYPE = "empeval-empathy"
 SCORERS = {"shared": "baseline or stm", "cascade": "mvc"}
 """Which scorers an architecture is for."""

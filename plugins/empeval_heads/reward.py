@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval import Sample, UsageError
-from empeval.checkpoints import locate
+from empeval.checkpoints import ADAPTER, locate
 
 MAX_LENGTH = 1024
 
@@ -45,10 +45,10 @@ class Reward:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        if not (adapter / "adapter_model.safetensors").is_file():
+        if not (adapter / ADAPTER).is_file():
             raise UsageError(
                 f"eq.json asks for the DPO model's reward, but {adapter} holds no adapter "
-                "(adapter_model.safetensors)."
+                f"({ADAPTER})."
             )
         folder = locate(base)
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}

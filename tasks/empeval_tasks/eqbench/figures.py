@@ -9,8 +9,8 @@ import msgspec
 
 from empeval import Metric, Scored, ValueCard, cluster_mean, mean_metric
 from empeval_tasks.eqbench.reasons import REASONS
-from empeval_tasks.eqbench.scorer import FIRST_PASS, LM_EVAL, REVISED, STRICT, references
 from empeval_tasks.eqbench.scoring import best_constant, constant_scores, random_score
+from empeval_tasks.eqbench.values import FIRST_PASS, LM_EVAL, REVISED, STRICT, references
 
 SUCCESS = 100 * 5 / 6
 """Percent of answers that the official benchmark must be able to read, or the run has failed."""

@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from empeval import (
-    Item,
-    Metric,
-    Sample,
-    Score,
-    Scored,
-    Scorer,
-    ScorerCard,
-    UsageError,
-    ValueCard,
-)
-from empeval_tasks.eqbench.parsing import Form, Language, parse_lm_eval, parse_official
+from empeval import Metric, Sample, Score, Scored, Scorer, ScorerCard
+from empeval_tasks.eqbench.figures import figures
+from empeval_tasks.eqbench.parsing import parse_lm_eval, parse_official
 from empeval_tasks.eqbench.reasons import REASONS, reason_no_scores, reason_unread
 from empeval_tasks.eqbench.scoring import item_score
 from empeval_tasks.eqbench.tolerant import parse_tolerant
+from empeval_tasks.eqbench.values import (
+    CLAMPED,
+    FIRST_PASS,
+    LM_EVAL,
+    REVISED,
+    STRICT,
+    target_of,
+)
 
-FIRST_PASS = ValueCard(
-    name="first_pass",
-    unit="points",
-    summary="Item score of the scores given first or only, by the official parser.",
-    high=10,
-    higher_is_better=True,
-)
-REVISED = ValueCard(
-    name="revised",
-    unit="points",
-    summary="Item score of the revised scores, by the official parser.",
-    high=10,
-    higher_is_better=True,
-)
-LM_EVAL = ValueCard(
-    name="lm_eval",
-    unit="points",
-    summary="Item score as lm-eval reads the answer.",
-    high=10,
-    higher_is_better=True,
-)
-STRICT = ValueCard(
-    name="strict",
-    unit="points",
-    summary="Item score of what the answer plainly states, limited to intensities 0-10.",
-    low=-20,
-    high=10,
-    higher_is_better=True,
-)
-CLAMPED = ValueCard(
-    name="clamped",
-    unit="scores",
-    summary="How many of the four intensities were outside 0-10 and limited for 'strict'.",
-    low=0,
-    high=4,
-)
 _STATUS = {"refusal": "refused", "truncated": "truncated", "missing": "error", "error": "error"}
 
 
@@ -94,18 +57,11 @@ class EQBenchScorer(Scorer):
 
         Scores are out of 100.
         """
-        from empeval_tasks.eqbench.figures import figures
-
         return figures(scored)
 
 
-def references(scored: Sequence[Scored]) -> list[dict[str, float]]:
-    """The reference intensities behind scored samples, in their order."""
-    return [_target(s.sample.item)[0] for s in scored]
-
-
 def _score(sample: Sample) -> Score:
-    reference, language, asked = _target(sample.item)
+    reference, language, asked = target_of(sample.item)
     response = sample.response
     text = "" if response.status in ("missing", "error") else response.response
     official = parse_official(text, reference, language=language, asked=asked)
@@ -131,14 +87,3 @@ def _score(sample: Sample) -> Score:
     labels["reason"] = reason
     note = REASONS[reason] + (f": {response.note}" if reason == "error" and response.note else "")
     return Score(sample.id, _STATUS.get(reason, "unparsed"), values, labels, note)  # type: ignore[arg-type]
-
-
-def _target(item: Item) -> tuple[dict[str, float], Language, Form]:
-    target = item.target.get("eqbench")
-    if not isinstance(target, Mapping) or not isinstance(target.get("emotions"), Mapping):
-        raise UsageError(
-            f"The scorer eqbench cannot score item '{item.id}': its target has no 'eqbench' with "
-            "reference emotions. Use it with the tasks eqbench, eqbench-de or eqbench-mini."
-        )
-    emotions = {str(name): float(value) for name, value in target["emotions"].items()}
-    return emotions, target.get("language", "en"), target.get("form", "plain")
