@@ -86,7 +86,7 @@ def test_the_verb_prints_verdicts_in_words(cli, runs):
     low, mid, same, high = (str(r.path) for r in runs)
     better = cli("compare", low, high, "--margin", "1", "--resamples", "500")
     assert better.code == 0
-    assert "warmth: better by" in better.out
+    assert "talks warmth: better by" in better.out
     assert "by more than the margin of 1.000" in better.out
     equal = cli("compare", mid, same, "--margin", "0.5", "--resamples", "500")
     assert "equivalent: the difference is inside the margin" in equal.out
@@ -94,7 +94,7 @@ def test_the_verb_prints_verdicts_in_words(cli, runs):
     assert "inconclusive" in unsure.out
     assert "would be found 4 times in 5" in unsure.out
     for outcome in (better, equal, unsure):
-        (said,) = [x for x in outcome.out.splitlines() if x.startswith("warmth:")]
+        (said,) = [x for x in outcome.out.splitlines() if x.startswith("talks warmth:")]
         assert "same" not in said
     many = cli("compare", low, mid, same, high, "--resamples", "500")
     assert many.code == 0

@@ -139,7 +139,7 @@ def test_documents_are_written_and_are_what_they_say(cli, run, policy, tmp_path)
     assert found.code == 3
     suite = ElementTree.parse(tmp_path / "out" / "gate.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
-    assert suite.find("testcase/failure").get("message").startswith("warmth: worse by")
+    assert suite.find("testcase/failure").get("message").startswith("talks warmth: worse by")
     text = (tmp_path / "out" / "gate.md").read_text()
     assert "❌ regression" in text
     verdict = json.loads((tmp_path / "out" / "gate.json").read_text())

@@ -24,8 +24,12 @@ def probability(p: float | None) -> str:
 
 
 def name_of(d: Difference) -> str:
-    """What a sentence calls a figure: ``scorer.metric``, or the metric where they are the same."""
-    return d.metric if d.scorer == d.metric else f"{d.scorer}.{d.metric}"
+    """What a sentence calls a figure: ``task scorer.metric``, without what would stand there twice.
+
+    Two tasks may have the same figure, so the task is left out only before its own scorer's.
+    """
+    own = d.metric if d.scorer == d.metric else f"{d.scorer}.{d.metric}"
+    return own if d.task == d.scorer else f"{d.task} {own}"
 
 
 def sentence(d: Difference) -> str:

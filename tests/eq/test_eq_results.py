@@ -140,7 +140,7 @@ def test_variants_and_people(text, steps):
     assert all(name in text for name in read_eq(root / "heads").empathy_classes)
     means = section(text, "The claim").partition("Paired differences")[0]
     assert "ED EQ score" in means
-    assert "EQ-Bench" not in means
+    assert "EQ-Bench v2" not in means
 
 
 def test_dpo_as_the_scores_alignment(cli, steps, ratings, mirror, tiny_base, tmp_path):

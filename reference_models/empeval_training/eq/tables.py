@@ -87,7 +87,9 @@ def variants_table(run: Run) -> str:
             for v in variants(run, task)
         ]  # fmt: skip
         headers = ["variant", "n", "failed", "EQ", "empathy mass", "alignment", "less base"]
-        parts.append(f"`{run.manifest.model.name}`, {task}:\n\n{grid(rows, headers)}")
+        model = run.manifest.model
+        tuned = " with an adapter" if "adapter_fingerprint" in model.details else ""
+        parts.append(f"`{model.name}`{tuned}, {task}:\n\n{grid(rows, headers)}")
     return "\n\n".join(parts)
 
 
