@@ -38,6 +38,12 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     license: str | None = None
     details: dict[str, Any] = {}
 
+    @property
+    def title(self) -> str:
+        """The URI for a reader, with the beginning of its adapter's fingerprint, if it has one."""
+        adapter = str(self.details.get("adapter_fingerprint") or "").removeprefix("sha256:")
+        return f"{self.uri} + adapter {adapter[:8]}" if adapter else self.uri
+
 
 class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A task of a run.

@@ -17,7 +17,8 @@ from empeval.comparing.adjusting import benjamini_hochberg, holm
 from empeval.comparing.records import Comparison
 from empeval.comparing.resampling import Sums, intervals, sign_flips
 from empeval.comparing.verdicts import clusters_needed, decide, detectable, t_interval, t_p
-from empeval.comparing.words import sentence
+from empeval.comparing.words import amount, sentence
+from empeval.runs import ModelEntry
 
 QUICK = {"resamples": 500}
 
@@ -258,6 +259,26 @@ def test_one_cluster_and_constant_scores_do_not_raise(tmp_path):
     )
     assert (same.difference, same.p, same.verdict) == (0, 1, "equivalent")
     assert same.correlation is None
+    free = only(
+        compare(make_run(tmp_path / "b3", [1.0] * 12), make_run(tmp_path / "c3", [1.0] * 12))
+    )
+    said = sentence(free)
+    assert said == "talks warmth: inconclusive: no item differs, so nothing is shown."
+
+
+def test_an_amount_that_rounds_to_zero_has_no_sign():
+    assert [amount(x) for x in (-0.0001, 0.0, -0.001, -12.3)] == [
+        "0.000",
+        "0.000",
+        "-0.001",
+        "-12.30",
+    ]
+
+
+def test_a_model_with_an_adapter_is_told_from_the_model():
+    bare = ModelEntry(uri="hf:m", name="m", fingerprint="sha256:1")
+    tuned = msgspec.structs.replace(bare, details={"adapter_fingerprint": "sha256:0123456789ab"})
+    assert (bare.title, tuned.title) == ("hf:m", "hf:m + adapter 01234567")
 
 
 def test_a_comparison_is_json_and_comes_back(tmp_path):

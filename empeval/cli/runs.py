@@ -68,7 +68,7 @@ def run_list(options: argparse.Namespace) -> int:
             | {
                 "created": manifest.created,
                 "status": manifest.status,
-                "model": manifest.model.uri,
+                "model": manifest.model.title,
                 "tasks": tasks,
             }
         )

@@ -29,7 +29,7 @@ def print_run(run: Run, form: str) -> None:
             }
         )
         return
-    print(f"{manifest.model.uri}  ({manifest.status})\n")
+    print(f"{manifest.model.title}  ({manifest.status})\n")
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
         notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]

@@ -153,7 +153,7 @@ def _matrix(
     ranking = [
         Ranked(
             run=str(files[n].run.path),
-            model=files[n].run.manifest.model.name,
+            model=files[n].run.manifest.model.title,
             mean=float(means[n]),
             rank=rank + 1,
             rank_low=int(bounds[0][n]),

@@ -167,7 +167,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         base, candidate: paths of the folders.
-        base_model, candidate_model: URIs.
+        base_model, candidate_model: URIs, and the adapter on them.
         tasks: overlap by task.
         differences: every figure that is a plain mean of item values, the headline ones first.
         slices, rates, noise: see their records.

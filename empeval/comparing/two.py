@@ -125,8 +125,8 @@ def compare_files(
     return Comparison(
         base=str(base.path),
         candidate=str(candidate.path),
-        base_model=base.manifest.model.uri,
-        candidate_model=candidate.manifest.model.uri,
+        base_model=base.manifest.model.title,
+        candidate_model=candidate.manifest.model.title,
         tasks=facts,
         differences=_with_holm(found),
         slices=with_adjusted(parts, benjamini_hochberg([s.p for s in parts if s.p is not None])),

@@ -8,7 +8,8 @@ from empeval.comparing.records import Difference
 def amount(value: float) -> str:
     """A figure with as many decimals as its size calls for."""
     size = abs(value)
-    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+    text = f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -55,6 +56,8 @@ def sentence(d: Difference) -> str:
         moved = not d.ci_low <= 0 <= d.ci_high
         what = "changed" if moved else "no change is shown, and none is ruled out"
         return f"{name_of(d)}: {what} ({known}); it describes, it does not judge."
+    if d.difference == d.ci_low == d.ci_high == 0:
+        return f"{name_of(d)}: inconclusive: no item differs, so nothing is shown."
     reach = ""
     if d.detectable is not None:
         reach = (

@@ -160,7 +160,7 @@ def _page(
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"amount": _amount, "probability": probability}
     environment.globals["interval"] = interval
-    names = [one.run.manifest.model.name for one in every]
+    names = [one.run.manifest.model.title for one in every]
     return environment.from_string(read["report.html.j2"]).render(
         title=f"empeval: {', '.join(names)}",
         version=__version__,
@@ -204,7 +204,7 @@ def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
 
 def _data(every: Sequence[Column]) -> dict[str, Any]:
     return {
-        "runs": [{"letter": one.letter, "name": one.run.manifest.model.name} for one in every],
+        "runs": [{"letter": one.letter, "name": one.run.manifest.model.title} for one in every],
         "main": [
             f"{metric.scorer}.{(metric.source or Source(metric.metric)).value}"
             for task in tasks_of(every)

@@ -87,9 +87,7 @@ def variants_table(run: Run) -> str:
             for v in variants(run, task)
         ]  # fmt: skip
         headers = ["variant", "n", "failed", "EQ", "empathy mass", "alignment", "less base"]
-        model = run.manifest.model
-        tuned = " with an adapter" if "adapter_fingerprint" in model.details else ""
-        parts.append(f"`{model.name}`{tuned}, {task}:\n\n{grid(rows, headers)}")
+        parts.append(f"`{run.manifest.model.title}`, {task}:\n\n{grid(rows, headers)}")
     return "\n\n".join(parts)
 
 
