@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -270,4 +271,8 @@ def _write_xlsx(path: Path, every: Sequence[Sheet]) -> None:
         page.append(header)
         for row in sheet.rows:
             page.append([cell(page, value) for value in row])
-    book.save(path)
+    # First into memory: where the file cannot be opened, openpyxl would leave pages half written,
+    # and each would complain when it is thrown away.
+    buffer = BytesIO()
+    book.save(buffer)
+    path.write_bytes(buffer.getvalue())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -143,6 +145,15 @@ def test_a_file_that_another_program_holds_is_left_as_it_was(run, tmp_path, monk
         empeval.export(run, path)
     assert path.read_bytes() == b"old"
     assert not (tmp_path / "results.xlsx.part").exists()
+
+
+def test_a_file_that_cannot_be_opened_is_one_line(run, tmp_path):
+    (tmp_path / "results.xlsx.part").mkdir()
+    command = [sys.executable, "-m", "empeval", "export", str(run.path), "--out", "results.xlsx"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: results.xlsx.part cannot be written")
 
 
 class Adding:
