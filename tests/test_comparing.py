@@ -18,7 +18,6 @@ from empeval.comparing.records import Comparison
 from empeval.comparing.resampling import Sums, intervals, sign_flips
 from empeval.comparing.verdicts import clusters_needed, decide, detectable, t_interval, t_p
 from empeval.comparing.words import amount, sentence
-from empeval.runs import ModelEntry
 
 QUICK = {"resamples": 500}
 
@@ -273,12 +272,6 @@ def test_an_amount_that_rounds_to_zero_has_no_sign():
         "-0.001",
         "-12.30",
     ]
-
-
-def test_a_model_with_an_adapter_is_told_from_the_model():
-    bare = ModelEntry(uri="hf:m", name="m", fingerprint="sha256:1")
-    tuned = msgspec.structs.replace(bare, details={"adapter_fingerprint": "sha256:0123456789ab"})
-    assert (bare.title, tuned.title) == ("hf:m", "hf:m + adapter 01234567")
 
 
 def test_a_comparison_is_json_and_comes_back(tmp_path):

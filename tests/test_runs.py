@@ -338,3 +338,9 @@ def test_a_new_run_may_not_go_where_nobody_may_write(tmp_path):
             check_free(tmp_path / "new")
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_a_model_with_an_adapter_is_told_from_the_model():
+    bare = ModelEntry(uri="hf:m", name="m", fingerprint="sha256:1")
+    tuned = msgspec.structs.replace(bare, details={"adapter_fingerprint": "sha256:0123456789ab"})
+    assert (bare.title, tuned.title) == ("hf:m", "hf:m + adapter 01234567")

@@ -22,7 +22,13 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return bracketed(self.value, self.low, self.high)
+
+
+def bracketed(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
+    """A figure with its interval in brackets, where it has one."""
+    interval = "" if low is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:.{digits}f}{interval}"
 
 
 def spearman(scores: np.ndarray, values: np.ndarray, dialogues: np.ndarray) -> float:

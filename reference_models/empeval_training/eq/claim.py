@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 from empeval import Run, UsageError, cluster_mean
+from empeval_training.agreement import bracketed
 from empeval_training.judges import grid
 
 Reader = Callable[[Run], dict[tuple[str, str], tuple[float, str]]]
@@ -110,10 +111,7 @@ def official(run: Run) -> str:
             read = f"{metric.n} of {metric.n + metric.n_failed} read"
             if metric.value is None:
                 return f"- ({read})"
-            interval = (
-                "" if metric.ci_low is None else f" [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
-            )
-            return f"{metric.value:.2f}{interval} ({read})"
+            return f"{bracketed(metric.value, metric.ci_low, metric.ci_high, 2)} ({read})"
     return "-"
 
 
@@ -131,5 +129,4 @@ def _difference(
 def _estimate(values: Sequence[tuple[float, str]]) -> str:
     if not values:
         return "-"
-    mean, low, high = cluster_mean([v for v, _ in values], [c for _, c in values])
-    return f"{mean:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+    return bracketed(*cluster_mean([v for v, _ in values], [c for _, c in values]))

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from empeval import Item, Message, Response, Sample, rows_fingerprint
-from empeval.checkpoints import fingerprint
-from empeval_empathy.checkpoints import BUNDLED
+from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint
 from empeval_heads.scorers import EQ
 from empeval_training.agreement import Agreement, spearman
 from empeval_training.answers import read_json
@@ -38,7 +37,7 @@ def people_table(heads: Path, posts: Sequence[Rated], replies: Sequence[Rated]) 
                    partial(_terms, heads)) for name, rows in asked.items()]  # fmt: skip
     scored = {term: (terms[0][term], terms[1][term]) for term in TERMS}
     for name, judge in others().items():
-        key = fingerprint(BUNDLED / name) if name in MODELS else None
+        key = _bundled_key(name) if name in MODELS else None
         first, second = (
             _kept(heads, f"{name}-{which}", key, rows, partial(_alone, judge))[""]
             for which, rows in asked.items()
@@ -71,6 +70,10 @@ def _terms(heads: Path, rated: Sequence[Judged]) -> dict[str, np.ndarray]:
     samples = [_sample(place, reply) for place, reply in enumerate(rated)]
     scores = EQ(str(heads)).score(samples)
     return {term: np.array([score.values.get(term, 0.0) for score in scores]) for term in TERMS}
+
+
+def _bundled_key(name: str) -> str:
+    return checkpoint_fingerprint(BUNDLED / name, read_json(BUNDLED / name / "config.json"))
 
 
 def _alone(judge: Scores, rated: Sequence[Judged]) -> dict[str, np.ndarray]:

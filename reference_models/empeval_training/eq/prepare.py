@@ -115,13 +115,9 @@ def prepare_dpo(
     if not failed:
         say("no failed talks at hand: the rule failed-talk is left out")
     held_failed = failed[::HELD_FAILED]
-    seen = [*test, *held, *held_failed]
-    pairs = [
-        *make_pairs(
-            without_leaks(read_talks("train"), seen), without_leaks(failed, seen), limit, seed
-        ),
-        *own,
-    ]
+    rest = [talk for place, talk in enumerate(failed) if place % HELD_FAILED]
+    train = without_leaks(read_talks("train"), [*test, *held, *held_failed])
+    pairs = [*make_pairs(train, without_leaks(rest, held_failed), limit, seed), *own]
     others = make_pairs(held, held_failed, validation, seed)
     if not pairs or not others:
         raise DataError(f"{ESCONV} gives no pairs; ask for more.")

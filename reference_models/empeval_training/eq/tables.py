@@ -9,6 +9,7 @@ from typing import Any
 from empeval import Run
 from empeval_heads.bundle import EqFacts
 from empeval_heads.variants import eq_label, variants
+from empeval_training.agreement import bracketed
 from empeval_training.eq.prepare import read_made
 from empeval_training.judges import grid
 
@@ -34,8 +35,7 @@ def heads_table(answer: dict[str, Any]) -> str:
     """Each head beside the majority class and a published model, of what ``heads`` wrote."""
     rows: list[Sequence[Any]] = []
     for kind, f in answer["figures"].items():
-        low, high = f["accuracy_interval"]
-        accuracy = f"{f['accuracy']:.4f} [{low:.3f}, {high:.3f}]"
+        accuracy = bracketed(f["accuracy"], *f["accuracy_interval"], 4)
         rows += [
             [kind, "this head", f["training"], f["n"], f"{f['macro_f1']:.4f}", accuracy],
             [kind, "always the commonest class", f["training"], f["n"],
@@ -82,18 +82,13 @@ def variants_table(run: Run) -> str:
         if eq_label(run, task) is None:
             continue
         rows = [
-            [v.name, v.n, v.failed, _interval(v.eq), f"{v.mass:.4f}", f"{v.alignment:.4f}",
-             "-" if v.name == "base" else _interval(v.less_base)]
+            [v.name, v.n, v.failed, bracketed(*v.eq, 4), f"{v.mass:.4f}", f"{v.alignment:.4f}",
+             "-" if v.name == "base" else bracketed(*v.less_base, 4)]
             for v in variants(run, task)
         ]  # fmt: skip
         headers = ["variant", "n", "failed", "EQ", "empathy mass", "alignment", "less base"]
         parts.append(f"`{run.manifest.model.title}`, {task}:\n\n{grid(rows, headers)}")
     return "\n\n".join(parts)
-
-
-def _interval(figure: tuple[float, float | None, float | None]) -> str:
-    mean, low, high = figure
-    return f"{mean:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]")
 
 
 def rules_table(answers: Sequence[dict[str, Any]]) -> str:
@@ -125,4 +120,4 @@ def tuning_table(answers: Sequence[dict[str, Any]]) -> str:
 
 def _side(figures: dict[str, Any], name: str) -> str:
     low, high = figures.get(f"{name}_interval") or (None, None)
-    return _interval((figures[name], low, high))
+    return bracketed(figures[name], low, high, 4)
