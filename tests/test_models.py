@@ -27,7 +27,7 @@ from empeval.models import (
     state,
     store,
 )
-from empeval.models.packages import PackagedModel, PayloadFile
+from empeval.models.facts import PackagedModel, PayloadFile
 
 WEIGHTS = b"weights" * 1000
 FILES = {"tiny_wheel/a.part0": WEIGHTS[:3000], "tiny_wheel/a.part1": WEIGHTS[3000:]}
@@ -94,7 +94,19 @@ def test_the_catalogue_states_licence_size_and_hashes_of_every_model():
         assert model.download_bytes > 1_000_000
         assert model.folder_bytes > model.parameters
         assert all(len(digest) == 64 and int(digest, 16) for digest in model.sha256.values())
-        assert all(".." not in file.path and file.path[0] != "/" for file in model.payload)
+        files = (*model.payload, *model.archives)
+        assert all(".." not in file.path and file.path[0] != "/" for file in files)
+        assert all(len(archive.sha256) == 64 for archive in model.archives)
+
+
+def test_the_keys_of_published_models_stay_so_that_caches_and_fingerprints_stay():
+    keys = {model.name: model.key for model in catalogue()}
+    assert keys == {
+        "all-minilm-l6-v2": "4b096a9a",
+        "all-mpnet-base-v2": "30ca51b4",
+        "gemma-3-270m": "26703d0b",
+        "smollm2-135m-instruct": "86d97f54",
+    }
 
 
 def test_an_unknown_name_names_its_neighbour(index):

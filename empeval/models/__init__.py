@@ -8,7 +8,8 @@ in the user's cache. Nothing of the wheel is installed, imported or run.
 
 from __future__ import annotations
 
-from empeval.models.packages import PackagedModel, PayloadFile, catalogue, find
+from empeval.models.facts import PackagedModel, PayloadFile
+from empeval.models.packages import catalogue, find
 from empeval.models.store import State, check, folder, get, packaged_model, remove, state
 
 __all__ = [

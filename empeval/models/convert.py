@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval.errors import EmpevalError
-from empeval.models.packages import PackagedModel
+from empeval.models.facts import PackagedModel
 
 
 def convert(model: PackagedModel, payload: Path, target: Path) -> None:

