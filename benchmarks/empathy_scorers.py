@@ -1,91 +1,354 @@
-"""Speed of the bundled empathy checkpoints: one dialogue at a time, and in bulk.
+"""Speed and memory of empathy scorers: one reply at a time, and in bulk, on one CPU thread.
 
-    python benchmarks/empathy_scorers.py [--singles 60] [--bulk 512] [--rounds 5]
+    python benchmarks/empathy_scorers.py mvc stm baseline mvc:FOLDER --json scorers.json
 
-The three take turns in every round, so that a machine that slows down slows all of them; ratios
-are of the medians over the rounds. Dialogues are the mini task's and, to fill the bulk, those with
-their replies swapped, so nothing is scored twice.
+What is timed is ``Scorer.score``, as ``empeval score`` calls it: tokens, network and the table of
+values. The items have no human reply, which would be judged beside the model's and take its time.
+
+* alone: one call a reply; the median over ``--replies``;
+* in bulk: one call for ``--bulk`` replies; the median over ``--rounds``;
+* to baseline: the median of the ratios to ``--against``. For each reply and each round the scorers
+  take turns, beginning with another one each time, so that a machine that slows down slows all of
+  them, and a ratio is of times measured within moments of each other;
+* peak memory: of a process of its own that scores the bulk once, libraries included;
+* bytes: of the checkpoint's folder; and of the encoder's weights, where it is an adapter.
+
+All are warmed up with the whole bulk. Replies are drawn by ``--seed`` from the test split of
+EmpatheticDialogues where ``EMPEVAL_DATA`` has it; elsewhere they are the replies of ed-mini, each
+put to as many of its dialogues as it takes, so that nothing is scored twice.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import platform
+import random
 import statistics
+import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
-from empeval_empathy.checkpoints import BUNDLED
-from empeval_empathy.judge import Judge
-from empeval_empathy.views import Dialogue
+from empeval import EmpevalError, HubError, Item, Message, Response, Sample, UsageError
+from empeval.checkpoints import WEIGHTS, locate
+from empeval.data import data_directory
+from empeval.errors import nearest
+from empeval_empathy.checkpoints import BUNDLED, read_facts
+from empeval_empathy.english import looks_english
+from empeval_empathy.scorers import MVC, STM, Baseline, EmpathyScorer, context_of
+from empeval_tasks.ed_empathy.rows import DATASET
+from empeval_tasks.ed_empathy.task import EDEmpathy
 from empeval_tasks.ed_mini.task import EDMini
 
-NAMES = ("baseline", "stm", "mvc")
+CLASSES: dict[str, type[EmpathyScorer]] = {"baseline": Baseline, "stm": STM, "mvc": MVC}
 
 
-def dialogues(count: int) -> list[Dialogue]:
-    """So many different dialogues of our own."""
+@dataclass(frozen=True)
+class Contestant:
+    """A scorer as it was named.
+
+    Attributes:
+        bytes: of the files of its checkpoint.
+        encoder_bytes: of the weights of the encoder, where the checkpoint is an adapter on one.
+    """
+
+    name: str
+    scorer: EmpathyScorer
+    bytes: int
+    encoder_bytes: int | None
+
+
+def contestant(name: str) -> Contestant:
+    """The scorer called ``name``: one of three, or with a checkpoint, such as ``mvc:FOLDER``.
+
+    The encoder that an adapter goes on is fetched here, unless it is there.
+
+    Raises:
+        UsageError: there is no such scorer, or the target is no checkpoint for it.
+        EmpevalError: the checkpoint or its encoder cannot be had.
+    """
+    kind, _, target = name.partition(":")
+    if kind not in CLASSES or name.endswith(":"):
+        raise UsageError(f"Unknown empathy scorer '{name}'.{nearest(kind, CLASSES)}")
+    scorer = CLASSES[kind](target or None)
+    folder = locate(target) if target else BUNDLED / kind
+    facts = read_facts(folder, scorer.architecture)
+    own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    encoder = None
+    if not (folder / WEIGHTS).is_file():
+        encoder = (locate(facts["encoder_name"]) / WEIGHTS).stat().st_size
+    return Contestant(name, scorer, own, encoder)
+
+
+def draw(count: int, seed: int) -> tuple[str, list[Sample]]:
+    """So many different replies to score, and the name of the task that they are from.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    dice = random.Random(seed)
+    source, pairs = "ed-empathy", _people()
+    if pairs is None:
+        source, pairs = "ed-mini", _mini()
+    pairs = [pair for pair in dict.fromkeys(pairs) if _judged(*pair)]
+    if count > len(pairs):
+        raise UsageError(f"{source} has {len(pairs)} replies to score, not {count}.")
+    chosen = dice.sample(pairs, count)
+    return source, [_sample(str(number), *pair) for number, pair in enumerate(chosen)]
+
+
+def _people() -> list[tuple[tuple[str, ...], str]] | None:
+    directory = data_directory()
+    if directory is None or not directory.joinpath(*DATASET.split("/")).is_dir():
+        return None
+    try:
+        items = list(EDEmpathy().items())
+    except HubError:  # the mirror's folder holds another part of it
+        return None
+    return [(_turns(item), item.reference or "") for item in items]
+
+
+def _mini() -> list[tuple[tuple[str, ...], str]]:
     items = list(EDMini().items())
-    contexts = [tuple(m.content for m in item.messages if m.role != "system") for item in items]
-    pairs = [
-        Dialogue(context, str(items[(place + shift) % len(items)].reference))
+    return [
+        (_turns(item), items[(place + shift) % len(items)].reference or "")
         for shift in range(len(items))
-        for place, context in enumerate(contexts)
+        for place, item in enumerate(items)
     ]
-    return list(dict.fromkeys(pairs))[:count]
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--singles", type=int, default=60, help="dialogues scored one by one")
-    parser.add_argument("--bulk", type=int, default=512, help="dialogues scored at once")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    judges: dict[str, Judge] = {}
-    loading, size = {}, {}
-    for name in NAMES:
-        started = time.perf_counter()
-        judges[name] = Judge(BUNDLED / name)
-        loading[name] = time.perf_counter() - started
-        size[name] = sum(p.stat().st_size for p in Path(BUNDLED / name).iterdir()) / 1e6
-    few, many = dialogues(options.singles), dialogues(options.bulk)
-    single: dict[str, list[float]] = {name: [] for name in NAMES}
-    bulk: dict[str, list[float]] = {name: [] for name in NAMES}
-    for judge in judges.values():
-        judge.judge(many[:16])
-    for _ in range(options.rounds):
-        for name, judge in judges.items():
-            started = time.perf_counter()
-            for dialogue in few:
-                judge.judge([dialogue])
-            single[name].append((time.perf_counter() - started) / len(few))
-            started = time.perf_counter()
-            judge.judge(many)
-            bulk[name].append((time.perf_counter() - started) / len(many))
-    rows = []
-    for name in NAMES:
-        one, each = statistics.median(single[name]), statistics.median(bulk[name])
-        rows.append(
-            [
-                name,
-                f"{1000 * one:.1f}",
-                f"{one / statistics.median(single['baseline']):.2f}",
-                f"{1 / each:.0f}",
-                f"{each / statistics.median(bulk['baseline']):.2f}",
-                f"{loading[name]:.1f}",
-                f"{size[name]:.2f}",
-            ]
-        )
-    headers = [
-        "scorer", "ms a sample, batch 1", "to baseline", "samples/s in bulk", "to baseline",
-        "loading s", "folder MB",
-    ]  # fmt: skip
-    print(tabulate(rows, headers=headers, disable_numparse=True))
-    print("the first one loaded also imports torch and transformers")
+def _turns(item: Item) -> tuple[str, ...]:
+    return context_of(Sample(item, Response(item.id, "")))
+
+
+def _judged(context: tuple[str, ...], reply: str) -> bool:
+    """Whether the scorers judge it at all; what they turn away takes no time."""
+    return looks_english(reply) and looks_english(" ".join(context[-3:]))
+
+
+def _sample(name: str, context: tuple[str, ...], reply: str) -> Sample:
+    roles = [("user", "assistant")[back % 2] for back in reversed(range(len(context)))]
+    turns = tuple(Message(role, text) for role, text in zip(roles, context, strict=True))
+    return Sample(Item(name, turns, cluster=name), Response(name, reply))
+
+
+def race(
+    scorers: Sequence[EmpathyScorer],
+    calls: Sequence[Sequence[Sample]],
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[list[float]]:
+    """Seconds that each scorer takes for each call, shape (scorers, calls); they take turns."""
+    taken: list[list[float]] = [[0.0] * len(calls) for _ in scorers]
+    for number, samples in enumerate(calls):
+        for turn in range(len(scorers)):
+            place = (number + turn) % len(scorers)
+            started = clock()
+            scorers[place].score(samples)
+            taken[place][number] = clock() - started
+    return taken
+
+
+def ratio(taken: Sequence[float], reference: Sequence[float]) -> float:
+    """The median of the ratios of times that were measured side by side."""
+    return statistics.median(a / b for a, b in zip(taken, reference, strict=True))
+
+
+def measure(
+    contestants: Sequence[Contestant], against: str, replies: Sequence[Sample], options: Any
+) -> dict[str, dict[str, Any]]:
+    """Name -> figures of each scorer."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    bulk, alone = replies[: options.bulk], replies[: options.replies]
+    scorers = [one.scorer for one in contestants]
+    try:
+        unscored = [sum(s.status != "ok" for s in scorer.score(bulk)) for scorer in scorers]
+        race(scorers, [[sample] for sample in alone[:5]])
+        single = race(scorers, [[sample] for sample in alone])
+        whole = race(scorers, [bulk] * options.rounds)
+    finally:
+        torch.set_num_threads(threads)
+    reference = [one.name for one in contestants].index(against)
+    figures = {}
+    for place, one in enumerate(contestants):
+        figures[one.name] = {
+            "alone_ms": 1000 * statistics.median(single[place]),
+            "alone_to_baseline": ratio(single[place], single[reference]),
+            "bulk_per_second": len(bulk) / statistics.median(whole[place]),
+            "bulk_to_baseline": ratio(whole[place], whole[reference]),
+            "unscored": unscored[place],
+            "checkpoint_bytes": one.bytes,
+            "encoder_bytes": one.encoder_bytes,
+        }
+    return figures
+
+
+def peak_memory() -> int | None:
+    """The most bytes of memory that this process has held; ``None`` where nobody counts them."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux hands the other count on from the process that started this one
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def peak_of(name: str, options: Any) -> int | None:
+    """``peak_memory`` of a process that scores the bulk with one scorer.
+
+    Raises:
+        EmpevalError: it failed.
+    """
+    command = [sys.executable, __file__, name, "--peak", f"--bulk={options.bulk}"]
+    command += [f"--replies={options.replies}", f"--seed={options.seed}"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise EmpevalError(f"Measuring the memory of {name} failed: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout)
+
+
+def _print_peak(name: str, bulk: Sequence[Sample]) -> int:
+    import torch
+
+    torch.set_num_threads(1)
+    contestant(name).scorer.score(bulk)
+    print(json.dumps(peak_memory()))
     return 0
+
+
+def table(figures: dict[str, dict[str, Any]]) -> str:
+    """The figures in Markdown."""
+    columns: dict[str, tuple[str, float, str]] = {
+        "ms a reply alone": ("alone_ms", 1, ".1f"),
+        "time to baseline": ("alone_to_baseline", 1, ".2f"),
+        "replies/s in bulk": ("bulk_per_second", 1, ".1f"),
+        "time to baseline, bulk": ("bulk_to_baseline", 1, ".2f"),
+        "peak MB": ("peak_bytes", 1e6, ".0f"),
+        "checkpoint MB": ("checkpoint_bytes", 1e6, ".2f"),
+        "encoder MB": ("encoder_bytes", 1e6, ".1f"),
+    }
+    rows = [
+        [name]
+        + [
+            "-" if facts.get(key) is None else format(facts[key] / unit, form)
+            for key, unit, form in columns.values()
+        ]
+        for name, facts in figures.items()
+    ]
+    return tabulate(rows, ["scorer", *columns], tablefmt="github", disable_numparse=True)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 on")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "scorers",
+        nargs="*",
+        metavar="SCORER",
+        default=[*CLASSES],
+        help="baseline, stm, mvc, or one with a checkpoint, such as mvc:FOLDER",
+    )
+    parser.add_argument("--against", metavar="SCORER", help="of the ratios; default: baseline")
+    parser.add_argument("--replies", type=_count, default=100, help="scored alone")
+    parser.add_argument("--bulk", type=_count, default=500, help="replies scored in one call")
+    parser.add_argument("--rounds", type=_count, default=5, help="of bulk calls")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--no-memory", action="store_true", help="leave out the peak memory")
+    parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _names(options: Any) -> tuple[list[str], str]:
+    """The scorers to measure, and the one that the others are held against."""
+    names: list[str] = list(options.scorers)
+    against = options.against or "baseline"
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"{min(twice)} is named twice.")
+    return (names if against in names else [against, *names]), against
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"--json {path}: no file can be written there.")
+
+
+def _report(figures: dict[str, dict[str, Any]], facts: dict[str, Any]) -> Iterable[str]:
+    yield table(figures)
+    yield ""
+    yield (
+        f"Medians over {facts['replies']} replies alone and {facts['rounds']} rounds of "
+        f"{facts['bulk']}, out of {facts['source']} (seed {facts['seed']}); ratios to "
+        f"{facts['against']}; {facts['device']}, one thread, torch {facts['torch']}."
+    )
+    for name, scorer in figures.items():
+        if scorer["unscored"]:
+            yield f"{name} gave no score to {scorer['unscored']} of the {facts['bulk']} replies."
+
+
+def run(options: Any) -> int:
+    """Check everything that can be checked, measure, print."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # or they tokenize on every core
+    if options.json is not None:
+        _check_writable(options.json)
+    names, against = (options.scorers, "") if options.peak else _names(options)
+    contestants = [contestant(name) for name in names]
+    source, replies = draw(max(options.replies, options.bulk), options.seed)
+    if options.peak:
+        return _print_peak(names[0], replies[: options.bulk])
+    peaks = {} if options.no_memory else {name: peak_of(name, options) for name in names}
+    figures = measure(contestants, against, replies, options)
+    for name, peak in peaks.items():
+        figures[name]["peak_bytes"] = peak
+    import torch
+
+    facts = {
+        **{name: getattr(options, name) for name in ("replies", "bulk", "rounds", "seed")},
+        "against": against,
+        "source": source,
+        "threads": 1,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers", "empeval")},
+    }
+    print("\n".join(_report(figures, facts)))
+    if options.json is not None:
+        document = {"schema": 1, "settings": facts, "scorers": figures}
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure; 2 when the arguments make no sense, 1 when something fails."""
+    try:
+        return run(_parser().parse_args(arguments))
+    except EmpevalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
 
 
 if __name__ == "__main__":
