@@ -94,6 +94,16 @@ def read_layout(path: Path) -> RatedSet | None:
     return None
 
 
+def read_rows_of(name: str, rows: Sequence[Row], where: str) -> RatedSet:
+    """Rows that are known to be of a published layout, as a rated set.
+
+    Raises:
+        DataError: a row is not what it should be.
+    """
+    layout = next(layout for layout in LAYOUTS if layout.name == name)
+    return layout.rated(rows, where)
+
+
 def _epitome(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
     seen: Counter[str] = Counter()
     for number, row in enumerate(rows, 2):

@@ -14,6 +14,9 @@ SHORTEST = 8
 
 ARCHITECTURES = ("shared", "cascade")
 
+MOST = 2.0
+"""The highest level of a mechanism."""
+
 
 class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has no types
     """What an empathy model is made of.
@@ -27,6 +30,9 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
         max_length: the most tokens of a view, special ones included; 8 or more.
         dropout: before each head, while training.
         lambda_emo: weight of the emotion loss beside the regression loss.
+        lambda_mechanisms: weight of the mechanisms' loss beside it.
+        mechanisms: whether the model has outputs for EPITOME's mechanisms; a checkpoint that does
+            not say has none.
         id2label: the emotions, by number.
     """
 
@@ -39,6 +45,8 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
     max_length: int = 256
     dropout: float = 0.1
     lambda_emo: float = 0.1
+    lambda_mechanisms: float = 1.0
+    mechanisms: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Check what a hand-edited file may get wrong.

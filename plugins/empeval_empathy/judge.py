@@ -24,12 +24,15 @@ class Judged:
 
     Attributes:
         empathy: shape (dialogues,), in [1, 5].
+        mechanisms: shape (dialogues, 3), emotional reaction, interpretation and exploration, each
+            in [0, 2]; ``None`` where the checkpoint has none.
         emotions: shape (dialogues, emotions), probabilities; MVC's context view.
         full_emotions: the same of MVC's full view; ``None`` for the others.
         views: what the model saw.
     """
 
     empathy: np.ndarray
+    mechanisms: np.ndarray | None
     emotions: np.ndarray
     full_emotions: np.ndarray | None
     views: list[Views]
@@ -83,6 +86,7 @@ class Judge:
             full_emotions = output.full_emotion_logits
             return Judged(
                 empathy=_array(output.empathy),
+                mechanisms=None if output.mechanisms is None else _array(output.mechanisms),
                 emotions=_array(output.emotion_logits.softmax(-1)),
                 full_emotions=None if full_emotions is None else _array(full_emotions.softmax(-1)),
                 views=views,

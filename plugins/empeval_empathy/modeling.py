@@ -2,7 +2,8 @@
 
 A view is a row of tokens: the context alone, or the context and the reply. Baseline and STM see
 one view (context and reply). MVC sees both: the emotion is read from each, and the empathy score
-is predicted from the full view conditioned on both emotion logits.
+is predicted from the full view conditioned on both emotion logits. EPITOME's mechanisms hang
+where the empathy score does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from torch.nn import functional
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from empeval_empathy.config import HIGH, LOW, EmpathyConfig
+from empeval_empathy.config import HIGH, LOW, MOST, EmpathyConfig
+from empeval_empathy.emotions import MECHANISMS
 
 
 @dataclass
@@ -29,12 +31,14 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
         emotion_logits: shape (batch, emotions), of the model's main view of the emotion: the
             only view of Baseline and STM, the context alone for MVC.
         full_emotion_logits: shape (batch, emotions), MVC's view of context and reply.
+        mechanisms: shape (batch, 3), each in [0, 2], where the model has them.
     """
 
     loss: Tensor | None = None
     empathy: Tensor | None = None
     emotion_logits: Tensor | None = None
     full_emotion_logits: Tensor | None = None
+    mechanisms: Tensor | None = None
 
 
 class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no types
@@ -63,6 +67,7 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         whole: Tensor,
         empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
+        mechanism_labels: Tensor | None = None,
     ) -> EmpathyOutput:
         """The heads' output from pooled views of context and full dialogue, (batch, hidden).
 
@@ -71,16 +76,28 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         """
         raise NotImplementedError
 
-    def combine(self, emotion: Tensor, empathy: Tensor, target: Tensor) -> Tensor:
+    def combine(
+        self,
+        emotion: Tensor,
+        empathy: Tensor,
+        target: Tensor,
+        mechanisms: Tensor | None = None,
+        levels: Tensor | None = None,
+    ) -> Tensor:
         """The loss: lambda_emo times the emotion's, plus the regression's Huber loss.
 
         The Huber loss has its corner at 0.5: squared where it is small, absolute beyond. With
-        ``empathy_weight`` 0 (STM's first stage) the emotion is trained alone.
+        ``empathy_weight`` 0 (STM's first stage) the emotion is trained alone. The mechanisms add
+        ``lambda_mechanisms`` times their mean squared error.
         """
         if not self.empathy_weight:
             return emotion
         regression = functional.smooth_l1_loss(empathy, target.to(empathy.dtype), beta=0.5)
-        return self.config.lambda_emo * emotion + self.empathy_weight * regression
+        loss = self.config.lambda_emo * emotion + self.empathy_weight * regression
+        if mechanisms is not None and levels is not None:
+            squared = functional.mse_loss(mechanisms, levels.to(mechanisms.dtype))
+            loss = loss + self.config.lambda_mechanisms * squared
+        return loss
 
     def emotion_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy over the rows that have an emotion; 0 where none has."""
@@ -110,6 +127,11 @@ def to_scale(raw: Tensor) -> Tensor:
     return LOW + (HIGH - LOW) * torch.sigmoid(raw.float()).squeeze(-1)
 
 
+def to_levels(raw: Tensor) -> Tensor:
+    """Map unbounded outputs into the range of the mechanisms, shape (batch, 3)."""
+    return MOST * torch.sigmoid(raw.float())
+
+
 def head(inputs: int, outputs: int, hidden: int | None = None) -> nn.Module:
     """A linear layer, or two with a GELU between."""
     if hidden is None:
@@ -127,6 +149,8 @@ class SharedModel(EmpathyModel):
         width = self.encoder.config.hidden_size
         self.emotion = head(width, config.num_labels)
         self.empathy = head(width, 1, width // 2)
+        if config.mechanisms:
+            self.mechanisms = head(width, len(MECHANISMS), width // 2)
         self.post_init()
 
     def forward(
@@ -135,6 +159,7 @@ class SharedModel(EmpathyModel):
         context: dict[str, Tensor] | None = None,
         empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
+        mechanism_labels: Tensor | None = None,
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues.
@@ -145,9 +170,10 @@ class SharedModel(EmpathyModel):
             context: not looked at.
             empathy_labels: shape (batch,), in [1, 5].
             emotion_labels: shape (batch,), class numbers; -100 leaves a row out.
+            mechanism_labels: shape (batch, 3), each in [0, 2].
         """
         pooled = self.pool(full)
-        return self.heads(pooled, pooled, empathy_labels, emotion_labels)
+        return self.heads(pooled, pooled, empathy_labels, emotion_labels, mechanism_labels)
 
     def heads(
         self,
@@ -155,16 +181,18 @@ class SharedModel(EmpathyModel):
         whole: Tensor,
         empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
+        mechanism_labels: Tensor | None = None,
     ) -> EmpathyOutput:
         """Both heads, from the pooled full view ``whole``, shape (batch, hidden)."""
         pooled = self.dropout(whole)
         logits = self.emotion(pooled).float()
         empathy = to_scale(self.empathy(pooled))
+        levels = to_levels(self.mechanisms(pooled)) if self.config.mechanisms else None
         loss = None
         if empathy_labels is not None and emotion_labels is not None:
             emotion = self.emotion_loss(logits, emotion_labels)
-            loss = self.combine(emotion, empathy, empathy_labels)
-        return EmpathyOutput(loss=loss, empathy=empathy, emotion_logits=logits)
+            loss = self.combine(emotion, empathy, empathy_labels, levels, mechanism_labels)
+        return EmpathyOutput(loss=loss, empathy=empathy, mechanisms=levels, emotion_logits=logits)
 
 
 class CascadeModel(EmpathyModel):
@@ -177,7 +205,10 @@ class CascadeModel(EmpathyModel):
         width = self.encoder.config.hidden_size
         self.context_emotion = head(width, config.num_labels)
         self.full_emotion = head(width, config.num_labels)
-        self.empathy = head(2 * width + 2 * config.num_labels, 1, width // 2)
+        given = 2 * width + 2 * config.num_labels
+        self.empathy = head(given, 1, width // 2)
+        if config.mechanisms:
+            self.mechanisms = head(given, len(MECHANISMS), width // 2)
         self.post_init()
 
     def forward(
@@ -186,10 +217,13 @@ class CascadeModel(EmpathyModel):
         context: dict[str, Tensor],
         empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
+        mechanism_labels: Tensor | None = None,
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues; arguments as ``SharedModel``'s, ``context`` needed."""
-        return self.heads(self.pool(context), self.pool(full), empathy_labels, emotion_labels)
+        return self.heads(
+            self.pool(context), self.pool(full), empathy_labels, emotion_labels, mechanism_labels
+        )
 
     def heads(
         self,
@@ -197,6 +231,7 @@ class CascadeModel(EmpathyModel):
         whole: Tensor,
         empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
+        mechanism_labels: Tensor | None = None,
     ) -> EmpathyOutput:
         """The heads, from the pooled context view and the pooled full view, (batch, hidden)."""
         seen, whole = self.dropout(seen), self.dropout(whole)
@@ -206,16 +241,20 @@ class CascadeModel(EmpathyModel):
             [whole, seen, context_logits.to(whole.dtype), full_logits.to(whole.dtype)], dim=-1
         )
         empathy = to_scale(self.empathy(given))
+        levels = to_levels(self.mechanisms(given)) if self.config.mechanisms else None
         loss = None
         if empathy_labels is not None and emotion_labels is not None:
             emotions = (
                 self.emotion_loss(context_logits, emotion_labels),
                 self.emotion_loss(full_logits, emotion_labels),
             )
-            loss = self.combine(sum(emotions) / 2, empathy, empathy_labels)
+            loss = self.combine(
+                sum(emotions) / 2, empathy, empathy_labels, levels, mechanism_labels
+            )
         return EmpathyOutput(
             loss=loss,
             empathy=empathy,
+            mechanisms=levels,
             emotion_logits=context_logits,
             full_emotion_logits=full_logits,
         )

@@ -21,7 +21,7 @@ from empeval import (
 from empeval.checkpoints import check_target, locate, on_disk
 from empeval.replies import remarks, unusable
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
-from empeval_empathy.emotions import EMOTIONS
+from empeval_empathy.emotions import EMOTIONS, MECHANISMS
 from empeval_empathy.english import looks_english
 
 if TYPE_CHECKING:
@@ -38,6 +38,29 @@ EMPATHY = ValueCard(
     low=1,
     high=5,
     higher_is_better=True,
+)
+MECHANISM_CARDS = (
+    ValueCard(
+        name="emotional_reaction",
+        unit="level 0-2",
+        summary="Warmth, compassion, concern: 0 none, 1 weak, 2 strong (EPITOME).",
+        low=0,
+        high=2,
+    ),
+    ValueCard(
+        name="interpretation",
+        unit="level 0-2",
+        summary="Understanding of what the speaker feels and went through: 0 none, 2 strong.",
+        low=0,
+        high=2,
+    ),
+    ValueCard(
+        name="exploration",
+        unit="level 0-2",
+        summary="Asking about what the speaker did not say: 0 none, 1 in general, 2 in particular.",
+        low=0,
+        high=2,
+    ),
 )
 HUMAN = ValueCard(
     name="human",
@@ -75,7 +98,7 @@ def card(summary: str, labels: tuple[str, ...]) -> ScorerCard:
         summary=summary
         + " Trained on hybrid labels; see reference_models/RESULTS.md for its agreement with "
         "people. English only.",
-        values=(EMPATHY, HUMAN, CONFIDENCE, TARGET),
+        values=(EMPATHY, *MECHANISM_CARDS, HUMAN, CONFIDENCE, TARGET),
         needs=("reply",),
         labels=labels,
         license=LICENSE,
@@ -165,6 +188,9 @@ class EmpathyScorer(Scorer):
                     note="paired: the reply less the human reply to the same item",
                 ),
             ]
+        with_mechanisms = [s for s in scored if _may_have(s, MECHANISMS[0], True)]
+        if any(s.score.status == "ok" for s in with_mechanisms):
+            figures += [mean_metric(value, with_mechanisms) for value in MECHANISM_CARDS]
         figures.append(mean_metric(CONFIDENCE, scored))
         if any(s.score.status == "ok" for s in with_target):
             figures += [
@@ -232,6 +258,8 @@ class _Table:
         emotions = judged.emotions[place]
         best = int(emotions.argmax())
         values = {"empathy": judged.empathy[place], "emotion_confidence": emotions[best]}
+        if judged.mechanisms is not None:
+            values |= dict(zip(MECHANISMS, judged.mechanisms[place], strict=True))
         labels = {"emotion": self._emotions[best]}
         if human is not None and judged.views[self._places[human]].unknown <= MOST_UNKNOWN:
             values["human"] = judged.empathy[self._places[human]]

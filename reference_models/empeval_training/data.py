@@ -6,7 +6,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -15,11 +15,17 @@ import msgspec
 
 from empeval import DataError, UsageError, load_rows, require_columns
 from empeval.jsonl import read_objects
-from empeval_empathy.views import Dialogue, ViewBuilder
+from empeval_empathy.views import Dialogue, Row, ViewBuilder
 from empeval_training.examples import HUMAN, Example
 
 GOEMOTIONS = "google-research-datasets/go_emotions"
 GOEMOTIONS_CLASSES = 28
+Tensors = Callable[[Sequence[Row]], dict[str, Any]]
+"""Rows of tokens -> what an encoder reads, each of shape (rows, longest, ...)."""
+
+RATED = "rated"
+"""The file of rated replies that every trained model is measured on."""
+
 NO_EMOTION = -100
 """The class number of an example without an emotion: it counts for no emotion loss."""
 
@@ -97,7 +103,7 @@ def class_weights(labels: Sequence[int], classes: int) -> list[float]:
 
 
 class Labelled:
-    """Examples as a map-style data set: views, empathy, emotion, length."""
+    """Examples as a map-style data set: views, empathy, mechanisms, emotion, length."""
 
     def __init__(
         self, examples: Sequence[Example], views: ViewBuilder, emotions: Sequence[str]
@@ -108,6 +114,7 @@ class Labelled:
             {
                 "views": view,
                 "empathy": example.empathy,
+                "mechanisms": example.mechanisms,
                 "emotion": number.get(example.emotion, NO_EMOTION),
             }
             for view, example in zip(built, examples, strict=True)
@@ -126,12 +133,12 @@ class Collator:
     """Rows of ``Labelled`` as a batch of padded tensors.
 
     Args:
-        views: makes the tensors.
+        tensors: makes tensors of rows of tokens: the tokens, or their states above frozen layers.
         context: whether the batch holds the context view too (MVC).
     """
 
-    def __init__(self, views: ViewBuilder, *, context: bool) -> None:
-        self._views = views
+    def __init__(self, tensors: Tensors, *, context: bool) -> None:
+        self._tensors = tensors
         self._context = context
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -140,12 +147,15 @@ class Collator:
 
         views = [row["views"] for row in rows]
         batch: dict[str, Any] = {
-            "full": self._views.tensors([v.full for v in views]),
+            "full": self._tensors([v.full for v in views]),
             "empathy_labels": torch.tensor([row["empathy"] for row in rows], dtype=torch.float32),
             "emotion_labels": torch.tensor([row["emotion"] for row in rows]),
+            "mechanism_labels": torch.tensor(
+                [row["mechanisms"] for row in rows], dtype=torch.float32
+            ),
         }
         if self._context:
-            batch["context"] = self._views.tensors([v.context for v in views])
+            batch["context"] = self._tensors([v.context for v in views])
         return batch
 
 
@@ -208,8 +218,8 @@ def check_comments(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
 class CommentCollator:
     """Rows of ``Comments`` as a batch: the context view, and 28 zeros and ones."""
 
-    def __init__(self, views: ViewBuilder) -> None:
-        self._views = views
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors = tensors
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The arguments of ``Pretraining``'s ``forward`` for rows."""
@@ -218,7 +228,7 @@ class CommentCollator:
         labels = torch.zeros(len(rows), GOEMOTIONS_CLASSES)
         for place, row in enumerate(rows):
             labels[place, row["classes"]] = 1
-        return {"rows": self._views.tensors([r["views"].context for r in rows]), "labels": labels}
+        return {"rows": self._tensors([r["views"].context for r in rows]), "labels": labels}
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,10 +14,11 @@ from empeval import HubError, UsageError
 from empeval.checkpoints import locate
 from empeval_empathy.config import EmpathyConfig
 from empeval_empathy.modeling import MODELS, EmpathyModel
+from empeval_training.frozen import freeze_lower
 from empeval_training.recipe import ARCHITECTURE, Recipe
 
-LAYERS = ["query", "key", "value", "dense"]
-"""The linear layers of BERT and RoBERTa encoders, by the end of their names."""
+LAYERS = ("query", "key", "value", "dense", "q", "k", "v", "o")
+"""The linear layers of BERT, RoBERTa and MPNet encoders, by the end of their names."""
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 """Where their configurations keep the dropout of hidden states and of attention."""
 
@@ -64,21 +65,7 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
         UsageError: the folder holds no encoder that transformers can load, or one that reads
             fewer tokens than the recipe's ``max_length``.
     """
-    from transformers import AutoModel
-
-    try:
-        encoder = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-        )
-    except Exception as error:  # broken files raise whatever they like
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UsageError(f"{folder} cannot be loaded as an encoder: {reason}") from error
-    most = positions(encoder.config)
-    if most is not None and recipe.max_length > most:
-        raise UsageError(
-            f"max_length is {recipe.max_length}, but the encoder {recipe.encoder} reads at most "
-            f"{most} tokens. Give: --set max_length={most}"
-        )
+    encoder = read_encoder(folder, recipe.encoder, recipe.max_length)
     if recipe.encoder_dropout is not None:
         for place in DROPOUTS:
             setattr(encoder.config, place, recipe.encoder_dropout)
@@ -92,6 +79,8 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
         max_length=recipe.max_length,
         dropout=recipe.dropout,
         lambda_emo=recipe.lambda_emo,
+        lambda_mechanisms=recipe.lambda_mechanisms,
+        mechanisms=True,
         id2label=dict(enumerate(emotions)),
         label2id={emotion: number for number, emotion in enumerate(emotions)},
     )
@@ -101,20 +90,62 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
     return model
 
 
+def read_encoder(folder: Path, name: str, max_length: int) -> Any:
+    """A pretrained encoder in float32.
+
+    Raises:
+        UsageError: the folder holds no encoder that transformers can load, or one that reads
+            fewer tokens than ``max_length``.
+    """
+    from transformers import AutoModel
+
+    try:
+        encoder = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    except Exception as error:  # broken files raise whatever they like
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(f"{folder} cannot be loaded as an encoder: {reason}") from error
+    most = positions(encoder.config)
+    if most is not None and max_length > most:
+        raise UsageError(
+            f"max_length is {max_length}, but the encoder {name} reads at most "
+            f"{most} tokens. Give: --set max_length={most}"
+        )
+    return encoder
+
+
+def linear_layers(encoder: Any) -> list[str]:
+    """Which of ``LAYERS`` an encoder has."""
+    ends = {name.rpartition(".")[2] for name, part in encoder.named_modules()
+            if isinstance(part, nn.Linear)}  # fmt: skip
+    return [name for name in LAYERS if name in ends]
+
+
 def positions(config: Any) -> int | None:
     """The most tokens that an encoder reads; ``None`` where it does not say.
 
     RoBERTa and its kin number positions from the padding token's number plus one.
     """
     most: int | None = getattr(config, "max_position_embeddings", None)
-    if most is not None and config.model_type in ("roberta", "xlm-roberta", "camembert"):
+    if most is not None and config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         most -= (config.pad_token_id or 0) + 1
     return most
 
 
 def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
-    """The model as it trains: itself, or with low-rank adapters in its encoder."""
+    """The model as it trains: itself, or with low-rank adapters in its encoder.
+
+    Raises:
+        UsageError: the recipe freezes more layers than the encoder has.
+    """
+    frozen = recipe.frozen_layers
+    count = model.encoder.config.num_hidden_layers
+    if frozen >= count:
+        raise UsageError(f"frozen_layers is {frozen}, but the encoder has {count} layers.")
     if recipe.method == "full":
+        if frozen:
+            freeze_lower(model.encoder, frozen)
         return model
     from peft import LoraConfig, get_peft_model
 
@@ -123,8 +154,10 @@ def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
         r=recipe.lora_rank,
         lora_alpha=2 * recipe.lora_rank,
         lora_dropout=recipe.dropout if recipe.encoder_dropout is None else recipe.encoder_dropout,
-        target_modules=LAYERS,
+        target_modules=linear_layers(model.encoder),
         modules_to_save=heads,
+        layers_to_transform=list(range(frozen, count)) if frozen else None,
+        layers_pattern="layer" if frozen else None,
     )
     return get_peft_model(model, adapters)
 

@@ -25,6 +25,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         pooling: ``cls`` or ``mean``.
         method: ``full`` trains every weight, ``lora`` low-rank adapters of the encoder's linear
             layers (rank ``lora_rank``, alpha twice that) and the heads.
+        frozen_layers: so many lower layers (and the embeddings) do not train; their states are
+            computed once for all epochs, stages and seeds of a command.
         max_length: the most tokens of a view.
         batch_size, gradient_accumulation: examples a step is their product.
         learning_rate, weight_decay, warmup: AdamW with linear decay after a warm-up over this
@@ -38,6 +40,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
         eval_examples: at most so many validation examples are looked at while training.
         lambda_emo: weight of the emotion loss.
+        lambda_mechanisms: weight of the loss of EPITOME's mechanisms.
         class_weights: ``balanced`` weighs emotions by the inverse of their frequency.
         evaluations: how often a stage is evaluated (and saved).
         patience: evaluations without improvement that end a stage.
@@ -49,6 +52,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     pooling: Literal["cls", "mean"] = "cls"
     method: Literal["full", "lora"] = "full"
     lora_rank: int = 16
+    frozen_layers: int = 0
     max_length: int = 256
     batch_size: int = 16
     gradient_accumulation: int = 1
@@ -64,6 +68,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     train_examples: int | None = None
     eval_examples: int | None = None
     lambda_emo: float = 0.1
+    lambda_mechanisms: float = 1.0
     class_weights: Literal["none", "balanced"] = "balanced"
     evaluations: int = 5
     patience: int = 3
@@ -77,6 +82,7 @@ LIMITS = Limits(
     ranges={
         "max_length": (SMALLEST_VIEW, math.inf),
         "lora_rank": (1, math.inf),
+        "frozen_layers": (0, math.inf),
         "batch_size": (1, math.inf),
         "gradient_accumulation": (1, math.inf),
         "evaluations": (1, math.inf),
@@ -88,6 +94,7 @@ LIMITS = Limits(
         "emotion_epochs": (0, math.inf),
         "pretrain_epochs": (0, math.inf),
         "lambda_emo": (0, math.inf),
+        "lambda_mechanisms": (0, math.inf),
         "warmup": (0, 1),
         "dropout": (0, 0.99),
         "encoder_dropout": (0, 0.99),

@@ -187,7 +187,7 @@ def _arguments(
             "load_best_model_at_end": True,
             "metric_for_best_model": f"eval_{stage.metric}",
             "greater_is_better": stage.metric != "mae",
-            "label_names": ["empathy_labels", "emotion_labels"],
+            "label_names": ["empathy_labels", "emotion_labels", "mechanism_labels"],
         }
     return TrainingArguments(
         output_dir=str(folder),
@@ -227,7 +227,7 @@ def precision(wanted: str) -> dict[str, bool]:
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """MAE and emotion accuracy on the validation split."""
     empathy, logits, *_ = prediction.predictions
-    target, emotion = prediction.label_ids
+    target, emotion, _ = prediction.label_ids
     known = emotion != NO_EMOTION
     return {
         "mae": float(np.abs(empathy - target).mean()),
@@ -241,12 +241,15 @@ def predict(
     """Empathy and emotion numbers for every row, in order.
 
     Returns:
-        ``empathy`` (rows,), ``emotion`` (rows,), and for MVC ``full_emotion`` (rows,).
+        ``empathy`` (rows,), ``emotion`` (rows,), ``mechanisms`` (rows, 3), and for MVC
+        ``full_emotion`` (rows,).
     """
     model.eval()
     order = np.argsort(data.lengths, kind="stable")
     loader = DataLoader([data[int(i)] for i in order], batch_size=64, collate_fn=collator)
-    parts: dict[str, list[np.ndarray]] = {"empathy": [], "emotion": [], "full_emotion": []}
+    parts: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("empathy", "emotion", "full_emotion", "mechanisms")
+    }
     with torch.inference_mode():
         for batch in bar(loader, "test replies, batches"):
             moved = {
@@ -257,6 +260,8 @@ def predict(
             output = model(**moved)
             parts["empathy"].append(output.empathy.cpu().numpy())
             parts["emotion"].append(output.emotion_logits.argmax(-1).cpu().numpy())
+            if output.mechanisms is not None:
+                parts["mechanisms"].append(output.mechanisms.cpu().numpy())
             if output.full_emotion_logits is not None:
                 parts["full_emotion"].append(output.full_emotion_logits.argmax(-1).cpu().numpy())
     back = np.argsort(order, kind="stable")

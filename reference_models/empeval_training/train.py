@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +12,18 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError
+from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.views import ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import (
     NO_EMOTION,
+    RATED,
     Collator,
     CommentCollator,
     Comments,
     Labelled,
     Prepared,
+    Tensors,
     class_weights,
     draw,
     make_folder,
@@ -29,6 +33,7 @@ from empeval_training.data import (
     write_json,
 )
 from empeval_training.examples import HUMAN, Example
+from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
     build_model,
@@ -90,13 +95,24 @@ def _train(
     model = build_model(recipe, base, prepared.emotions)
     network = adapt(model, recipe)
     cascade = ARCHITECTURE[recipe.model] == "cascade"
-    collator = Collator(views, context=cascade)
+    tensors: Tensors = views.tensors
+    whole = model.encoder
+    if recipe.frozen_layers:
+        lower = lower_states(recipe, whole, views)
+        tensors = lower.tensors
+        model.encoder = UpperLayers(whole, recipe.frozen_layers)
+    collator = Collator(tensors, context=cascade)
 
     training, validation, test = (
         Labelled(splits[name], views, prepared.emotions) for name in ("train", "validation", "test")
     )
     make_folder(out)
     write_json(out / QUESTION, question)
+    if recipe.frozen_layers:
+        for data_set in (training, validation):
+            lower.compute([row["views"].full for row in data_set.rows], "frozen layers")
+            if cascade:
+                lower.compute([row["views"].context for row in data_set.rows], "frozen layers")
 
     if recipe.class_weights == "balanced":
         import torch
@@ -106,8 +122,10 @@ def _train(
 
     if recipe.pretrain_epochs:
         comments = Comments("train", recipe.pretrain_examples, seed, views)
+        if recipe.frozen_layers:
+            lower.compute([row["views"].context for row in comments.rows], "frozen layers")
         stage = Stage("goemotions", recipe.pretrain_epochs, metric=None)
-        _pretrain(stage, recipe, model, network, comments, CommentCollator(views), out, seed)
+        _pretrain(stage, recipe, model, network, comments, CommentCollator(tensors), out, seed)
     if recipe.emotion_epochs:
         model.empathy_weight = 0.0
         stage = Stage("emotion", recipe.emotion_epochs, metric="emotion_accuracy")
@@ -116,14 +134,21 @@ def _train(
     stage = Stage("both", recipe.epochs, metric="mae")
     run_stage(stage, recipe, network, training, validation, collator, out, seed)
 
+    rated = read_examples(data, RATED)
+    figures: dict[str, Any] = {}
+    with_people = Labelled(rated, views, prepared.emotions)
+    if recipe.frozen_layers:
+        for view in ("full", "context") if cascade else ("full",):
+            rows = [getattr(row["views"], view) for row in with_people.rows]
+            lower.compute(rows, "frozen layers")
+    figures["people"] = people_figures(rated, predict(model, with_people, collator, recipe))
+    model.encoder = whole
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")
     plain = merge(network)
-    every = predict(plain, test, collator, recipe)
-    figures = {
-        "human": figures_of(test, every, humans),
-        "all": figures_of(test, every, np.ones(len(test), dtype=bool)),
-    }
+    every = predict(plain, test, Collator(views.tensors, context=cascade), recipe)
+    figures["human"] = figures_of(test, every, humans)
+    figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
     answer = {
         **question,
         "figures": figures,
@@ -140,6 +165,19 @@ def _train(
             write_card(folder, answer, prepared)
     write_json(out / RESULT, answer)
     return answer
+
+
+_LOWER: dict[tuple[str, int, int, str], LowerStates] = {}
+
+
+def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerStates:
+    """The states above the frozen layers; kept for the next seed of the same command."""
+    key = (recipe.encoder, recipe.frozen_layers, recipe.max_length, recipe.precision)
+    if key not in _LOWER:
+        bf16 = recipe.precision == "bf16"
+        lower = copy.deepcopy(encoder)  # what trains later must not change what was computed
+        _LOWER[key] = LowerStates(lower, recipe.frozen_layers, views, bf16=bf16)
+    return _LOWER[key]
 
 
 def _read_splits(
@@ -180,7 +218,8 @@ def _pretrain(
 def figures_of(
     labelled: Labelled, output: dict[str, np.ndarray], chosen: np.ndarray
 ) -> dict[str, float]:
-    """MAE, Spearman and emotion accuracy, with the MAE of predicting the median beside them.
+    """MAE, Spearman and emotion accuracy, with the MAE of predicting the median beside them, and
+    Spearman of each mechanism.
 
     Args:
         labelled: the examples.
@@ -202,16 +241,49 @@ def figures_of(
         "mae_of_median": float(np.abs(np.median(target) - target).mean()),
         "label_sd": float(target.std()),
     }
+    levels = np.array([row["mechanisms"] for row in labelled.rows])[chosen]
+    for column, name in enumerate(MECHANISMS):
+        own = output["mechanisms"][chosen][:, column]
+        said = levels[:, column]
+        spread = np.ptp(own) > 0 and np.ptp(said) > 0
+        figures[name] = float(spearmanr(own, said).statistic) if spread else 0.0
     if "full_emotion" in output:
         full = output["full_emotion"][chosen]
         figures["full_emotion_accuracy"] = float((full == emotion)[known].mean())
     return figures
 
 
+def people_figures(rated: Sequence[Example], output: dict[str, np.ndarray]) -> dict[str, float]:
+    """Spearman's correlation with what people said of replies of the rated sets' test part.
+
+    Args:
+        rated: with people's ratings in the place of labels, where they gave them.
+        output: what ``predict`` gave for them.
+    """
+    from scipy.stats import spearmanr
+
+    names = np.array([example.variant.removeprefix("rated:") for example in rated])
+    figures: dict[str, float] = {}
+    for name in ("exchanges-1-5", "ratings-1-3"):
+        own = names == name
+        said = [example.empathy for example in rated if example.variant == f"rated:{name}"]
+        if own.any():
+            figures[name] = float(spearmanr(output["empathy"][own], said).statistic)
+    own = names == "epitome"
+    if own.any():
+        said_of = np.array([e.mechanisms for e in rated if e.variant == "rated:epitome"])
+        levels = output["mechanisms"][own]
+        for column, mechanism in enumerate(MECHANISMS):
+            found = spearmanr(levels[:, column], said_of[:, column])
+            figures[mechanism] = float(found.statistic)
+        figures["mechanisms"] = float(spearmanr(levels.sum(1), said_of.sum(1)).statistic)
+    return figures
+
+
 def summarize(results: Sequence[dict[str, Any]], part: str = "human") -> dict[str, float]:
     """Mean and standard deviation over seeds of the figures of one part of the test split."""
     summary: dict[str, float] = {"seeds": len(results)}
-    for name in ("mae", "spearman", "emotion_accuracy"):
+    for name in ("mae", "spearman", "emotion_accuracy", *MECHANISMS):
         values = [r["figures"][part][name] for r in results]
         summary[name] = float(np.mean(values))
         summary[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

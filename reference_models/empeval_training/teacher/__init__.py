@@ -1,0 +1,1 @@
+"""The teacher: a cross-encoder that learns what people said of replies, dimension by dimension."""
