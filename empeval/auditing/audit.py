@@ -32,12 +32,13 @@ PROVIDED = frozenset(["reply"])
 FOR_INVARIANCE = 64
 
 
-class Finished(msgspec.Struct, frozen=True):
-    """``audit.json``: a certificate, and which question it answers."""
+class Finished(Certificate, frozen=True, kw_only=True):
+    """``audit.json``: a certificate, and which question it answers.
 
-    schema: int
+    A copy of it in a package's ``certificates`` is that package's certificate.
+    """
+
     question: str
-    certificate: Certificate
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +106,7 @@ def audit(
     path = out / label / "audit.json"
     question = _question(asked, spec, sets, settings, rival)
     if not fresh and (found := read_finished(path)) is not None and found.question == question:
-        return found.certificate, True
+        return found, True
     book = Book(asked, out / "scores" / f"{label}.jsonl", fresh=fresh)
     bases = choose_bases(sets, settings.bases)
     rated = _texts(sets)
@@ -158,8 +159,10 @@ def audit(
     certificate = _with_machine(
         certificate, asked, spec, book, bases, stick, tuple(trials), settings, progress=progress
     )
-    write_whole(path, Finished(1, question, certificate))
-    return certificate, False
+    fields = {name: getattr(certificate, name) for name in Certificate.__struct_fields__}
+    finished = Finished(**fields, question=question)
+    write_whole(path, finished)
+    return finished, False
 
 
 def read_finished(path: Path) -> Finished | None:
@@ -184,11 +187,20 @@ def yardstick(asked: AskedScorer, name: str, scores: np.ndarray) -> Yardstick:
 
     card = next(value for value in asked.scorer.card.values if value.name == name)
     finite = scores[np.isfinite(scores)]
-    sd = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
+    sd = _spread(finite)
     low, high = card.low, card.high
     bounded = low is not None and high is not None and (sd == 0 or high - low <= WIDE_SDS * sd)
     span = float(high) - float(low) if bounded else TARGET_SDS * sd  # type: ignore[arg-type]
     return Yardstick(unit=card.unit, span=span, sd=sd, bounded=bounded)
+
+
+def _spread(scores: np.ndarray) -> float:
+    """The standard deviation; where a few scores lie far out, that of the middle half."""
+    if len(scores) < 2:
+        return 0.0
+    low, high = np.quantile(scores, [0.25, 0.75])
+    sd, middle = float(scores.std(ddof=1)), float(high - low) / 1.349  # of a normal distribution
+    return min(sd, middle) if middle > 0 else sd
 
 
 def _agreement(

@@ -8,17 +8,21 @@ from empeval.certificates import Agreement, Certificate, Figure, Trial, one_line
 
 Rows = list[dict[str, str]]
 
+MOST_NAME = 16
+"""Signs of a rated set's name in a table."""
+
+FEW_PAIRS = 20
+"""With fewer pairs a share of them is not shown in tables; the record has it."""
+
 
 def agreement_rows(certificate: Certificate) -> Rows:
     """One row for each thing that was rated: how far the scorer agrees."""
     return [
         {
-            "rated": f"{a.rated_set} {a.dimension}",
-            "by": a.value,
-            "n": f"{a.spearman.n} ({a.spearman.clusters})",
+            "rated": rated_name(a),
+            "n (dialogues)": f"{a.spearman.n} ({a.spearman.clusters})",
             "Spearman": short(a.spearman),
-            "in a dialogue": _or_dash(a.pairs_within_dialogue),
-            "kappa": _bare(a.quadratic_kappa),
+            "in a dialogue": _enough(a.pairs_within_dialogue),
             "ceiling": _bare(a.ceiling),
             "share": "-"
             if a.share_of_ceiling is None
@@ -33,7 +37,7 @@ def rival_rows(certificate: Certificate) -> Rows:
     names = list(dict.fromkeys(name for a in certificate.agreements for name in a.against))
     return [
         {
-            "less a rival's": f"{a.rated_set} {a.dimension}",
+            "less a rival's": rated_name(a),
             **{name: _or_dash(a.against.get(name)) for name in names},
         }
         for a in certificate.agreements
@@ -44,17 +48,26 @@ def more_rows(certificate: Certificate) -> Rows:
     """The statistics that the first table has no room for."""
     return [
         {
-            "rated": f"{a.rated_set} {a.dimension}",
-            "tau-b": _or_dash(a.kendall),
-            "in a system": _or_dash(a.pairs_within_system),
-            "between systems": _or_dash(a.between_systems),
-            "one rater": _bare(a.one_rater),
-            "with length": _bare(a.length),
-            "ratings": _bare(a.length_raters),
+            "rated": rated_name(a),
+            "tau-b": _bare(a.kendall),
+            "kappa": _bare(a.quadratic_kappa),
+            "in system": _bare(a.pairs_within_system),
+            "systems": _bare(a.between_systems),
+            "rater": _bare(a.one_rater),
+            "length": _bare(a.length),
+            "raters'": _bare(a.length_raters),
             "failed": str(a.spearman.n_failed),
         }
         for a in certificate.agreements
     ]
+
+
+def rated_name(agreement: Agreement) -> str:
+    """A rated set and its dimension, short enough for a table."""
+    name = agreement.rated_set
+    if len(name) > MOST_NAME:
+        name = f"{name[: MOST_NAME - 3]}..."
+    return f"{name} {agreement.dimension}"[: MOST_NAME + 20]
 
 
 def trial_rows(trials: Sequence[Trial]) -> Rows:
@@ -104,6 +117,12 @@ def domain_line(certificate: Certificate) -> str:
 def remarks(certificate: Certificate) -> list[str]:
     """Sentences that a reader of the figures must know."""
     said = [*certificate.notes]
+    compared = {a.value for a in certificate.agreements if a.value != certificate.primary}
+    said += [
+        f"{a.rated_set} {a.dimension} is compared with {a.value}"
+        for a in certificate.agreements
+        if a.value in compared
+    ]
     for a in certificate.agreements:
         where = f"{a.rated_set} {a.dimension}"
         said += [f"{where}: {note}" for note in a.notes]
@@ -120,6 +139,11 @@ def failed_trials(certificate: Certificate) -> list[str]:
         for t in certificate.trials
         if t.passed is False and t.change is not None
     ]
+
+
+def undecided_trials(certificate: Certificate) -> list[str]:
+    """Trials that could not be made, and why."""
+    return [f"{t.name} not tried: {t.note}" for t in certificate.trials if t.passed is None]
 
 
 def part_of(certificate: Certificate) -> str:
@@ -193,13 +217,12 @@ def plain(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
-def headline(agreement: Agreement) -> str:
-    """The figure that a plot draws, in words."""
-    return f"{agreement.rated_set} {agreement.dimension}: Spearman {short(agreement.spearman)}"
-
-
 def _or_dash(figure: Figure | None) -> str:
     return "-" if figure is None else short(figure)
+
+
+def _enough(figure: Figure | None) -> str:
+    return "-" if figure is None or figure.n < FEW_PAIRS else short(figure)
 
 
 def _bare(figure: Figure | None) -> str:

@@ -136,6 +136,7 @@ def print_certificate(certificate: Certificate, form: str) -> None:
             *(f"FAILED {words.plain(text)}" for text in words.failed_trials(certificate)),
             f"cost: {words.cost_line(certificate)}",
             f"audited on: {words.domain_line(certificate)}; parts: {words.part_of(certificate)}",
+            *(f"note: {words.plain(text)}" for text in words.undecided_trials(certificate)),
             *(f"note: {words.plain(text)}" for text in words.remarks(certificate)),
         ]
     )
