@@ -73,7 +73,7 @@ def speed(asked: AskedScorer, texts: Sequence[Text]) -> tuple[Figure, Figure]:
         if time.perf_counter() - started > LONGEST:
             break
     draws = np.random.default_rng(23).choice(alone, (1000, len(alone)))
-    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
+    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975]).tolist()
     return (
         Figure(
             value=round(statistics.median(alone), 4),

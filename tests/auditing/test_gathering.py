@@ -6,7 +6,6 @@ import csv
 import json
 
 import pytest
-
 from support.rated_rows import rows, write
 
 from empeval.auditing.gathering import gather

@@ -27,7 +27,7 @@ POINTS = {
 """Entry points under which a test installs all of these."""
 
 WARM = re.compile(
-    r"\b(hurt|glad|lonely|happy|feel|proud|hard|sorry|lovely|congratulations)\b", re.I
+    r"\b(hurts?|glad|lonely|happy|proud|hard|lovely|congratulations|exciting|imagine)\b", re.I
 )
 COLD = re.compile(r"\b(idiot|pathetic|stupid|care|fuss|over it)\b", re.I)
 
