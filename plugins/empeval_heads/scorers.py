@@ -81,7 +81,10 @@ class HeadReader:
             self._head, _ = load_head(self.path, self._kind)
         assert self._base is not None  # noqa: S101 - for mypy: set with the head
         embedded = self._base.embed(
-            passages, pooling=self.facts.pooling, max_length=self.facts.max_length
+            passages,
+            pooling=self.facts.pooling,
+            max_length=self.facts.max_length,
+            layers=self.facts.layers,
         )
         return probabilities(self._head, self.facts, embedded)
 
@@ -94,12 +97,18 @@ def trained_base(path: Path, facts: HeadFacts) -> FrozenBase:
         EmpevalError: it cannot be had.
     """
     from empeval_heads.base import shared_base
+    from empeval_heads.depth import check_layers
 
     base = shared_base(facts.base)
-    if base.width != facts.width:
+    try:
+        check_layers(facts.layers, base.depth, facts.base)
+    except UsageError as error:
+        raise UsageError(f"{path} reads a layer that is not there. {error}") from error
+    width = base.width * max(1, len(facts.layers))
+    if width != facts.width:
         raise UsageError(
             f"{path} was trained on embeddings of width {facts.width}, but its base {facts.base} "
-            f"gives {base.width}. Train the head anew, or put the right base back."
+            f"gives {width}. Train the head anew, or put the right base back."
         )
     if base.fingerprint != facts.base_fingerprint:
         raise UsageError(
