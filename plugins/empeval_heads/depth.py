@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from empeval import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class _DeepEnough(Exception):  # noqa: N818 - no error: it ends a forward pass
@@ -45,6 +45,8 @@ def blocks_of(model: nn.Module, name: str) -> nn.ModuleList:
     Raises:
         UsageError: no list of modules is as long as the model's configuration says.
     """
+    from torch import nn
+
     count = model.config.num_hidden_layers
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:

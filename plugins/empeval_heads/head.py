@@ -64,9 +64,7 @@ def load_head(path: Path, kind: Kind) -> tuple[Head, HeadFacts]:
         UsageError: the file holds no head of this kind, or weights that its facts do not fit.
     """
     facts = read_facts(path, kind)
-    head = Head(
-        facts.width, facts.hidden, len(facts.labels), standardized=facts.standardized
-    )
+    head = Head(facts.width, facts.hidden, len(facts.labels), standardized=facts.standardized)
     state = {name: weight.float() for name, weight in read_tensors(path).items()}
     try:
         head.load_state_dict(state)

@@ -157,9 +157,7 @@ def test_a_file_from_before_layers_still_means_the_last_one(heads, tmp_path):
     for field in ("layers", "standardized", "thresholds"):
         del facts[field]
     old = tmp_path / "emotion-head.safetensors"
-    save_file(
-        read_tensors(path), old, metadata={FORMAT: msgspec.json.encode(facts).decode()}
-    )
+    save_file(read_tensors(path), old, metadata={FORMAT: msgspec.json.encode(facts).decode()})
     assert read_facts(old, "emotion").layers == ()
     sample = [fake_sample(TEXTS[0])]
     assert EmotionHead(str(tmp_path)).score(sample) == EmotionHead(str(heads)).score(sample)

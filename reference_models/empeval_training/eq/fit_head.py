@@ -78,9 +78,7 @@ def fit_head(kind: Kind, train: Rows, validation: Rows, recipe: Reading, seed: i
     )
     x = torch.from_numpy(np.asarray(train[0], dtype=np.float32))
     y = torch.from_numpy(np.asarray(train[1]))
-    head = Head(
-        x.shape[1], recipe.hidden, classes, recipe.dropout, standardized=recipe.standardize
-    )
+    head = Head(x.shape[1], recipe.hidden, classes, recipe.dropout, standardized=recipe.standardize)
     if recipe.standardize:
         head.center.copy_(x.mean(0))
         head.scale.copy_(1 / x.std(0).clamp_min(1e-3))
