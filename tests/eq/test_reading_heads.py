@@ -17,9 +17,9 @@ from empeval_heads.base import Passage, shared_base
 from empeval_heads.bundle import read_eq
 from empeval_heads.facts import read_facts
 from empeval_heads.head import load_head
-from empeval_heads.labels import EMOTIONS, STRATEGIES
+from empeval_heads.labels import STRATEGIES
 from empeval_training.eq import embeddings as module
-from empeval_training.eq.choosing import PRIOR, choose_classes, rate_strategies
+from empeval_training.eq.choosing import PRIOR, rate_strategies
 from empeval_training.eq.embeddings import embed_to_disk
 from empeval_training.eq.esconv import SEEKER, SUPPORTER, Talk, Turn
 from empeval_training.eq.fit_head import (
@@ -251,32 +251,6 @@ def test_all_layers_come_from_one_pass_and_are_kept_apart(recipe, tiny_base, tmp
         note = json.loads((tmp_path / "two.json").read_text())
         assert note["layers"] == list(other.layers)
         assert note["precision"] == other.precision
-
-
-def test_classes_are_added_while_they_agree_better_with_people():
-    dice = np.random.default_rng(5)
-    shares = dice.uniform(0.1, 0.2, size=(300, 28))
-    levels = dice.integers(0, 3, 300)
-    for name in ("caring", "remorse"):
-        shares[:, EMOTIONS.index(name)] += 0.5 * (levels + dice.normal(0, 0.5, 300)).clip(0)
-    classes, agreement = choose_classes(shares, list(levels))
-    assert set(classes) >= {"caring", "remorse"}
-    assert agreement > 0.7
-    assert "neutral" not in classes
-
-
-def test_a_class_that_people_find_cold_is_never_added():
-    dice = np.random.default_rng(6)
-    levels = dice.integers(0, 3, 300)
-    shares = dice.uniform(0.1, 0.2, size=(300, 28))
-    shares[:, EMOTIONS.index("caring")] += 0.2 * levels
-    # A cold class that is there when caring is overestimated would mend the sum.
-    shares[:, EMOTIONS.index("anger")] += 0.4 * (2 - levels)
-    assert "anger" not in choose_classes(shares, list(levels))[0]
-    upside_down = np.full((300, 28), 0.1) + 0.2 * (2 - levels)[:, None]
-    upside_down[:, EMOTIONS.index("neutral")] += levels
-    with pytest.raises(UsageError, match="rises with people's levels"):
-        choose_classes(upside_down, list(levels))
 
 
 def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():

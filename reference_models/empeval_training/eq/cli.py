@@ -56,6 +56,9 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     heads.add_argument(
         "--ratings", type=Path, metavar="FOLDER", help="human ratings to choose the empathy classes"
     )
+    heads.add_argument("--against", type=Path, metavar="RUN", help="a small model's replies to "
+                       "ed-empathy, not its test split: classes that put them above people's "
+                       "count less")  # fmt: skip
     heads.add_argument("--reward", type=Path, metavar="FOLDER", help="of dpo: its implicit reward "
                        "becomes the EQ score's alignment")  # fmt: skip
     heads.add_argument("--reference", type=Path, metavar="FOLDER", help="the adapter it began with")
@@ -195,7 +198,13 @@ def run_heads(options: argparse.Namespace) -> int:
         raise UsageError("--reference goes with --reward.")
     recipe = load_reading(options.config, _changes(options))
     with use_data_directory(options.data_dir):
-        result = train_heads(recipe, options.out, ratings=options.ratings, seed=options.seed)
+        result = train_heads(
+            recipe,
+            options.out,
+            ratings=options.ratings,
+            seed=options.seed,
+            against=options.against,
+        )
     if options.reward is not None:
         use_reward(options.out, options.reward, options.reference)
     names = ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy")

@@ -11,14 +11,15 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError, cluster_share
-from empeval_heads.base import Passage, shared_base
+from empeval_heads.base import shared_base
 from empeval_heads.bundle import EqFacts, write_eq
 from empeval_heads.facts import KINDS, HeadFacts, Kind, write_head
-from empeval_heads.head import Head, probabilities
+from empeval_heads.head import Head
 from empeval_heads.labels import EMOTIONS, STRATEGIES
 from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import make_folder, write_json
-from empeval_training.eq.choosing import PHASES, choose_classes, rate_strategies
+from empeval_training.eq.choosing import PHASES, rate_strategies
+from empeval_training.eq.classes import classes_by_people
 from empeval_training.eq.embeddings import embed_to_disk
 from empeval_training.eq.esconv import read_talks
 from empeval_training.eq.fit_head import (
@@ -35,13 +36,19 @@ from empeval_training.eq.reading import majority, read_split
 from empeval_training.eq.recipes import Reading
 from empeval_training.eq.tuning import peak_memory
 from empeval_training.progress import quiet, say
-from empeval_training.ratings import read_rated
 
 CLASSES = ("admiration", "caring", "gratitude", "love", "optimism", "remorse", "sadness")
 """The empathy classes where no ratings are given to choose them by."""
 
 
-def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) -> dict[str, Any]:
+def train_heads(
+    recipe: Reading,
+    out: Path,
+    *,
+    ratings: Path | None,
+    seed: int,
+    against: Path | None = None,
+) -> dict[str, Any]:
     """Embed the data once, train both heads, choose how they become one score, measure them.
 
     A finished run is left alone; an interrupted one goes on with the embeddings that are there.
@@ -53,6 +60,8 @@ def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) 
         ratings: a folder of human ratings to choose the empathy classes by; ``None`` takes
             ``CLASSES``.
         seed: of draws and weights.
+        against: a run folder of a small model on items of ``ed-empathy`` that are not the test
+            split's; classes that put its replies above people's count less.
 
     Returns:
         What ``result.json`` holds.
@@ -66,20 +75,30 @@ def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) 
         "recipe": msgspec.json.decode(msgspec.json.encode(recipe)),  # as a file gives it back
         "seed": seed,
         "ratings": bool(ratings),
+        "against": bool(against),
     }
+    if against is not None and ratings is None:
+        raise UsageError(
+            "--against goes with --ratings: it is one of what the classes are chosen by."
+        )
     before = finished(out, question)
     if before is not None:
         return before
     with quiet():
-        return _train(recipe, out, ratings, seed, question)
+        return _train(recipe, out, ratings, against, question)
 
 
 def _train(
-    recipe: Reading, out: Path, ratings: Path | None, seed: int, question: dict[str, Any]
+    recipe: Reading,
+    out: Path,
+    ratings: Path | None,
+    against: Path | None,
+    question: dict[str, Any],
 ) -> dict[str, Any]:
     from empeval_training.eq.cards import write_heads_card
 
     started = time.perf_counter()
+    seed = question["seed"]
     work = out / "embeddings"
     make_folder(work)
     reused = any(work.glob("*.npy"))
@@ -125,7 +144,7 @@ def _train(
         heads[kind] = fitted.head, facts
     classes, chosen_by = CLASSES, "empeval's own list; no ratings were given"
     if ratings is not None:
-        classes, chosen_by = _classes(ratings, heads["emotion"], recipe)
+        classes, chosen_by = classes_by_people(ratings, against, heads["emotion"])
     talks = [talk for split in ("train", "validation") for talk in read_talks(split)]
     write_eq(
         out,
@@ -173,26 +192,6 @@ def score_layers(
         scores[layer] = fit_head(kind, (x[:, place], y), (v[:, place], w), recipe, seed).score
         say(f"{kind}: layer {layer}, macro-F1 on validation {scores[layer]:.4f}")
     return scores
-
-
-def _classes(
-    ratings: Path, emotion: tuple[Head, HeadFacts], recipe: Reading
-) -> tuple[tuple[str, ...], str]:
-    posts = [r for r in read_rated(ratings) if r.source == "epitome" and r.part == "fit"]
-    if len(posts) < 50:
-        raise UsageError(f"{ratings} has {len(posts)} rated posts to fit on; it takes 50.")
-    embedded = shared_base(recipe.base).embed(
-        [Passage(post.reply) for post in posts],
-        pooling=recipe.pooling,
-        max_length=recipe.max_length,
-        layers=emotion[1].layers,
-    )
-    shares = probabilities(*emotion, embedded)
-    classes, agreement = choose_classes(shares, [post.values["er"] for post in posts])
-    return classes, (
-        f"forward selection by Spearman's correlation with EPITOME's emotional reaction on "
-        f"{len(posts)} posts ({agreement:.3f} on these)"
-    )
 
 
 def measure(

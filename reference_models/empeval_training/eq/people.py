@@ -47,7 +47,7 @@ def people_table(heads: Path, posts: Sequence[Rated], replies: Sequence[Rated]) 
         posts: with EPITOME's levels.
         replies: rated 1-3.
     """
-    asked = {"posts": posts, "replies": replies}
+    asked = {"epitome": posts, "ratings": replies}
     terms = [kept_terms(heads, heads, name, rows) for name, rows in asked.items()]
     scored = {term: (terms[0][term], terms[1][term]) for term in TERMS}
     for name, judge in others().items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from empeval import Run
 from empeval_heads.bundle import read_eq
 from empeval_training.answers import RESULT, read_json
+from empeval_training.eq.choosing import EPITOME
 from empeval_training.eq.claim import claim_tables
 from empeval_training.eq.document import read_sections, write_sections
 from empeval_training.eq.people import people_table
@@ -38,9 +39,9 @@ By class (F1, on the test split):
 
 {classwise}"""
 
-LAYERS = """Macro-F1 on the **validation** split of one head on the states after so many of the base's
-layers (the last one's after its final norm), all with the same seed and hyper-parameters. The
-best layer is kept; the test split is looked at with that one alone.
+LAYERS = """Macro-F1 on the **validation** split of one head on the states after so many of the
+base's layers (the last one's after its final norm), all with the same seed and hyper-parameters.
+The best layer is kept; the test split is looked at with that one alone.
 
 {layers}"""
 
@@ -77,10 +78,10 @@ the trivial rivals stand beside the EQ score and its terms.
 
 {people}"""
 
-CLAIM = """That emotional and strategy supervision with DPO gives more emotionally intelligent models
-than SFT alone. Each run answered the same items. In brackets: 95 % intervals over clusters. An
-EQ-Bench answer that cannot be read counts 0, which is more than a bad answer gets: look at how
-many were read before you call a difference there a gain.
+CLAIM = """That emotional and strategy supervision with DPO gives more emotionally intelligent
+models than SFT alone. Each run answered the same items. In brackets: 95 % intervals over
+clusters. An EQ-Bench answer that cannot be read counts 0, which is more than a bad answer gets:
+look at how many were read before you call a difference there a gain.
 
 {means}
 
@@ -127,7 +128,8 @@ def write_results(
     out.mkdir(parents=True, exist_ok=True)
     kept = read_sections(earlier) if earlier else {}
     answer = read_json(heads / RESULT)
-    posts, replies = held_out(ratings)
+    rated = held_out(ratings)
+    posts, replies = ([r for r in rated if r.source == name] for name in (EPITOME, "ratings"))
     answers = [read_json(path / RESULT) for path in tuned]
     opened = {name: Run(path) for name, path in runs.items()}
     asked = opened if replied is None else {name: Run(path) for name, path in replied.items()}
@@ -147,7 +149,7 @@ def write_results(
         "Before and after, people against models": BEFORE.format(
             versions=versions_table(judges),
             against=against_table(heads, judges, asked),
-            agreement=agreement_table(heads, judges, posts, replies),
+            agreement=agreement_table(heads, judges, rated),
         ),
         "The mixture": mixture_table(mixture) if mixture else None,
         "Tuning": (
@@ -164,7 +166,6 @@ def write_results(
     return write_sections(out / "EQ_RESULTS.md", OPENING, sections, earlier=kept, version=version)
 
 
-def held_out(ratings: Path) -> tuple[list[Rated], list[Rated]]:
-    """Replies of dialogues that no fitting has seen: EPITOME's posts, and those rated 1-3."""
-    rated = [r for r in read_rated(ratings) if r.part == "test"]
-    return tuple([r for r in rated if r.source == name] for name in ("epitome", "ratings"))
+def held_out(ratings: Path) -> list[Rated]:
+    """Rated replies of dialogues that no fitting has seen."""
+    return [r for r in read_rated(ratings) if r.part == "test"]

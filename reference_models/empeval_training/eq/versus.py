@@ -15,7 +15,8 @@ import numpy as np
 
 from empeval import Item, Run, cluster_mean
 from empeval_heads.facts import KINDS, find_file, read_facts
-from empeval_training.agreement import Agreement, bracketed, pairwise, spearman
+from empeval_training.agreement import Agreement, Statistic, bracketed, pairwise, spearman
+from empeval_training.eq.choosing import EPITOME
 from empeval_training.eq.people import kept_terms
 from empeval_training.judges import grid
 from empeval_training.ratings import Rated
@@ -95,35 +96,38 @@ def against_table(cache: Path, judges: Mapping[str, Path], runs: Mapping[str, Ru
     return grid(rows, headers) if rows else "No run has replies of a model to `ed-empathy`."
 
 
-def agreement_table(
-    cache: Path, judges: Mapping[str, Path], posts: Sequence[Rated], replies: Sequence[Rated]
-) -> str:
-    """How far the score of several heads agrees with people.
+def agreement_table(cache: Path, judges: Mapping[str, Path], rated: Sequence[Rated]) -> str:
+    """How far the score of several heads agrees with people, by source of ratings.
 
     Args:
         cache: the folder of heads that keeps what is said.
         judges: name -> folder of heads.
-        posts: with EPITOME's levels.
-        replies: rated, several to a dialogue.
+        rated: replies that people rated.
     """
+    columns: dict[str, tuple[str, Agreement, Statistic]] = {}
+    sources: dict[str, list[Rated]] = {}
+    for reply in rated:
+        sources.setdefault(reply.source, []).append(reply)
+    for source, own in sources.items():
+        dialogues = [r.dialogue for r in own]
+        for name in ("sum", "er") if source == EPITOME else tuple(own[0].values):
+            people = Agreement([r.values[name] for r in own], dialogues)
+            title = f"{source} {name} (n {len(own)})"
+            columns[title] = source, people, spearman
+            if source != EPITOME and len(set(dialogues)) < len(dialogues) / 2:
+                columns[f"{source}, pairs within a dialogue"] = source, people, pairwise
     rows = []
-    levels = {n: Agreement([r.values[n] for r in posts], [r.dialogue for r in posts])
-              for n in ("sum", "er")}  # fmt: skip
-    rated = Agreement([r.values["rating"] for r in replies], [r.dialogue for r in replies])
     for judge, folder in judges.items():
-        first = kept_terms(cache, folder, "posts", posts)
-        second = kept_terms(cache, folder, "replies", replies)
+        said = {name: kept_terms(cache, folder, name, own) for name, own in sources.items()}
         rows += [
             [
                 figure,
                 judge,
-                *(str(own.estimate(spearman, first[figure])) for own in levels.values()),
-                *(str(rated.estimate(how, second[figure])) for how in (spearman, pairwise)),
+                *(str(p.estimate(how, said[name][figure])) for name, p, how in columns.values()),
             ]
             for figure in FIGURES
         ]
-    headers = ["figure", "heads", "EPITOME sum", "ER", "ratings 1-3", "pairs within a dialogue"]
-    return grid(rows, headers)
+    return grid(rows, ["figure", "heads", *columns])
 
 
 def head_rows(folder: Path, name: str) -> list[list[str]]:
@@ -132,9 +136,8 @@ def head_rows(folder: Path, name: str) -> list[list[str]]:
     for kind in KINDS:
         facts = read_facts(find_file(folder, kind), kind)
         layers = "+".join(map(str, facts.layers)) or "last"
-        rows.append(
-            [kind, name, layers, *(f"{facts.figures[n]:.4f}" for n in ("macro_f1", "accuracy"))]
-        )
+        figures = [facts.figures.get(figure) for figure in ("macro_f1", "accuracy")]
+        rows.append([kind, name, layers, *("-" if x is None else f"{x:.4f}" for x in figures)])
     return rows
 
 
