@@ -18,6 +18,8 @@ from empeval import UsageError
 Kind = Literal["emotion", "strategy"]
 KINDS: tuple[Kind, ...] = ("emotion", "strategy")
 FORMAT = "empeval-head-1"
+UNROUNDED = ("center", "scale")
+"""Tensors that are kept in float32."""
 
 
 class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +32,14 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
         base_fingerprint: identifies the base's files.
         width: of the embeddings.
         hidden: width of the head's inner layer.
+        layers: after how many of the base's layers its states are taken; those of several stand
+            side by side. Empty, as in the heads of earlier versions, is the last layer.
+        standardized: whether embeddings are centred and scaled by the training set's before
+            anything else.
         pooling: ``mean`` over the text's tokens, or the ``last`` one.
         max_length: the most tokens that are embedded.
+        thresholds: the probability from which an emotion counts as there, one a class, chosen on
+            validation; empty for strategies, where the likeliest one counts.
         data: what it was trained on, with the fingerprint of the rows.
         figures: measured on the test split, name -> figure.
     """
@@ -42,8 +50,11 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
     base_fingerprint: str
     width: int
     hidden: int
+    layers: tuple[int, ...] = ()
+    standardized: bool = False
     pooling: Literal["mean", "last"] = "mean"
     max_length: int = 256
+    thresholds: tuple[float, ...] = ()
     data: str = ""
     figures: dict[str, float] = {}
 
@@ -90,6 +101,10 @@ def read_facts(path: Path, kind: Kind) -> HeadFacts:
             f"{path} has other classes than the {len(known)} of a head for {kind}: "
             f"{', '.join(odd[:3])}."
         )
+    if facts.thresholds and len(facts.thresholds) != len(facts.labels):
+        raise UsageError(
+            f"{path} has {len(facts.thresholds)} thresholds for {len(facts.labels)} classes."
+        )
     return facts
 
 
@@ -113,6 +128,9 @@ def read_tensors(path: Path) -> dict[str, Any]:
 def write_head(folder: Path, facts: HeadFacts, state: dict[str, Any]) -> list[Path]:
     """Write a head as ``KIND-head.safetensors`` and ``KIND-head.pt``; each whole or not at all.
 
+    Weights are kept in half precision; what embeddings are standardized by is not, because a
+    middle layer's states lie far from each other.
+
     Args:
         folder: where to; it exists.
         facts: of the head.
@@ -122,7 +140,10 @@ def write_head(folder: Path, facts: HeadFacts, state: dict[str, Any]) -> list[Pa
     from safetensors.torch import save_file
 
     text = msgspec.json.encode(facts).decode()
-    plain = {name: weight.detach().cpu().contiguous() for name, weight in state.items()}
+    plain = {
+        name: (weight if name in UNROUNDED else weight.half()).detach().cpu().contiguous()
+        for name, weight in state.items()
+    }
     paths = [folder / f"{facts.kind}-head{suffix}" for suffix in (".safetensors", ".pt")]
     parts = [path.with_name(f"{path.name}.part") for path in paths]
     save_file(plain, parts[0], metadata={FORMAT: text})  # one entry: the order of two is random

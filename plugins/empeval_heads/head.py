@@ -1,4 +1,9 @@
-"""The network of a head: ``LayerNorm -> Linear -> ReLU -> Linear``."""
+"""The network of a head: ``LayerNorm -> Linear -> ReLU -> Linear``.
+
+A head may standardize embeddings first, by the mean and the deviation of what it was trained on:
+in the middle of a transformer a few directions are hundreds of times as long as the others, and
+would decide alone what the norm leaves of them.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +25,24 @@ class Head(nn.Module):  # type: ignore[misc]  # torch's types are not followed
         hidden: of the inner layer.
         classes: how many.
         dropout: before the last layer, while training.
+        standardized: whether embeddings are centred by ``center`` and multiplied by ``scale``
+            first.
     """
 
-    def __init__(self, width: int, hidden: int, classes: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        classes: int,
+        dropout: float = 0.0,
+        *,
+        standardized: bool = False,
+    ) -> None:
         super().__init__()
+        if standardized:
+            self.register_buffer("center", torch.zeros(width))
+            self.register_buffer("scale", torch.ones(width))
+        self.standardized = standardized
         self.norm = nn.LayerNorm(width)
         self.inner = nn.Linear(width, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -31,6 +50,8 @@ class Head(nn.Module):  # type: ignore[misc]  # torch's types are not followed
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits, shape (batch, classes), of embeddings, shape (batch, width)."""
+        if self.standardized:
+            embeddings = (embeddings - self.center) * self.scale
         inner = torch.relu(self.inner(self.norm(embeddings)))
         logits: Tensor = self.outer(self.dropout(inner))
         return logits
@@ -43,7 +64,7 @@ def load_head(path: Path, kind: Kind) -> tuple[Head, HeadFacts]:
         UsageError: the file holds no head of this kind, or weights that its facts do not fit.
     """
     facts = read_facts(path, kind)
-    head = Head(facts.width, facts.hidden, len(facts.labels))
+    head = Head(facts.width, facts.hidden, len(facts.labels), standardized=facts.standardized)
     state = {name: weight.float() for name, weight in read_tensors(path).items()}
     try:
         head.load_state_dict(state)

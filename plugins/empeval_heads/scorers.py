@@ -6,20 +6,32 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empeval import Sample, Score, Scorer, ScorerCard, UsageError, ValueCard
+from empeval import (
+    Metric,
+    Response,
+    Sample,
+    Score,
+    Scored,
+    Scorer,
+    ScorerCard,
+    UsageError,
+    ValueCard,
+    mean_metric,
+)
 from empeval.checkpoints import fingerprint
 from empeval.replies import remarks, unusable
 from empeval_heads.bundle import EqFacts, locate_heads, read_eq
 from empeval_heads.eq import align, emotion_alignment, empathy_mass, eq, strategy_alignment
-from empeval_heads.facts import HeadFacts, Kind, find_file, read_facts
+from empeval_heads.facts import Kind
 from empeval_heads.labels import EMOTIONS, STRATEGIES
+from empeval_heads.readers import HeadReader
 
 if TYPE_CHECKING:
-    from empeval_heads.base import FrozenBase, Passage
+    from empeval_heads.base import Passage
     from empeval_heads.reward import Reward
 
 TOP = 3
@@ -43,71 +55,6 @@ def class_values(labels: Sequence[str]) -> tuple[ValueCard, ...]:
         ValueCard(name=key(label), unit="probability", summary=f"Of {label}.", low=0, high=1)
         for label in labels
     )
-
-
-class HeadReader:
-    """A head with the frozen base it was trained on, loaded when it is first used.
-
-    Args:
-        place: a head's file, or a folder of heads.
-        kind: which head.
-
-    Raises:
-        UsageError: there is no such head.
-    """
-
-    def __init__(self, place: Path, kind: Kind) -> None:
-        self.path = find_file(place, kind)
-        self.facts: HeadFacts = read_facts(self.path, kind)
-        self._kind = kind
-        self._head: Any = None
-        self._base: FrozenBase | None = None
-
-    def fingerprint(self) -> str:
-        """``sha256:...`` of the head's file, and what identifies its base."""
-        own = fingerprint(self.path.parent, (self.path.name,))
-        return f"{own} on {self.facts.base_fingerprint}"
-
-    def probabilities(self, passages: Sequence[Passage]) -> np.ndarray:
-        """Probabilities of the classes, shape (passages, classes).
-
-        Raises:
-            UsageError: the base is another than the one that the head was trained on.
-        """
-        from empeval_heads.head import load_head, probabilities
-
-        if self._head is None:
-            self._base = trained_base(self.path, self.facts)
-            self._head, _ = load_head(self.path, self._kind)
-        assert self._base is not None  # noqa: S101 - for mypy: set with the head
-        embedded = self._base.embed(
-            passages, pooling=self.facts.pooling, max_length=self.facts.max_length
-        )
-        return probabilities(self._head, self.facts, embedded)
-
-
-def trained_base(path: Path, facts: HeadFacts) -> FrozenBase:
-    """The base that a head was trained on.
-
-    Raises:
-        UsageError: what goes by its name now has another width or other weights.
-        EmpevalError: it cannot be had.
-    """
-    from empeval_heads.base import shared_base
-
-    base = shared_base(facts.base)
-    if base.width != facts.width:
-        raise UsageError(
-            f"{path} was trained on embeddings of width {facts.width}, but its base {facts.base} "
-            f"gives {base.width}. Train the head anew, or put the right base back."
-        )
-    if base.fingerprint != facts.base_fingerprint:
-        raise UsageError(
-            f"{path} was trained on other weights than {facts.base} has now "
-            f"({facts.base_fingerprint[:23]}..., not {base.fingerprint[:23]}...); its "
-            "probabilities would mean nothing. Train the head anew."
-        )
-    return base
 
 
 class HeadScorer(Scorer):
@@ -188,6 +135,14 @@ def latest_turn(sample: Sample) -> str:
     return ""
 
 
+def humanly(sample: Sample) -> Sample | None:
+    """The sample with the human reply in the reply's place; ``None`` without one, or as it is."""
+    reference = (sample.item.reference or "").strip()
+    if not reference or reference == sample.text:
+        return None
+    return Sample(sample.item, Response(sample.id, reference))
+
+
 def turns_before(sample: Sample) -> int:
     """Turns before the reply, the system prompt not counted."""
     return sum(message.role != "system" for message in sample.item.messages)
@@ -197,7 +152,7 @@ class EmotionHead(HeadScorer):
     """28 emotions of a reply, by a head on a frozen model's embeddings."""
 
     card = ScorerCard(
-        version="1",
+        version="2",
         summary="Probabilities of the 28 GoEmotions classes in the reply, by a head on a frozen "
         "base model's pooled embeddings. Several may hold at once. English only.",
         values=class_values(EMOTIONS),
@@ -225,7 +180,7 @@ class StrategyHead(HeadScorer):
     """8 support strategies of a reply, by a head on a frozen model's embeddings."""
 
     card = ScorerCard(
-        version="1",
+        version="2",
         summary="Probabilities of the 8 ESConv support strategies of the reply, by a head on a "
         "frozen base model's pooled embeddings. English only.",
         values=class_values(STRATEGIES),
@@ -250,6 +205,10 @@ class StrategyHead(HeadScorer):
         ]
 
 
+CAUTION = (
+    "counts words of feeling, not whether they fit: a model that repeats formulas of sympathy "
+    "scores above people"
+)
 PARTS = {
     "empathy_mass": "Share of the emotion head's probability on the empathy classes.",
     "alignment": "The signal that eq.json chooses; 0 when it chooses none.",
@@ -258,13 +217,23 @@ PARTS = {
 }
 
 
+HUMAN = ValueCard(
+    name="human", unit="EQ", summary="The score of the human reply to this item, where there is "
+    "one.", low=0, high=1.3,
+)  # fmt: skip
+DIFFERENCE = ValueCard(
+    name="eq", unit="EQ", summary="Less the human reply's.", higher_is_better=True
+)
+
+
 class EQ(HeadScorer):
     """The EQ score: empathy mass plus 0.3 times alignment."""
 
     card = ScorerCard(
-        version="1",
+        version="2",
         summary="EQ = empathy_mass + 0.3 * alignment, from an emotion head and a strategy head on "
-        "a frozen base model's embeddings. English only.",
+        "a frozen base model's embeddings. English only. It ranks a small model's formulas of "
+        "sympathy above what people write: read it beside the human replies' score.",
         values=(
             ValueCard(
                 name="eq", unit="EQ", summary="empathy_mass + 0.3 * alignment.", low=0, high=1.3,
@@ -277,6 +246,7 @@ class EQ(HeadScorer):
                 )
                 for name, summary in PARTS.items()
             ),
+            HUMAN,
         ),
         needs=(),
         labels=("emotion", "strategy"),
@@ -310,7 +280,40 @@ class EQ(HeadScorer):
         return readers
 
     def judge(self, samples: Sequence[Sample]) -> list[Score]:
-        """Both heads, the terms of the formula, and the score."""
+        """Both heads, the terms of the formula, and the score; the human reply's beside it."""
+        read = self._terms(samples)
+        asked = [people for sample in samples if (people := humanly(sample)) is not None]
+        human = iter(self._terms(asked) if asked else [])
+        for sample, (values, _) in zip(samples, read, strict=True):
+            if humanly(sample) is not None:
+                values["human"] = next(human)[0]["eq"]
+            elif sample.item.reference is not None and sample.item.reference.strip():
+                values["human"] = values["eq"]
+        return [made(sample, *terms) for sample, terms in zip(samples, read, strict=True)]
+
+    def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
+        """Means, with a caution; the human replies' mean on the same items and the difference."""
+        figures = [
+            mean_metric(value, scored, note=CAUTION if value.name == "eq" else None)
+            for value in self.card.values
+            if value is not HUMAN
+        ]
+        with_human = [s for s in scored if (s.sample.item.reference or "").strip()]
+        if any(s.score.status == "ok" for s in with_human):
+            figures[1:1] = [
+                mean_metric(HUMAN, with_human, note="the human replies to the same items"),
+                mean_metric(
+                    DIFFERENCE,
+                    with_human,
+                    metric="eq_minus_human",
+                    of=lambda s: s.score.values["eq"] - s.score.values["human"],
+                    note="paired: the reply less the human reply to the same item",
+                ),
+            ]
+        return figures
+
+    def _terms(self, samples: Sequence[Sample]) -> list[tuple[dict[str, float], dict[str, str]]]:
+        """Values and labels of each reply."""
         from empeval_heads.base import Passage
 
         readers = self._open()
@@ -328,8 +331,8 @@ class EQ(HeadScorer):
             strategies, strategy.facts.labels, [turns_before(s) for s in samples], facts
         )
         rewards = self._rewards(samples) if facts.alignment == "reward" else [0.0] * len(samples)
-        scores = []
-        for place, sample in enumerate(samples):
+        terms = []
+        for place in range(len(samples)):
             overlap = 0.0
             if said[place].text:
                 pair = before[place : place + 1], replies[place : place + 1]
@@ -347,8 +350,8 @@ class EQ(HeadScorer):
                 "emotion": emotion.facts.labels[int(replies[place].argmax())],
                 "strategy": strategy.facts.labels[int(strategies[place].argmax())],
             }
-            scores.append(made(sample, values, labels))
-        return scores
+            terms.append((values, labels))
+        return terms
 
     def _rewards(self, samples: Sequence[Sample]) -> list[float]:
         facts = self._facts

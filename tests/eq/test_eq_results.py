@@ -9,10 +9,13 @@ import shutil
 import numpy as np
 import pytest
 from support.support_talks import COMMENTS
+from support.tiny_heads import make_heads
 
 import empeval
+from empeval import Response, Sample
 from empeval.data import use_data_directory
 from empeval_heads.bundle import read_eq
+from empeval_heads.scorers import EQ
 from empeval_heads.variants import variants
 from empeval_training.eq import people
 from empeval_training.eq.heads import train_heads
@@ -57,10 +60,19 @@ def steps(mirror, tiny_base, ratings, tmp_path_factory):
         dpo = tune("dpo", load_tuning("dpo", "cpu", TINY | base), root / "pairs", root / "dpo",
                    adapter=root / "sft" / "adapter", seed=17)  # fmt: skip
         heads = train_heads(
-            load_reading("default", SMALL | base), root / "heads", ratings=ratings, seed=17
+            load_reading("default", SMALL | base | {"layers": "1+2"}),
+            root / "heads",
+            ratings=ratings,
+            seed=17,
         )
         asked = {"tasks": ["ed-empathy"], "scorers": ["surface", f"eq:{root / 'heads'}"]}
         human = empeval.run("human:", **asked, out=root / "human")
+        answers = root / "answers.jsonl"
+        lines = [{"id": line.id, "response": f"I am so sorry to hear that, number {place}."}
+                 for place, line in enumerate(human.responses("ed-empathy"))]  # fmt: skip
+        answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        empeval.run(f"replay:{answers}", **asked, out=root / "small")
+        make_heads(root / "earlier", tiny_base)
     return root, {"sft": sft, "dpo": dpo, "heads": heads, "run": human}
 
 
@@ -73,11 +85,12 @@ def text(steps, ratings):
         path = write_results(
             root / "heads",
             [root / "sft", root / "dpo"],
-            {"human": root / "human"},
+            {"human": root / "human", "small": root / "small"},
             ratings,
             root / "out",
             mixture=root / "mix",
             variant_runs=[root / "human"],
+            before=root / "earlier",
         )
     return path.read_text()
 
@@ -100,6 +113,73 @@ def test_heads_stand_beside_the_majority_and_published_models(text, steps):
         assert all(f"{name} {score:.2f}" in found for name, score in classes.items())
     assert "BERT" in found
     assert "RoBERTa" in found
+
+
+def table(text, start):
+    """The cells of the table that begins with a heading cell, by row."""
+    lines = text.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith(f"| {start}"))
+    rows = []
+    for line in lines[first:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows[0], rows[2:]
+
+
+def test_each_layers_figure_is_there_and_the_kept_one_is_bold(text, steps):
+    header, rows = table(section(text, "By layer"), "layer")
+    assert header == ["layer", "emotion", "strategy"]
+    for layer, *cells in rows:
+        for kind, cell in zip(("emotion", "strategy"), cells, strict=True):
+            figures = steps[1]["heads"]["figures"][kind]
+            assert cell.strip("*") == f"{figures['by_layer'][layer]:.4f}"
+            assert cell.startswith("**") == (figures["layer"] == int(layer))
+
+
+def test_people_stand_against_a_model_before_and_after(text, steps):
+    """By the scorer itself, asked anew."""
+    root, _ = steps
+    found = section(text, "Before and after, people against models")
+    header, rows = table(found, "replies of")
+    assert {row[0] for row in rows} == {"small"}, "people are not set against themselves"
+    cells = {(row[1], row[2]): dict(zip(header, row, strict=True)) for row in rows}
+    for judge, folder in (("before", "earlier"), ("these", "heads")):
+        means = {}
+        for name in ("human", "small"):
+            run = empeval.Run(root / name)
+            samples = [
+                Sample(line.item, Response(line.id, line.response))
+                for line in run.responses("ed-empathy")
+            ]
+            scores = EQ(str(root / folder)).score(samples)
+            means[name] = [score.values["eq"] for score in scores]
+        row = cells["eq", judge]
+        assert float(row["people"].split()[0]) == pytest.approx(np.mean(means["human"]), abs=2e-3)
+        assert float(row["model"].split()[0]) == pytest.approx(np.mean(means["small"]), abs=2e-3)
+        first = np.mean(np.array(means["human"]) > np.array(means["small"]))
+        assert float(row["people's first"].split()[0]) == pytest.approx(first, abs=2e-3)
+    header, rows = table(found, "figure")
+    assert len(rows) == 4
+    assert any("within a dialogue" in name for name in header) is False
+
+
+def test_sections_that_are_not_given_are_kept_from_an_earlier_document(text, steps, ratings):
+    root, _ = steps
+    (root / "old.md").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "others", lambda: {"length": _length})
+        path = write_results(
+            root / "heads", [], {}, ratings, root / "again", replied={"small": root / "small"},
+            earlier=root / "old.md", version="commit abc",
+        )  # fmt: skip
+    again = path.read_text()
+    for title in ("The mixture", "Tuning", "The four variants", "The claim"):
+        kept = section(again, title)
+        assert "Kept from the document of commit abc" in kept
+        assert kept.strip().endswith(section(text, title).strip())
+    for title in ("Heads", "By layer", "Agreement with people"):
+        assert section(again, title) == section(text, title)
 
 
 def test_the_mixture_stands_beside_its_formula(text, steps):
@@ -147,7 +227,8 @@ def test_dpo_as_the_scores_alignment(cli, steps, ratings, mirror, tiny_base, tmp
     root, _ = steps
     heads = tmp_path / "heads"
     shutil.copytree(root / "heads", heads)
-    small = ",".join(f"{k}={v}" for k, v in (SMALL | {"base": str(tiny_base)}).items())
+    recipe = SMALL | {"base": str(tiny_base), "layers": "1+2"}
+    small = ",".join(f"{k}={v}" for k, v in recipe.items())
     command = ("train", "heads", "--out", str(heads), "--ratings", str(ratings), "--data-dir",
                mirror, "--set", small)  # fmt: skip
     for more, message in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -15,12 +16,21 @@ from empeval.data import use_data_directory
 from empeval_heads.base import Passage, shared_base
 from empeval_heads.bundle import read_eq
 from empeval_heads.facts import read_facts
-from empeval_heads.labels import EMOTIONS, STRATEGIES
+from empeval_heads.head import load_head
+from empeval_heads.labels import STRATEGIES
 from empeval_training.eq import embeddings as module
-from empeval_training.eq.choosing import PRIOR, choose_classes, rate_strategies
+from empeval_training.eq.choosing import PRIOR, rate_strategies
 from empeval_training.eq.embeddings import embed_to_disk
 from empeval_training.eq.esconv import SEEKER, SUPPORTER, Talk, Turn
-from empeval_training.eq.fit_head import fit_head, logits_of, macro_f1, predict
+from empeval_training.eq.fit_head import (
+    LIMITS,
+    choose_limits,
+    fit_head,
+    fit_heads,
+    logits_of,
+    macro_f1,
+    predict,
+)
 from empeval_training.eq.heads import train_heads
 from empeval_training.eq.reading import read_split
 from empeval_training.eq.recipes import Reading, load_reading
@@ -148,41 +158,99 @@ def separable(kind, rows=400, width=12, seed=0):
 def test_a_head_learns_what_can_be_learnt(kind, least):
     recipe = Reading(hidden=64, epochs=40, batch_size=32, dropout=0.0)
     train, validation = separable(kind), separable(kind, 200, seed=1)
-    head, limit = fit_head(kind, train, validation, recipe, 17)
+    fitted = fit_head(kind, train, validation, recipe, 17)
     x, y = separable(kind, 200, seed=2)
-    score = macro_f1(kind, predict(kind, logits_of(head, x), limit), y)
+    score = macro_f1(kind, predict(kind, logits_of(fitted.head, x), fitted.limits), y)
     reachable = 6 / 28 if kind == "emotion" else 1
     assert score > least * reachable
-    again, same = fit_head(kind, train, validation, recipe, 17)
-    assert same == limit
-    for name, weight in head.state_dict().items():
-        assert torch.equal(weight, again.state_dict()[name])
+    again = fit_head(kind, train, validation, recipe, 17)
+    assert again.limits == fitted.limits
+    for name, weight in fitted.head.state_dict().items():
+        assert torch.equal(weight, again.head.state_dict()[name])
 
 
-def test_classes_are_added_while_they_agree_better_with_people():
-    dice = np.random.default_rng(5)
-    shares = dice.uniform(0.1, 0.2, size=(300, 28))
-    levels = dice.integers(0, 3, 300)
-    for name in ("caring", "remorse"):
-        shares[:, EMOTIONS.index(name)] += 0.5 * (levels + dice.normal(0, 0.5, 300)).clip(0)
-    classes, agreement = choose_classes(shares, list(levels))
-    assert set(classes) >= {"caring", "remorse"}
-    assert agreement > 0.7
-    assert "neutral" not in classes
+def test_a_direction_that_drowns_the_others_is_scaled_down():
+    """In the middle of a transformer some directions are hundreds of times as long."""
+    parts = []
+    for seed in (0, 1):
+        x, y = separable("strategy", seed=seed)
+        x[:, 11] = 3000 + 300 * x[:, 11]
+        parts.append((x, y))
+    scores = {
+        standardize: fit_head(
+            "strategy", *parts, Reading(hidden=64, batch_size=32, standardize=standardize), 17
+        ).score
+        for standardize in (True, False)
+    }
+    assert scores[True] > 0.8 > scores[False]
 
 
-def test_a_class_that_people_find_cold_is_never_added():
-    dice = np.random.default_rng(6)
-    levels = dice.integers(0, 3, 300)
-    shares = dice.uniform(0.1, 0.2, size=(300, 28))
-    shares[:, EMOTIONS.index("caring")] += 0.2 * levels
-    # A cold class that is there when caring is overestimated would mend the sum.
-    shares[:, EMOTIONS.index("anger")] += 0.4 * (2 - levels)
-    assert "anger" not in choose_classes(shares, list(levels))[0]
-    upside_down = np.full((300, 28), 0.1) + 0.2 * (2 - levels)[:, None]
-    upside_down[:, EMOTIONS.index("neutral")] += levels
-    with pytest.raises(UsageError, match="rises with people's levels"):
-        choose_classes(upside_down, list(levels))
+def test_averaged_heads_are_one_head_with_the_mean_of_their_logits():
+    train, validation = separable("emotion"), separable("emotion", 200, seed=1)
+    recipe = Reading(hidden=16, epochs=3, members=3)
+    whole = fit_heads("emotion", train, validation, recipe, 17)
+    alone = [fit_head("emotion", train, validation, recipe, 17 + n).head for n in range(3)]
+    x = separable("emotion", 50, seed=2)[0]
+    expected = np.mean([logits_of(head, x) for head in alone], 0)
+    assert logits_of(whole.head, x) == pytest.approx(expected, abs=1e-4)
+    assert whole.head.inner.out_features == 48
+
+
+def test_each_emotion_has_the_threshold_that_reads_validation_best():
+    from sklearn.metrics import f1_score
+
+    dice = np.random.default_rng(8)
+    targets = (dice.uniform(size=(300, 28)) < np.linspace(0.05, 0.6, 28)).astype(np.float32)
+    logits = dice.normal(-1, 1.5, targets.shape) + 2 * targets
+    limits, score = choose_limits("emotion", logits, targets)
+    chance = 1 / (1 + np.exp(-logits))
+    best = [
+        max(f1_score(targets[:, c], chance[:, c] >= limit) for limit in LIMITS) for c in range(28)
+    ]
+    own = [f1_score(targets[:, c], chance[:, c] >= limits[c]) for c in range(28)]
+    assert own == pytest.approx(best)
+    assert score == pytest.approx(np.mean(best))
+    assert len(set(limits)) > 5
+    predicted = predict("emotion", logits, limits)
+    assert macro_f1("emotion", predicted, targets) == pytest.approx(score)
+
+
+def test_the_layer_that_reads_validation_best_is_kept(recipe, tiny_base, at_mirror, tmp_path):
+    layers = msgspec.structs.replace(recipe, layers=(1, 2))
+    out = tmp_path / "heads"
+    result = train_heads(layers, out, ratings=None, seed=17)
+    base = shared_base(str(tiny_base))
+    for kind in ("emotion", "strategy"):
+        scores = result["figures"][kind]["by_layer"]
+        assert set(scores) == {"1", "2"}
+        facts = read_facts(out / f"{kind}-head.safetensors", kind)
+        assert facts.layers == (int(max(scores, key=scores.get)),)
+        data = read_split(kind, "test", None, 17)
+        embedded = base.embed(data.passages, max_length=64, layers=facts.layers)
+        head, _ = load_head(out / f"{kind}-head.safetensors", kind)
+        predicted = predict(kind, logits_of(head, embedded), facts.thresholds)
+        assert macro_f1(kind, predicted, data.targets) == pytest.approx(
+            result["figures"][kind]["macro_f1"], abs=0.05
+        )
+    assert len(read_facts(out / "emotion-head.pt", "emotion").thresholds) == 28
+
+
+def test_all_layers_come_from_one_pass_and_are_kept_apart(recipe, tiny_base, tmp_path):
+    base = shared_base(str(tiny_base))
+    passages = [Passage("One text."), Passage("Another one.", "Before.")]
+    both = msgspec.structs.replace(recipe, layers=(2, 1), precision="fp32")
+    found = embed_to_disk(passages, base, both, tmp_path, "two")
+    assert found.shape == (2, 2, base.width)
+    for place, layer in enumerate((2, 1)):
+        alone = base.embed(passages, max_length=64, layers=(layer,))
+        assert found[:, place] == pytest.approx(alone, rel=2e-3, abs=2e-3)
+    # Other layers or another precision are another set.
+    for change in ({"layers": (1,)}, {"layers": (2, 1), "precision": "bf16"}):
+        other = msgspec.structs.replace(both, **change)
+        assert len(embed_to_disk(passages, base, other, tmp_path, "two")) == 2
+        note = json.loads((tmp_path / "two.json").read_text())
+        assert note["layers"] == list(other.layers)
+        assert note["precision"] == other.precision
 
 
 def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():
@@ -220,6 +288,8 @@ def test_a_supporters_turn_is_read_after_what_the_seeker_said():
         ({"balance": "2"}, "balance is 2"),
         ({"pooling": "max"}, "pooling is 'max'"),
         ({"hidden": "0"}, "hidden is 0"),
+        ({"layers": "12,14"}, "write numbers such as"),
+        ({"members": "0"}, "members is 0"),
         ({"depth": "2"}, "no field 'depth'"),
     ],
 )

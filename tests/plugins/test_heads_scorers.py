@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.tiny_heads import make_base, make_heads
 
-from empeval import Message, Response, Sample, UsageError
+from empeval import Message, Response, Sample, Scored, UsageError
 from empeval.testing import ScorerContract, fake_item, fake_sample
 from empeval_heads.bundle import read_eq
 from empeval_heads.labels import EMOTIONS, STRATEGIES
@@ -225,4 +225,43 @@ def test_the_fingerprint_changes_with_what_decides_the_score(base, heads, tmp_pa
 
 def test_cards_are_json(heads):
     for scorer in (EmotionHead, StrategyHead, EQ):
-        assert msgspec.json.decode(msgspec.json.encode(scorer.card))["version"] == "1"
+        assert msgspec.json.decode(msgspec.json.encode(scorer.card))["version"] == "2"
+
+
+def with_reference(name, reply, reference):
+    item = fake_item(name, reference=reference)
+    return Sample(item, Response(item.id, reply))
+
+
+def test_the_human_replys_score_stands_beside_the_replys(heads):
+    scorer = EQ(str(heads))
+    mine = with_reference("a", REPLIES[1], REPLIES[0])
+    alone = with_reference("b", REPLIES[2], None)
+    theirs = with_reference("c", REPLIES[0], REPLIES[0])
+    samples = [mine, alone, theirs]
+    first, second, third = scores = scorer.score(samples)
+    (expected,) = scorer.score([with_reference("a", REPLIES[0], None)])
+    assert first.values["human"] == pytest.approx(expected.values["eq"], abs=2e-5)
+    assert "human" not in second.values
+    assert third.values["human"] == third.values["eq"]
+    figures = {m.metric: m for m in scorer.metrics(list(map(Scored, samples, scores)))}
+    assert figures["human"].n == figures["eq_minus_human"].n == 2
+    assert figures["eq"].n == 3
+    difference = np.mean([s.values["eq"] - s.values["human"] for s in (first, third)])
+    assert figures["eq_minus_human"].value == pytest.approx(difference, abs=1e-6)
+
+
+def test_without_human_replies_nothing_is_said_of_them(heads):
+    scorer = EQ(str(heads))
+    sample = with_reference("a", REPLIES[1], None)
+    scored = [Scored(sample, score) for score in scorer.score([sample])]
+    assert {"human", "eq_minus_human"}.isdisjoint(m.metric for m in scorer.metrics(scored))
+
+
+def test_a_run_shows_that_the_score_likes_formulas(heads, cli):
+    assert "above what people write" in EQ.card.summary
+    outcome = cli(
+        "run", "--model", "human:", "--tasks", "ed-mini", "--scorers", f"eq:{heads}", "--limit", "1"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "a model that repeats formulas of sympathy scores above people" in outcome.out

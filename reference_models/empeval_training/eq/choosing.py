@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from empeval import UsageError
 from empeval_heads.eq import empathy_mass, phase
 from empeval_heads.labels import EMOTIONS, STRATEGIES
+from empeval_training.agreement import Statistic, pairwise, spearman
 from empeval_training.eq.esconv import SEEKER, SUPPORTER, Talk
+from empeval_training.ratings import Rated
+
+EPITOME = "epitome"
 
 PHASES = (8, 20)
 """Turns before a reply at which the middle and the last phase of a talk begin: about a third of
@@ -21,38 +24,47 @@ PRIOR = 50.0
 
 MOST = 8
 GAIN = 0.005
-"""A class is added while Spearman's correlation rises by so much; less may be of the sample."""
+"""A class is added while agreement rises by so much; less may be of the sample."""
+
+AGAINST = 0.25
+"""How much it counts, beside a source of ratings, that people's replies come before a small
+model's. At a whole source nothing is left of the classes of sympathy, which people do find warm."""
+
+LEAST_PAIRS = 200
+"""Pairs of replies within dialogues that it takes to ask which one people rated higher."""
 
 
 def choose_classes(
-    probabilities: np.ndarray, levels: Sequence[float], labels: Sequence[str] = EMOTIONS
+    probabilities: np.ndarray,
+    agreement: Callable[[np.ndarray], float],
+    labels: Sequence[str] = EMOTIONS,
 ) -> tuple[tuple[str, ...], float]:
-    """The classes whose summed share agrees best with people's emotional-reaction levels.
+    """The classes whose summed share agrees best with people.
 
-    Forward selection: the class that raises Spearman's correlation most is added until none
-    raises it by ``GAIN``. Candidates are the classes that agree with the levels by themselves: a
-    class that people find cold is no empathy, even where it mends the sum. ``neutral`` is none.
+    Forward selection: the class that raises agreement most is added until none raises it by
+    ``GAIN``. Candidates are the classes that agree with people by themselves: a class that people
+    find cold is no empathy, even where it mends the sum. ``neutral`` is none.
 
     Args:
         probabilities: the emotion head's, of the replies, shape (replies, 28).
-        levels: people's levels, 0-2; of the part that fitting may see.
+        agreement: of scores, shape (replies,), with people; see ``Agreeing``.
         labels: of the columns.
 
     Returns:
-        The classes, in the order of ``labels``, and the correlation.
+        The classes, in the order of ``labels``, and the agreement.
 
     Raises:
-        UsageError: no class agrees with the levels.
+        UsageError: no class agrees with people.
     """
 
-    def agreement(names: Sequence[str]) -> float:
-        return float(spearmanr(empathy_mass(probabilities, labels, names), levels)[0])
+    def agrees(names: Sequence[str]) -> float:
+        return agreement(empathy_mass(probabilities, labels, names))
 
-    candidates = [name for name in labels if name != "neutral" and agreement([name]) > 0]
+    candidates = [name for name in labels if name != "neutral" and agrees([name]) > 0]
     chosen: list[str] = []
     best = -1.0
     while len(chosen) < MOST:
-        scored = {n: agreement([*chosen, n]) for n in candidates if n not in chosen}
+        scored = {n: agrees([*chosen, n]) for n in candidates if n not in chosen}
         name = max(scored, key=lambda n: scored[n], default=None)
         if name is None or scored[name] < best + (GAIN if chosen else 0):
             break
@@ -61,6 +73,64 @@ def choose_classes(
     if not chosen:
         raise UsageError("No emotion's probability rises with people's levels of empathy.")
     return tuple(name for name in labels if name in chosen), best
+
+
+class Agreeing:
+    """How far scores of replies agree with people, over several sources of ratings.
+
+    Each source counts alike. EPITOME's part is the mean of Spearman's correlations with the level
+    of emotional reaction and with the sum of the three levels. Of a source with several replies to
+    a dialogue it is ``2 p - 1``, where ``p`` is the share of pairs within a dialogue that are
+    ordered as people did; of the others Spearman's correlation with the rating.
+
+    Args:
+        rated: replies that people rated, of the part that fitting may see.
+
+    Attributes:
+        sources: what each part is, for a reader.
+    """
+
+    def __init__(self, rated: Sequence[Rated]) -> None:
+        self.sources: dict[str, str] = {}
+        self._parts: list[tuple[np.ndarray, list[tuple[Statistic, np.ndarray, np.ndarray]]]] = []
+        for source in sorted({r.source for r in rated}):
+            rows = np.array([n for n, r in enumerate(rated) if r.source == source])
+            own = [rated[n] for n in rows]
+            dialogues = np.unique([r.dialogue for r in own], return_inverse=True)[1]
+            names = ("er", "sum") if source == EPITOME else tuple(own[0].values)
+            ways = []
+            for name in names:
+                values = np.array([r.values[name] for r in own], dtype=float)
+                way = pairwise if _pairs(values, dialogues) >= LEAST_PAIRS else spearman
+                ways.append((way, values, dialogues))
+            self._parts.append((rows, ways))
+            within = " within dialogues" if ways[0][0] is pairwise else ""
+            self.sources[source] = f"{' and '.join(names)} of {len(own)} replies{within}"
+
+    def __call__(self, scores: np.ndarray) -> float:
+        """The mean over the sources; from -1 to 1, and 0 is chance."""
+        return float(
+            np.mean(
+                [
+                    np.mean([_signed(way, scores[rows], *people) for way, *people in ways])
+                    for rows, ways in self._parts
+                ]
+            )
+        )
+
+
+def _signed(way: Statistic, scores: np.ndarray, values: np.ndarray, dialogues: np.ndarray) -> float:
+    found = way(scores, values, dialogues)
+    return 2 * found - 1 if way is pairwise else found
+
+
+def _pairs(values: np.ndarray, dialogues: np.ndarray) -> int:
+    """Pairs of replies within a dialogue that people rated differently."""
+    count = 0
+    for number in np.unique(dialogues):
+        own = values[dialogues == number]
+        count += int((own[:, None] < own[None]).sum())
+    return count
 
 
 def rate_strategies(

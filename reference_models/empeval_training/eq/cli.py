@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,9 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     heads.add_argument(
         "--ratings", type=Path, metavar="FOLDER", help="human ratings to choose the empathy classes"
     )
+    heads.add_argument("--against", type=Path, metavar="RUN", help="a small model's replies to "
+                       "ed-empathy, not its test split: classes that put them above people's "
+                       "count less")  # fmt: skip
     heads.add_argument("--reward", type=Path, metavar="FOLDER", help="of dpo: its implicit reward "
                        "becomes the EQ score's alignment")  # fmt: skip
     heads.add_argument("--reference", type=Path, metavar="FOLDER", help="the adapter it began with")
@@ -65,8 +68,16 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     results.add_argument("--heads", type=Path, required=True, metavar="FOLDER")
     results.add_argument("--tuned", type=Path, nargs="+", default=[], metavar="FOLDER",
                          help="of sft and dpo")  # fmt: skip
-    results.add_argument("--runs", nargs="+", required=True, metavar="NAME=FOLDER",
+    results.add_argument("--runs", nargs="+", default=[], metavar="NAME=FOLDER",
                          help="run folders on the same items, the base model's first")  # fmt: skip
+    results.add_argument("--replies", nargs="+", metavar="NAME=FOLDER", help="run folders of "
+                         "ed-empathy, to set models against people; default: --runs")  # fmt: skip
+    results.add_argument("--before", type=Path, metavar="FOLDER", help="earlier heads, to stand "
+                         "beside these")  # fmt: skip
+    results.add_argument("--earlier", type=Path, metavar="FILE", help="an EQ_RESULTS.md: what is "
+                         "not given is kept from it")  # fmt: skip
+    results.add_argument("--earlier-version", default="an earlier version", metavar="TEXT",
+                         help="what that was measured at, such as a commit")  # fmt: skip
     results.add_argument("--ratings", type=Path, required=True, metavar="FOLDER")
     results.add_argument("--mixture", type=Path, metavar="FOLDER", help="of prepare-sft")
     results.add_argument("--variants", type=Path, nargs="+", default=[], metavar="FOLDER",
@@ -187,7 +198,13 @@ def run_heads(options: argparse.Namespace) -> int:
         raise UsageError("--reference goes with --reward.")
     recipe = load_reading(options.config, _changes(options))
     with use_data_directory(options.data_dir):
-        result = train_heads(recipe, options.out, ratings=options.ratings, seed=options.seed)
+        result = train_heads(
+            recipe,
+            options.out,
+            ratings=options.ratings,
+            seed=options.seed,
+            against=options.against,
+        )
     if options.reward is not None:
         use_reward(options.out, options.reward, options.reference)
     names = ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy")
@@ -205,24 +222,33 @@ def run_heads(options: argparse.Namespace) -> int:
 
 def run_results(options: argparse.Namespace) -> int:
     """Write the document."""
-    from empeval.question import parse_pairs
     from empeval_training.eq.results import write_results
 
-    runs: dict[str, Path] = {}
-    for text in options.runs:
-        runs |= {name: Path(path) for name, path in parse_pairs(text, "--runs").items()}
     print(
         write_results(
             options.heads,
             options.tuned,
-            runs,
+            _folders(options.runs, "--runs"),
             options.ratings,
             options.out,
             mixture=options.mixture,
             variant_runs=options.variants,
+            before=options.before,
+            replied=None if options.replies is None else _folders(options.replies, "--replies"),
+            earlier=options.earlier,
+            version=options.earlier_version,
         )
     )
     return 0
+
+
+def _folders(texts: Sequence[str], option: str) -> dict[str, Path]:
+    from empeval.question import parse_pairs
+
+    found: dict[str, Path] = {}
+    for text in texts:
+        found |= {name: Path(path) for name, path in parse_pairs(text, option).items()}
+    return found
 
 
 def _changes(options: argparse.Namespace) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +11,44 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError, cluster_share
-from empeval_heads.base import Passage, shared_base
+from empeval_heads.base import shared_base
 from empeval_heads.bundle import EqFacts, write_eq
 from empeval_heads.facts import KINDS, HeadFacts, Kind, write_head
-from empeval_heads.head import Head, probabilities
+from empeval_heads.head import Head
 from empeval_heads.labels import EMOTIONS, STRATEGIES
 from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import make_folder, write_json
-from empeval_training.eq.choosing import PHASES, choose_classes, rate_strategies
+from empeval_training.eq.choosing import PHASES, rate_strategies
+from empeval_training.eq.classes import classes_by_people
 from empeval_training.eq.embeddings import embed_to_disk
 from empeval_training.eq.esconv import read_talks
-from empeval_training.eq.fit_head import class_f1s, fit_head, logits_of, macro_f1, predict
+from empeval_training.eq.fit_head import (
+    Fitted,
+    Rows,
+    class_f1s,
+    fit_head,
+    fit_heads,
+    logits_of,
+    macro_f1,
+    predict,
+)
 from empeval_training.eq.reading import majority, read_split
 from empeval_training.eq.recipes import Reading
 from empeval_training.eq.tuning import peak_memory
 from empeval_training.progress import quiet, say
-from empeval_training.ratings import read_rated
 
 CLASSES = ("admiration", "caring", "gratitude", "love", "optimism", "remorse", "sadness")
 """The empathy classes where no ratings are given to choose them by."""
 
 
-def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) -> dict[str, Any]:
+def train_heads(
+    recipe: Reading,
+    out: Path,
+    *,
+    ratings: Path | None,
+    seed: int,
+    against: Path | None = None,
+) -> dict[str, Any]:
     """Embed the data once, train both heads, choose how they become one score, measure them.
 
     A finished run is left alone; an interrupted one goes on with the embeddings that are there.
@@ -43,6 +60,8 @@ def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) 
         ratings: a folder of human ratings to choose the empathy classes by; ``None`` takes
             ``CLASSES``.
         seed: of draws and weights.
+        against: a run folder of a small model on items of ``ed-empathy`` that are not the test
+            split's; classes that put its replies above people's count less.
 
     Returns:
         What ``result.json`` holds.
@@ -53,23 +72,33 @@ def train_heads(recipe: Reading, out: Path, *, ratings: Path | None, seed: int) 
     """
     question = {
         "step": "heads",
-        "recipe": msgspec.to_builtins(recipe),
+        "recipe": msgspec.json.decode(msgspec.json.encode(recipe)),  # as a file gives it back
         "seed": seed,
         "ratings": bool(ratings),
+        "against": bool(against),
     }
+    if against is not None and ratings is None:
+        raise UsageError(
+            "--against goes with --ratings: it is one of what the classes are chosen by."
+        )
     before = finished(out, question)
     if before is not None:
         return before
     with quiet():
-        return _train(recipe, out, ratings, seed, question)
+        return _train(recipe, out, ratings, against, question)
 
 
 def _train(
-    recipe: Reading, out: Path, ratings: Path | None, seed: int, question: dict[str, Any]
+    recipe: Reading,
+    out: Path,
+    ratings: Path | None,
+    against: Path | None,
+    question: dict[str, Any],
 ) -> dict[str, Any]:
     from empeval_training.eq.cards import write_heads_card
 
     started = time.perf_counter()
+    seed = question["seed"]
     work = out / "embeddings"
     make_folder(work)
     reused = any(work.glob("*.npy"))
@@ -86,26 +115,36 @@ def _train(
             name = f"{kind}-{split}"
             parts[split] = embed_to_disk(data.passages, base, recipe, work, name), data.targets
             splits[split] = data
-        head, limit = fit_head(kind, parts["train"], parts["validation"], recipe, seed)
-        figures[kind] = measure(kind, head, limit, parts, splits["test"].groups)
-        labels = EMOTIONS if kind == "emotion" else STRATEGIES
+        layers = recipe.layers or (base.depth,)
+        scores = score_layers(kind, layers, parts, recipe, seed)
+        layer = max(scores, key=lambda number: scores[number])
+        own = {split: (x[:, layers.index(layer)], y) for split, (x, y) in parts.items()}
+        fitted = fit_heads(kind, own["train"], own["validation"], recipe, seed)
+        figures[kind] = {
+            **measure(kind, fitted, own, splits["test"].groups),
+            "layer": layer,
+            "by_layer": {str(number): score for number, score in scores.items()},
+        }
         facts = HeadFacts(
             kind=kind,
-            labels=labels,
+            labels=EMOTIONS if kind == "emotion" else STRATEGIES,
             base=recipe.base,
             base_fingerprint=base.fingerprint,
             width=base.width,
-            hidden=recipe.hidden,
+            hidden=recipe.hidden * recipe.members,
+            layers=(layer,),
+            standardized=recipe.standardize,
             pooling=recipe.pooling,
             max_length=recipe.max_length,
+            thresholds=fitted.limits,
             data=splits["train"].fingerprint,
             figures={k: v for k, v in figures[kind].items() if isinstance(v, float)},
         )
-        write_head(out, facts, head.state_dict())
-        heads[kind] = head, facts
+        write_head(out, facts, fitted.head.state_dict())
+        heads[kind] = fitted.head, facts
     classes, chosen_by = CLASSES, "empeval's own list; no ratings were given"
     if ratings is not None:
-        classes, chosen_by = _classes(ratings, heads["emotion"], recipe)
+        classes, chosen_by = classes_by_people(ratings, against, heads["emotion"])
     talks = [talk for split in ("train", "validation") for talk in read_talks(split)]
     write_eq(
         out,
@@ -131,43 +170,43 @@ def _train(
     return answer
 
 
-def _classes(
-    ratings: Path, emotion: tuple[Head, HeadFacts], recipe: Reading
-) -> tuple[tuple[str, ...], str]:
-    posts = [r for r in read_rated(ratings) if r.source == "epitome" and r.part == "fit"]
-    if len(posts) < 50:
-        raise UsageError(f"{ratings} has {len(posts)} rated posts to fit on; it takes 50.")
-    embedded = shared_base(recipe.base).embed(
-        [Passage(post.reply) for post in posts],
-        pooling=recipe.pooling,
-        max_length=recipe.max_length,
-    )
-    shares = probabilities(*emotion, embedded)
-    classes, agreement = choose_classes(shares, [post.values["er"] for post in posts])
-    return classes, (
-        f"forward selection by Spearman's correlation with EPITOME's emotional reaction on "
-        f"{len(posts)} posts ({agreement:.3f} on these)"
-    )
+def score_layers(
+    kind: Kind,
+    layers: Sequence[int],
+    parts: Mapping[str, Rows],
+    recipe: Reading,
+    seed: int,
+) -> dict[int, float]:
+    """Macro-F1 on validation of one head on each layer; the test split is not looked at.
+
+    Args:
+        kind: which head.
+        layers: their numbers.
+        parts: embeddings, shape (rows, layers, width), and targets by split.
+        recipe: hyper-parameters.
+        seed: of weights, order and dropout; the same for all.
+    """
+    (x, y), (v, w) = parts["train"], parts["validation"]
+    scores = {}
+    for place, layer in enumerate(layers):
+        scores[layer] = fit_head(kind, (x[:, place], y), (v[:, place], w), recipe, seed).score
+        say(f"{kind}: layer {layer}, macro-F1 on validation {scores[layer]:.4f}")
+    return scores
 
 
 def measure(
-    kind: Kind,
-    head: Head,
-    limit: float,
-    parts: dict[str, tuple[np.ndarray, np.ndarray]],
-    groups: list[str],
+    kind: Kind, fitted: Fitted, parts: Mapping[str, Rows], groups: list[str]
 ) -> dict[str, Any]:
     """Figures on the test split, beside those of always saying the commonest class.
 
     Args:
         kind: which head.
-        head: the trained one.
-        limit: the threshold of an emotion.
+        fitted: the head and its thresholds.
         parts: embeddings and targets by split.
         groups: what the test passages were cut from.
     """
     embeddings, targets = parts["test"]
-    predicted = predict(kind, logits_of(head, embeddings), limit)
+    predicted = predict(kind, logits_of(fitted.head, embeddings), fitted.limits)
     labels = EMOTIONS if kind == "emotion" else STRATEGIES
     common = majority(kind, parts["train"][1], len(targets))
     right = _right(kind, predicted, targets)
@@ -181,7 +220,7 @@ def measure(
         "accuracy_interval": [None if x is None else x / 100 for x in (low, high)],
         "majority_macro_f1": macro_f1(kind, common, targets),
         "majority_accuracy": float(_right(kind, common, targets).mean()),
-        "threshold": limit,
+        "validation_macro_f1": fitted.score,
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +21,19 @@ from empeval_training.ratings import Rated
 from empeval_training.recipe import MODELS
 from empeval_training.signals import Embedder
 
+
+class Replied(Protocol):
+    """A reply after the turns before it."""
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """The turns before it."""
+
+    @property
+    def reply(self) -> str:
+        """Its text."""
+
+
 TERMS = ("eq", "empathy_mass", "strategy_alignment", "emotion_alignment")
 
 
@@ -32,9 +47,8 @@ def people_table(heads: Path, posts: Sequence[Rated], replies: Sequence[Rated]) 
         posts: with EPITOME's levels.
         replies: rated 1-3.
     """
-    asked = {"posts": posts, "replies": replies}
-    terms = [_kept(heads, f"eq-{name}", EQ(str(heads)).fingerprint(), rows,
-                   partial(_terms, heads)) for name, rows in asked.items()]  # fmt: skip
+    asked = {"epitome": posts, "ratings": replies}
+    terms = [kept_terms(heads, heads, name, rows) for name, rows in asked.items()]
     scored = {term: (terms[0][term], terms[1][term]) for term in TERMS}
     for name, judge in others().items():
         key = _bundled_key(name) if name in MODELS else None
@@ -59,13 +73,32 @@ def people_table(heads: Path, posts: Sequence[Rated], replies: Sequence[Rated]) 
     return grid(rows, ["", *sources])
 
 
+def kept_terms(
+    cache: Path, heads: Path, name: str, rated: Sequence[Replied]
+) -> dict[str, np.ndarray]:
+    """The EQ score and its terms of replies, from an earlier call where that said the same.
+
+    Args:
+        cache: a folder of heads, in whose folder ``people`` the scores are kept.
+        heads: a folder of heads: which ones to ask.
+        name: of the replies.
+        rated: the replies.
+
+    Returns:
+        Term -> scores, shape (replies,); 0 where a reply could not be scored.
+    """
+    key = EQ(str(heads)).fingerprint()
+    short = hashlib.sha256(key.encode()).hexdigest()[:8]
+    return _kept(cache, f"eq-{short}-{name}", key, rated, partial(_terms, heads))
+
+
 def others() -> dict[str, Scores]:
     """The bundled empathy scorers and the trivial rivals, as functions of dialogues."""
     judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
     return judges | rivals(Embedder())
 
 
-def _terms(heads: Path, rated: Sequence[Judged]) -> dict[str, np.ndarray]:
+def _terms(heads: Path, rated: Sequence[Replied]) -> dict[str, np.ndarray]:
     """The EQ score and its terms of rated replies; 0 where a reply could not be scored."""
     samples = [_sample(place, reply) for place, reply in enumerate(rated)]
     scores = EQ(str(heads)).score(samples)
@@ -84,8 +117,8 @@ def _kept(
     heads: Path,
     name: str,
     key: str | None,
-    rated: Sequence[Judged],
-    judge: Callable[[Sequence[Judged]], dict[str, np.ndarray]],
+    rated: Sequence[Any],
+    judge: Callable[[Sequence[Any]], dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
     """What a judge says of replies, from an earlier call where key and replies are the same.
 
@@ -108,7 +141,7 @@ def _kept(
     return {n: np.array(v) for n, v in known["values"].items()}
 
 
-def _sample(place: int, reply: Judged) -> Sample:
+def _sample(place: int, reply: Replied) -> Sample:
     last = len(reply.context) - 1
     messages = tuple(
         Message("user" if (last - number) % 2 == 0 else "assistant", text)

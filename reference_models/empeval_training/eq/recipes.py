@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from empeval import UsageError
 from empeval_training.settings import Limits, build, change, read_tables
 
 BASE = "packaged:smollm2-135m-instruct"
@@ -64,9 +65,15 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     Attributes:
         base: the frozen model whose embeddings they read.
+        layers: the layers whose states are tried; the head that reads validation best is kept.
+            Empty is the last one alone. As text: ``12+16+20``.
         pooling: ``mean`` over a text's tokens, or the ``last`` one.
         max_length: the most tokens that are embedded.
+        precision: of the embedding; ``auto`` is bf16 where the hardware multiplies in it. The
+            scorers embed in fp32.
+        standardize: centre and scale embeddings by the training set's.
         hidden, dropout: of the inner layer.
+        members: heads of different seeds that are averaged into one, ``members * hidden`` wide.
         learning_rate, weight_decay, batch_size: AdamW.
         epochs: at most so many.
         patience: epochs without a better macro-F1 on validation that end training.
@@ -75,10 +82,14 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     base: str = BASE
+    layers: tuple[int, ...] = ()
     pooling: Literal["mean", "last"] = "mean"
     max_length: int = 128
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    standardize: bool = True
     hidden: int = 512
     dropout: float = 0.2
+    members: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     batch_size: int = 256
@@ -115,6 +126,7 @@ READING_LIMITS = Limits(
         "hidden": (1, math.inf),
         "epochs": (1, math.inf),
         "patience": (1, math.inf),
+        "members": (1, 16),
         "emotion_examples": (1, math.inf),
         "strategy_examples": (1, math.inf),
         "weight_decay": (0, math.inf),
@@ -145,7 +157,15 @@ def load_reading(config: str | None, changes: Mapping[str, str]) -> Reading:
     """The recipe of the heads; arguments and errors as ``load_tuning``'s."""
     name = config or "default"
     recipe = build(Reading, _table(name, "heads"), name, READING_LIMITS)
-    return change(recipe, changes, "--set", READING_LIMITS)
+    layers = changes.get("layers")
+    if layers is None:
+        return change(recipe, changes, "--set", READING_LIMITS)
+    numbers = [part.strip() for part in layers.split("+") if part.strip()]
+    if not all(part.isdecimal() for part in numbers):
+        raise UsageError(f"--set: layers is {layers!r}; write numbers such as 12+16+20.")
+    recipe = msgspec.structs.replace(recipe, layers=tuple(int(part) for part in numbers))
+    rest = {field: text for field, text in changes.items() if field != "layers"}
+    return change(recipe, rest, "--set", READING_LIMITS)
 
 
 def _table(name: str, step: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from empeval import Run
 from empeval_heads.bundle import EqFacts
 from empeval_heads.variants import eq_label, variants
 from empeval_training.agreement import bracketed
+from empeval_training.eq.document import NOTHING
 from empeval_training.eq.prepare import read_made
 from empeval_training.judges import grid
 
@@ -28,8 +29,6 @@ PUBLISHED = (
 accuracy. Demszky et al. state theirs for 27 emotions and neutral; CounselReflect's, in the report
 of its public repository, is of supporters' turns read alone."""
 
-NOTHING = "Not given."
-
 
 def heads_table(answer: dict[str, Any]) -> str:
     """Each head beside the majority class and a published model, of what ``heads`` wrote."""
@@ -37,12 +36,34 @@ def heads_table(answer: dict[str, Any]) -> str:
     for kind, f in answer["figures"].items():
         accuracy = bracketed(f["accuracy"], *f["accuracy_interval"], 4)
         rows += [
-            [kind, "this head", f["training"], f["n"], f"{f['macro_f1']:.4f}", accuracy],
+            [kind, _named(f), f["training"], f["n"], f"{f['macro_f1']:.4f}", accuracy],
             [kind, "always the commonest class", f["training"], f["n"],
              f"{f['majority_macro_f1']:.4f}", f"{f['majority_accuracy']:.4f}"],
             *(row for row in PUBLISHED if row[0] == kind),
         ]  # fmt: skip
     return grid(rows, ["head", "model", "trained on", "test", "macro-F1", "accuracy"])
+
+
+def _named(figures: dict[str, Any]) -> str:
+    layer = figures.get("layer")
+    return "this head" if layer is None else f"this head, after layer {layer}"
+
+
+def layers_table(answer: dict[str, Any]) -> str:
+    """Macro-F1 on validation by layer, the kept one in bold; empty where one layer was tried."""
+    scores = {kind: f.get("by_layer", {}) for kind, f in answer["figures"].items()}
+    layers = sorted({int(layer) for tried in scores.values() for layer in tried})
+    if len(layers) < 2:
+        return ""
+    rows = []
+    for layer in layers:
+        row = [str(layer)]
+        for kind, tried in scores.items():
+            figure = f"{tried[str(layer)]:.4f}"
+            kept = answer["figures"][kind]["layer"] == layer
+            row.append(f"**{figure}**" if kept else figure)
+        rows.append(row)
+    return grid(rows, ["layer", *scores])
 
 
 def class_list(answer: dict[str, Any]) -> str:
@@ -62,10 +83,8 @@ def ratings_table(facts: EqFacts) -> str:
     return grid(rows, headers)
 
 
-def mixture_table(folder: Path | None) -> str:
+def mixture_table(folder: Path) -> str:
     """What ``prepare-sft`` drew of each source, beside the formula."""
-    if folder is None:
-        return NOTHING
     made = read_made(folder, "sft")
     rows = [
         [name, s["available"], f"{s['share']:.4f}", s["drawn"], f"{s['drawn'] / made.train:.4f}"]
