@@ -82,8 +82,9 @@ def mark_of(
 def _line(certificate: Certificate) -> str:
     """The certificate in a sentence, with the value and the rated set that it speaks of."""
     best = certificate.headline
-    about = "" if best is None else f"; {best.value} against {best.dimension} of {best.rated_set}"
-    return one_line(certificate) + about
+    if best is None:
+        return one_line(certificate)
+    return f"{one_line(certificate)}; its {best.value} against {best.dimension} in {best.rated_set}"
 
 
 def without_marks(manifest: Manifest, scorers: Mapping[str, Iterable[str]]) -> Manifest:
