@@ -70,7 +70,9 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         against: rival -> ``spearman`` less the rival's, resampled together.
         against_pairs: the same of ``pairs_within_dialogue``.
         rivals: rival -> its own ``spearman``.
-        length: Spearman of the scores, and ``length_raters`` of the ratings, with words.
+        one_rater: one rater's Spearman against the mean of the others.
+        length: Spearman of the scores with words; ``length_raters``: of the ratings;
+            ``length_excess``: the first less the second, resampled together.
     """
 
     rated_set: str
@@ -87,12 +89,14 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     quadratic_kappa: Figure | None = None
     ceiling: Figure | None = None
     ceiling_kind: str = ""
+    one_rater: Figure | None = None
     share_of_ceiling: Figure | None = None
     against: dict[str, Figure] = {}
     against_pairs: dict[str, Figure] = {}
     rivals: dict[str, Figure] = {}
     length: Figure | None = None
     length_raters: Figure | None = None
+    length_excess: Figure | None = None
     license: str | None = None
     source: str = ""
     notes: tuple[str, ...] = ()

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-SchemaName = Literal["run", "responses", "scores", "metrics", "comparison", "policy", "gate"]
+SchemaName = Literal[
+    "run", "responses", "scores", "metrics", "comparison", "policy", "gate", "audit"
+]
 
 _RECORDS: dict[SchemaName, str] = {
     "run": "empeval.runs:Manifest",
@@ -17,6 +19,7 @@ _RECORDS: dict[SchemaName, str] = {
     "comparison": "empeval.comparing.records:Comparison",
     "policy": "empeval.gating.policy:Policy",
     "gate": "empeval.gating.verdict:Verdict",
+    "audit": "empeval.auditing.audit:Finished",
 }
 """Where the records are; imported when asked for, because the statistics bring numpy."""
 

@@ -52,7 +52,7 @@ class Layout:
     ) -> None:
         self.name, self.columns = name, frozenset(columns)
         self._read, self._dimensions = read, dimensions
-        self._source, self._license = source, license
+        self.source, self._license = source, license
 
     def matches(self, row: Row) -> bool:
         """Whether a row has the layout's columns."""
@@ -73,7 +73,7 @@ class Layout:
             name=self.name,
             replies=replies,
             dimensions=self._dimensions,
-            source=self._source,
+            source=self.source,
             license=self._license,
             notes=(blank,) if lost > 0 else (),
         )

@@ -70,6 +70,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     """The parser of all verbs, those of plugins too."""
     from empeval.cli import (
+        audit,
         compare,
         doctor,
         export,
@@ -94,7 +95,7 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    asking, comparing = (run, score), (compare, gate, power)
+    asking, comparing = (run, score), (compare, gate, power, audit)
     looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
     for module in (*asking, *comparing, *looking):
         module.add(verbs)

@@ -11,10 +11,11 @@ EPILOG = """examples:
   empeval schema responses > responses.schema.json
 
 run: run.json; responses and scores: a line of those files; metrics: metrics.json; comparison:
-what compare --format json prints; policy: gate.toml; gate: what gate --json writes.
+what compare --format json prints; policy: gate.toml; gate: what gate --json writes;
+audit: audit.json.
 """
 
-FILES = ("run", "responses", "scores", "metrics", "comparison", "policy", "gate")
+FILES = ("run", "responses", "scores", "metrics", "comparison", "policy", "gate", "audit")
 
 
 def add(verbs: Verbs) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from empeval.cli.options import Verbs, add_format, add_verb
+
+if TYPE_CHECKING:
+    from empeval.certificates import Certificate
 
 EPILOG = """examples:
   empeval show empeval-runs/NAME
@@ -38,7 +42,9 @@ def show_component(name: str, form: str) -> int:
     import msgspec
 
     from empeval import registry
-    from empeval.cli.text import print_json
+    from empeval.auditing.words import agreement_rows
+    from empeval.certificates import one_line
+    from empeval.cli.text import print_json, print_rows
     from empeval.errors import UsageError, nearest
 
     found = [c for kind in registry.KINDS for c in registry.components(kind)]
@@ -49,6 +55,7 @@ def show_component(name: str, form: str) -> int:
             f"{nearest(name, [c.name for c in found])}"
         )
     described = []
+    certificates = {}
     for component in matches:
         cls = registry.load(component)
         card = getattr(cls, "card", None)
@@ -63,15 +70,39 @@ def show_component(name: str, form: str) -> int:
         if isinstance(card, msgspec.Struct):
             facts.update(msgspec.to_builtins(card))
         described.append(facts)
+        if component.kind == "scorers":
+            certificate, reason = _certificate(component.full_name, cls)
+            certificates[len(described) - 1] = certificate
+            facts["certificate"] = reason if certificate is None else certificate
     if form == "json":
         print_json(described)
         return 0
-    for facts in described:
+    for place, facts in enumerate(described):
+        certificate = certificates.get(place)
+        if certificate is not None:
+            facts["certificate"] = one_line(certificate)
         for key, value in facts.items():
             if value not in (None, "", {}, []):
                 print(f"{key:14} {_flat(value)}")
         print()
+        if certificate is not None and certificate.agreements:
+            print_rows(agreement_rows(certificate), form)
+            print(f"\naudited {certificate.made} by empeval {certificate.empeval}\n")
     return 0
+
+
+def _certificate(name: str, cls: type[Any]) -> tuple[Certificate | None, str]:
+    """The certificate of a scorer as it is without a target, or why there is none."""
+    from empeval import registry
+    from empeval.certificates import bundled_certificate, certificate_of
+    from empeval.errors import EmpevalError
+
+    if bundled_certificate(registry.find("scorers", name)) is None:
+        return None, "not audited"  # nothing is built for that
+    try:
+        return certificate_of(name, registry.build(cls, {}, label=f"scorer '{name}'", target=None))
+    except EmpevalError as error:
+        return None, f"cannot be checked: {error}"
 
 
 def _type(hint: object) -> str:

@@ -183,7 +183,7 @@ def _page(
                 "wide": plot.wide,
                 "alt": plot.alt,
                 # drawn by matplotlib, which escapes what it writes as text
-                "svg": Markup(_inline(plots.svg(plot.figure, themed=True), number)),  # noqa: S704
+                "svg": Markup(inline_svg(plots.svg(plot.figure, themed=True), number)),  # noqa: S704
             }
             for number, plot in enumerate(made)
         ],
@@ -232,7 +232,7 @@ def _script_json(value: Any) -> str:
     )
 
 
-def _inline(text: str, number: int) -> str:
+def inline_svg(text: str, number: int) -> str:
     """SVG for a page that holds several: with ids of its own, and as wide as there is room."""
     prefix = f"p{number}-"
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)

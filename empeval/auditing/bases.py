@@ -1,0 +1,111 @@
+"""The replies that trials start from, and how far a score may move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from empeval.auditing.asking import Text
+from empeval.auditing.changes import warm_cases
+from empeval.auditing.gathering import Gathered
+from empeval.auditing.own import digest
+from empeval.certificates import Figure, Trial
+
+WIDE_SDS = 40.0
+"""A range of more standard deviations says nothing of where scores lie: it is taken as open."""
+
+BASES = 200
+"""The most replies that are changed."""
+
+TARGET_SDS = 8.0
+"""An open-ended value's range is taken to be so many standard deviations."""
+
+
+class Base(msgspec.Struct, frozen=True):
+    """A reply to change.
+
+    Attributes:
+        text: the reply and its context.
+        dialogue: where it is from; each comes once.
+        human: whether a person wrote it, as far as known.
+    """
+
+    text: Text
+    dialogue: str
+    human: bool
+
+
+def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
+    """Replies of the rated sets, one of a dialogue, always the same; our own where none are rated.
+
+    The rated sets get equal shares, as far as they have dialogues.
+    """
+    queues = []
+    for one in sets:
+        first: dict[str, Base] = {}
+        for reply in sorted(one.rated.replies, key=lambda r: digest(f"{r.dialogue} {r.id}")):
+            text = Text(reply.context, reply.reply)
+            human = reply.system in (None, "human")
+            first.setdefault(reply.dialogue, Base(text, reply.dialogue, human))
+        queues.append(sorted(first.values(), key=lambda base: digest(base.dialogue)))
+    chosen: dict[str, Base] = {}
+    for place in range(max(map(len, queues), default=0)):
+        for queue in queues:
+            if place < len(queue) and len(chosen) < count:
+                chosen.setdefault(queue[place].dialogue, queue[place])
+    if chosen:
+        return list(chosen.values())
+    return [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())][:count]
+
+
+def strangers(bases: Sequence[Base]) -> list[Text]:
+    """For each base the reply of the base half the list away: a reply to somebody else."""
+    half = max(1, len(bases) // 2)
+    return [
+        Text(base.text.context, bases[(k + half) % len(bases)].text.reply)
+        for k, base in enumerate(bases)
+    ]
+
+
+class Yardstick(msgspec.Struct, frozen=True):
+    """How large a change of a value is.
+
+    Attributes:
+        unit: of the value.
+        span: its range; for an open-ended value ``TARGET_SDS`` standard deviations.
+        sd: of the scores of the base replies.
+        bounded: whether the value has a range of its own.
+    """
+
+    unit: str
+    span: float
+    sd: float
+    bounded: bool
+
+    def allowed(self, share: float) -> tuple[float, str]:
+        """A share of the range in the value's unit, and in words."""
+        size = share * self.span
+        of = "of the range" if self.bounded else "sd"
+        part = f"{100 * share:.3g} %" if self.bounded else f"{share * TARGET_SDS:.2g}"
+        return size, f"{size:.3g} ({part} {of})"
+
+
+def mean_figure(values: np.ndarray, failed: int, *, seed: int = 21) -> Figure | None:
+    """A mean over replies, one of a dialogue each, with a percentile interval."""
+    from empeval.auditing.ranking import RESAMPLES, figure
+
+    own = values[np.isfinite(values)]
+    if not len(own):
+        return None
+    weights = np.random.default_rng(seed).multinomial(
+        len(own), np.full(len(own), 1 / len(own)), RESAMPLES
+    )
+    draws = weights @ own / len(own)
+    return figure(own.mean(), draws, n=len(own), clusters=len(own), n_failed=failed)
+
+
+def not_made(name: str, kind: str, rule: str, why: str) -> Trial:
+    """A trial that could not be made."""
+    return Trial(name=name, kind=kind, change=None, unit="", rule=rule, passed=None, n=0, note=why)

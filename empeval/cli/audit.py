@@ -1,0 +1,216 @@
+"""``empeval audit``: how far scorers agree with people, what can fool them, what they cost."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from empeval.cli.options import Verbs, add_format, add_verb, positive
+
+if TYPE_CHECKING:
+    from empeval.certificates import Certificate
+
+EPILOG = """examples:
+  empeval audit mvc --ratings esconv
+  empeval audit mvc surface mvc:FOLDER --ratings epitome.csv --ratings mine.csv
+  empeval audit my-scorer --ratings mine.csv --map response=reply,rating=score
+  empeval audit --list-ratings
+
+A file of your own has a row for each rating, with the columns context (a text, or a list of
+turns), response and rating, and perhaps rater, dialogue and system. EMPEVAL_RATINGS names a
+folder of rated replies for when --ratings is not given; without any, the trials and the cost are
+measured. Scores are kept: the same command goes on where it was interrupted.
+"""
+
+FOLDER = "empeval-audits"
+PARTS = ("test", "all", "train", "validation")
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(
+        verbs, "audit", "how far scorers agree with people, and what can fool them", EPILOG
+    )
+    parser.add_argument("scorers", metavar="SCORER", nargs="*", help="NAME or NAME:TARGET")
+    parser.add_argument(
+        "--ratings",
+        action="append",
+        default=[],
+        metavar="FILE_OR_FOLDER",
+        help="rated replies; may be given more than once; 'esconv' is the data set",
+    )
+    parser.add_argument("--list-ratings", action="store_true", help="the layouts that are known")
+    parser.add_argument("--map", metavar="NAME=COLUMN,...", help="what your file calls our columns")
+    parser.add_argument(
+        "--part", choices=PARTS, default="test", help="of published sets (default test)"
+    )
+    parser.add_argument("--out", metavar="FOLDER", default=FOLDER, help=f"default: {FOLDER}")
+    parser.add_argument("--limit", type=positive, metavar="N", help="replies of each rated set")
+    parser.add_argument(
+        "--trials", type=positive, default=200, metavar="N", help="replies that trials change"
+    )
+    parser.add_argument("--no-cost", action="store_true", help="leave out speed and memory")
+    parser.add_argument("--fresh", action="store_true", help="forget scores that were kept")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="mirror of data sets (for esconv)")
+    add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    if options.list_ratings:
+        _list_ratings(options.format)
+        return 0
+
+    from pathlib import Path
+
+    from empeval.auditing.audit import Settings, audit, check_scorer
+    from empeval.auditing.page import write_page, write_text
+    from empeval.auditing.words import markdown
+    from empeval.cli.text import print_json
+    from empeval.errors import UsageError
+    from empeval.runs import slug
+
+    if not options.scorers:
+        raise UsageError("Name a scorer to audit; 'empeval list scorers' shows those installed.")
+    asked = [check_scorer(spec) for spec in dict.fromkeys(options.scorers)]
+    labels = [slug(one.label) for one in asked]
+    doubled = [one for one in labels if labels.count(one) > 1]
+    if doubled:
+        raise UsageError(
+            f"Two scorers would write to the same folder: {doubled[0]}. Audit one of them with "
+            "another --out."
+        )
+    sets, remarks = _gather(options)
+    rival = _similarity(remarks) if sets else None
+    out = Path(options.out)
+    settings = Settings(machine=not options.no_cost, bases=options.trials)
+    certificates = []
+    for one, spec in zip(asked, dict.fromkeys(options.scorers), strict=True):
+        made, _ = audit(
+            one,
+            spec,
+            sets,
+            out,
+            settings=settings,
+            rival=rival,
+            fresh=options.fresh,
+            progress=True,
+        )
+        certificates.append(made)
+        write_text(out / slug(one.label) / "audit.md", markdown(made))
+    page = write_page(certificates, out / "audit.html")
+    if options.format == "json":
+        print_json(certificates)
+        return 0
+    _warn(remarks)
+    for made in certificates:
+        print_certificate(made, options.format)
+    print(f"page: {page}")
+    return 0
+
+
+def print_certificate(certificate: Certificate, form: str) -> None:
+    """A certificate as tables that fit a terminal, or as Markdown."""
+    from empeval.auditing import words
+    from empeval.certificates import one_line
+    from empeval.cli.text import print_rows
+
+    if form == "md":
+        print(words.markdown(certificate))
+        return
+    print(words.plain(f"{certificate.scorer}: {one_line(certificate)}\n"))
+    if certificate.agreements:
+        for rows in (words.agreement_rows, words.rival_rows, words.more_rows):
+            print_rows([_plain(row) for row in rows(certificate)], form)
+            print()
+    for kind, title in words.KINDS.items():
+        trials = [trial for trial in certificate.trials if trial.kind == kind]
+        if trials:
+            print(f"{title}: {certificate.primary}\n")
+            print_rows([_plain(row) for row in words.trial_rows(trials)], form)
+            print()
+    _print_wrapped(
+        [
+            *(f"FAILED {words.plain(text)}" for text in words.failed_trials(certificate)),
+            f"cost: {words.cost_line(certificate)}",
+            f"audited on: {words.domain_line(certificate)}; parts: {words.part_of(certificate)}",
+            *(f"note: {words.plain(text)}" for text in words.undecided_trials(certificate)),
+            *(f"note: {words.plain(text)}" for text in words.remarks(certificate)),
+        ]
+    )
+    print()
+
+
+def _print_wrapped(lines: Sequence[str]) -> None:
+    import textwrap
+
+    for line in lines:
+        print(textwrap.fill(line, 100, subsequent_indent="  "))
+
+
+def _plain(row: dict[str, str]) -> dict[str, str]:
+    from empeval.auditing.words import plain
+
+    return {key: plain(cell) for key, cell in row.items()}
+
+
+def _gather(options: argparse.Namespace) -> tuple[list, list[str]]:  # type: ignore[type-arg]
+    import os
+
+    from empeval.auditing.gathering import gather
+    from empeval.data import use_data_directory
+    from empeval.question import parse_pairs
+
+    default = os.environ.get("EMPEVAL_RATINGS")
+    sources = options.ratings or ([default] if default else [])
+    columns = parse_pairs(options.map, "--map") if options.map else {}
+    with use_data_directory(options.data_dir):
+        return gather(sources, part=options.part, columns=columns, limit=options.limit)
+
+
+def _similarity(remarks: list[str]):  # type: ignore[no-untyped-def]
+    from empeval.auditing.audit import check_scorer
+    from empeval.auditing.rivals import SIMILARITY
+    from empeval.errors import EmpevalError
+
+    try:
+        return check_scorer(SIMILARITY)
+    except EmpevalError as error:
+        remarks.append(f"the rival '{SIMILARITY}' is left out: {error}")
+        return None
+
+
+def _list_ratings(form: str) -> None:
+    from empeval.auditing.layouts import LAYOUTS
+    from empeval.auditing.own import OPTIONAL, REQUIRED
+    from empeval.cli.text import print_rows
+
+    rows = [
+        {"rated set": one.name, "columns": " ".join(sorted(one.columns)), "what": one.source}
+        for one in LAYOUTS
+    ]
+    rows.append(
+        {
+            "rated set": "(your own)",
+            "columns": " ".join(REQUIRED) + f" (and {' '.join(OPTIONAL)})",
+            "what": "a row a rating; --map for other names",
+        }
+    )
+    if form != "table":
+        print_rows(rows, form)
+        return
+    lines = []
+    for row in rows:
+        lines += [f"{row['rated set']}: {row['what']}", f"  columns: {row['columns']}"]
+    _print_wrapped(lines)
+
+
+def _warn(remarks: Sequence[str]) -> None:
+    import sys
+
+    from empeval.auditing.words import plain
+
+    for remark in remarks:
+        print(f"warning: {plain(remark)}", file=sys.stderr)
