@@ -40,9 +40,9 @@ from tabulate import tabulate
 from empeval import EmpevalError, HubError, Item, Message, Response, Sample, UsageError
 from empeval.checkpoints import WEIGHTS, locate
 from empeval.data import data_directory
+from empeval.english import looks_english
 from empeval.errors import nearest
 from empeval_empathy.checkpoints import BUNDLED, read_facts
-from empeval_empathy.english import looks_english
 from empeval_empathy.scorers import MVC, STM, Baseline, EmpathyScorer, context_of
 from empeval_tasks.ed_empathy.rows import DATASET
 from empeval_tasks.ed_empathy.task import EDEmpathy

@@ -19,6 +19,7 @@ from empeval.environment import environment
 from empeval.errors import RunFolderError, UsageError
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Task
+from empeval.marks import with_marks, without_marks
 from empeval.question import (
     AskedScorer,
     AskedTask,
@@ -340,15 +341,19 @@ def _score_and_finish(
             _add(timing, f"{name} {asked.label}", seconds)
     metrics: list[Metric] = runner.metrics_stage(folder, tasks, scorers)
     folder.write_metrics(metrics)
+    marked = with_marks(folder.manifest, runner.audit_stage(folder, scorers))
     folder.write_manifest(
-        msgspec.structs.replace(folder.manifest, status="complete", finished=_now(), timing=timing)
+        msgspec.structs.replace(marked, status="complete", finished=_now(), timing=timing)
     )
     hooks.fire("empeval_run_finished", folder=str(folder.path), metrics=metrics)
     return folder
 
 
 def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> Manifest:
-    """The manifest with these scorers; scores of another version or checkpoint are dropped."""
+    """The manifest with these scorers; scores of another version or checkpoint are dropped.
+
+    So is what was known of their agreement with people: it is looked up anew when they are done.
+    """
     entries = {name: dict(known) for name, known in folder.manifest.scorers.items()}
     for name, chosen in scorers.items():
         for asked in chosen:
@@ -356,7 +361,9 @@ def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> 
             if known is not None and known != asked.entry:
                 folder.scores_path(name, asked.label).unlink(missing_ok=True)
             entries[name][asked.label] = asked.entry
-    return msgspec.structs.replace(folder.manifest, scorers=entries, status="running")
+    labels = {name: [asked.label for asked in chosen] for name, chosen in scorers.items()}
+    bare = without_marks(folder.manifest, labels)
+    return msgspec.structs.replace(bare, scorers=entries, status="running")
 
 
 def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:

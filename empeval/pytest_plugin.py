@@ -145,8 +145,11 @@ def _policy(policy: str | Path | Mapping[str, Any]) -> Any:
 
 
 def _explained(verdict: Verdict) -> str:
+    from empeval.gating.documents import audits
+
     lines: Iterable[str] = (
         f"  {check.outcome}: {check.kind}: {check.name}: {check.said}" for check in verdict.checks
     )
     ends = f"{verdict.comparison.candidate} against {verdict.comparison.base}"
-    return "\n".join([f"empeval gate: {verdict.outcome}: {ends}", *lines])
+    known = [f"  {text}" for text in audits(verdict)]
+    return "\n".join([f"empeval gate: {verdict.outcome}: {ends}", *lines, *known])

@@ -16,6 +16,7 @@ import msgspec
 from empeval.errors import EmpevalError, some
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task
+from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
 from empeval.reasoning import split_reasoning
 from empeval.records import (
@@ -28,7 +29,8 @@ from empeval.records import (
     Score,
     Scored,
 )
-from empeval.runs import Run, item_hash
+from empeval.registry import blame
+from empeval.runs import AuditMark, Run, item_hash
 
 SCORING_CHUNK = 256
 """Samples handed to a scorer at once; chunks are cut the same way in every run."""
@@ -260,6 +262,22 @@ def metrics_stage(
             made = _figures(f"task '{name}'", task.metrics, scored_by)
             figures += [msgspec.structs.replace(m, task=name) for m in made]
     return figures
+
+
+def audit_stage(
+    run: Run, scorers: Mapping[str, Sequence[AskedScorer]]
+) -> dict[str, dict[str, AuditMark]]:
+    """What is known of the agreement of each scorer with people, by task and label."""
+    found: dict[str, dict[str, AuditMark]] = {}
+    for task, chosen in scorers.items():
+        samples = samples_of(run, task) if chosen else []
+        for asked in chosen:
+            entry = asked.entry
+            name = f"{entry.name}:{entry.target}" if entry.target else entry.name
+            with blame(f"scorer '{asked.label}'"):
+                mark = mark_of(name, asked.scorer, samples, run.scores(task, asked.label))
+            found.setdefault(task, {})[asked.label] = mark
+    return found
 
 
 def _figures(owner: str, compute: Callable[[Any], Sequence[Metric]], scored: Any) -> list[Metric]:

@@ -74,6 +74,23 @@ class ScorerEntry(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str = ""
 
 
+class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known of a scorer's agreement with people when it scored a task.
+
+    Attributes:
+        audited: whether its certificate, of this version and checkpoint, was there; ``null`` for
+            a scorer that does not judge replies (a formula, a description).
+        line: the certificate in a sentence, or why there is none; ``""`` where none is due.
+        values: those of the scorer's values that were compared with people's ratings.
+        warnings: how the scored replies differ from the audited ones.
+    """
+
+    audited: bool | None
+    line: str = ""
+    values: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``."""
 
@@ -85,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelEntry
     tasks: dict[str, TaskEntry]
     scorers: dict[str, dict[str, ScorerEntry]] = {}
+    audits: dict[str, dict[str, AuditMark]] = {}
     limit: int | None = None
     seed: int = 0
     warnings: list[str] = []

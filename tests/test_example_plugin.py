@@ -86,6 +86,7 @@ def test_it_is_listed_by_its_name_and_distribution(empeval):
         "name": "politeness",
         "plugin": "empeval-politeness 1.0.0",
         "class": "empeval_politeness.scorer:Politeness",
+        "audited": "no",
     } in rows
 
 

@@ -110,7 +110,7 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
     """A comparison as tables and sentences."""
-    from empeval.cli.text import print_rows
+    from empeval.cli.text import print_marks, print_rows
     from empeval.comparing.words import amount, interval, probability, sentence
 
     print(f"base       {result.base}  {result.base_model}")
@@ -138,6 +138,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
         if d.headline:
             print(sentence(d))
     print()
+    print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
     details = [_details(d) for d in shown if d.headline]
     if details:
         print_rows(details, form)
@@ -244,6 +245,10 @@ def _details(d: Difference) -> dict[str, str]:
 
 def print_many(many: ManyRuns, form: str) -> None:
     """Rankings and pairs of three or more runs."""
+    from pathlib import Path
+
+    from empeval.cli.text import print_marks
+
     for problem in many.forced:
         print(f"FORCED: {problem}")
     for remark in many.remarks:
@@ -251,6 +256,9 @@ def print_many(many: ManyRuns, form: str) -> None:
     for matrix in many.matrices:
         print(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items\n")
         _print_matrix(matrix, form)
+    print_marks(
+        many.audits, form, {r.run: Path(r.run).name for m in many.matrices for r in m.ranking}
+    )
 
 
 def _print_matrix(matrix: Matrix, form: str) -> None:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_rows
+    from empeval.cli.text import print_json, print_marks, print_rows
     from empeval.errors import StorageError
     from empeval.gating.documents import write
     from empeval.gating.passed import find_base, note
@@ -82,5 +82,8 @@ def run(options: argparse.Namespace) -> int:
         for check in verdict.checks
     ]
     print_rows(rows, options.format)
-    print(f"\n{verdict.outcome}")
+    print()
+    called = {verdict.comparison.base: "base", verdict.comparison.candidate: "candidate"}
+    print_marks(verdict.comparison.audits, options.format, called)
+    print(verdict.outcome)
     return verdict.exit_code

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from empeval.cli.options import Verbs, add_format, add_verb
+
+if TYPE_CHECKING:
+    from empeval.registry import Component
 
 EPILOG = """examples:
   empeval list tasks
@@ -32,9 +36,19 @@ def run(options: argparse.Namespace) -> int:
     from empeval import registry
     from empeval.cli.text import print_rows
 
-    rows = [
-        {"name": c.name, "plugin": f"{c.distribution} {c.version}", "class": c.value}
-        for c in registry.components(options.kind)
-    ]
-    print_rows(rows, options.format)
+    print_rows([_row(c) for c in registry.components(options.kind)], options.format)
     return 0
+
+
+def _row(component: Component) -> dict[str, str]:
+    """``audited`` says whether a scorer's package holds a certificate that can be read."""
+    row = {
+        "name": component.name,
+        "plugin": f"{component.distribution} {component.version}",
+        "class": component.value,
+    }
+    if component.kind == "scorers":
+        from empeval.certificates import bundled_certificate
+
+        row["audited"] = "no" if bundled_certificate(component) is None else "yes"
+    return row

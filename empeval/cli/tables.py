@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from empeval.cli.text import print_json, print_rows
+from empeval.cli.text import print_json, print_marks, print_rows
+from empeval.marks import marks_of
 from empeval.records import Metric
 from empeval.runs import Run
 
@@ -26,6 +27,7 @@ def print_run(run: Run, form: str) -> None:
                 "model": msgspec.to_builtins(manifest.model),
                 "warnings": manifest.warnings,
                 "metrics": msgspec.to_builtins(metrics),
+                "audits": msgspec.to_builtins(marks_of(run)),
             }
         )
         return
@@ -36,6 +38,7 @@ def print_run(run: Run, form: str) -> None:
         if notes:
             print("\n" + "\n".join(notes))
     print()
+    print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
         counts = Counter(line.status for line in run.responses(task))
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))

@@ -13,6 +13,7 @@ from empeval.comparing.records import Difference
 from empeval.comparing.resampling import RESAMPLES, rank_samples
 from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare_files
 from empeval.errors import UsageError
+from empeval.marks import Marked, marks_of
 from empeval.records import Source
 from empeval.runs import Run
 
@@ -69,11 +70,15 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``compare_many`` found: a matrix for each headline figure."""
+    """What ``compare_many`` found: a matrix for each headline figure.
+
+    ``audits`` is what each run folder says of its scorers' agreement with people.
+    """
 
     matrices: list[Matrix]
     forced: list[str]
     remarks: list[str]
+    audits: list[Marked] = []
 
 
 def compare_many(
@@ -123,6 +128,7 @@ def compare_many(
         matrices=matrices,
         forced=list(dict.fromkeys(forced)),
         remarks=list(dict.fromkeys(remarks)),
+        audits=[mark for one in files for mark in marks_of(one.run, {m.task for m in matrices})],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from empeval.comparing.verdicts import Verdict
+from empeval.marks import Marked
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +175,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         forced: what would have refused the comparison, had it not been forced.
         remarks: what a reader should know.
         resamples, seed: of the intervals.
+        audits: what each run folder says of its scorers' agreement with people.
     """
 
     schema: Literal[1] = 1
@@ -190,3 +192,4 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     remarks: list[str]
     resamples: int
     seed: int
+    audits: list[Marked] = []

@@ -32,6 +32,7 @@ from empeval.comparing.rates import rates
 from empeval.comparing.records import Comparison, Difference, Noise, Slice, TaskFacts
 from empeval.comparing.resampling import RESAMPLES
 from empeval.errors import UsageError, nearest
+from empeval.marks import marks_of
 from empeval.records import Source
 from empeval.runs import Run
 
@@ -136,6 +137,7 @@ def compare_files(
         remarks=remarks(*files, tasks),
         resamples=resamples,
         seed=seed,
+        audits=[*marks_of(base, tasks), *marks_of(candidate, tasks)],
     )
 
 

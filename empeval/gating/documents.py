@@ -11,6 +11,7 @@ import msgspec
 from empeval.comparing.words import amount, interval, probability
 from empeval.errors import StorageError
 from empeval.gating.verdict import Check, Verdict
+from empeval.marks import mark_lines, mark_warnings
 
 SIGNS = {"pass": "✅", "regression": "❌", "inconclusive": "⚠️"}
 
@@ -37,6 +38,11 @@ def junit(verdict: Verdict) -> str:
         errors=str(counts["inconclusive"] if blocks else 0),
         skipped=str(0 if blocks else counts["inconclusive"]),
     )
+    known = audits(verdict)
+    if known:
+        properties = ElementTree.SubElement(suite, "properties")
+        for line in known:
+            ElementTree.SubElement(properties, "property", name="audit", value=_clean(line))
     for check in verdict.checks:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"empeval.{check.kind}", name=_clean(check.name)
@@ -74,8 +80,17 @@ def markdown(verdict: Verdict) -> str:
                 f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
                 f"{d.n} |"
             )
+    lines += ["", *(f"- {_text(text)}" for text in audits(verdict))]
     lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
     return "\n".join(lines) + "\n"
+
+
+def audits(verdict: Verdict) -> list[str]:
+    """What is known of the scorers' agreement with people: a line a scorer, then warnings."""
+    comparison = verdict.comparison
+    names = {comparison.base: "base", comparison.candidate: "candidate"}
+    said = [f"agreement with people, {line}" for line in mark_lines(comparison.audits, names)]
+    return said + [f"warning: {text}" for text in mark_warnings(comparison.audits, names)]
 
 
 def write(verdict: Verdict, paths: dict[str, Path]) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from empeval.errors import RunFolderError, StorageError, UsageError
+from empeval.gating.documents import audits
 from empeval.gating.verdict import Outcome, Verdict
 from empeval.journal import write_whole
 from empeval.runs import Run, is_run
@@ -23,6 +24,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         outcome: of it. when: in UTC, ISO 8601. base: the folder it was held against.
         policy: the policy's file.
+        audits: what was known of the scorers' agreement with people.
     """
 
     schema: Literal[1] = 1
@@ -30,6 +32,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     when: str
     base: str
     policy: str
+    audits: list[str] = []
 
 
 def note(run: Run, verdict: Verdict, policy: str) -> None:
@@ -43,6 +46,7 @@ def note(run: Run, verdict: Verdict, policy: str) -> None:
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         base=verdict.comparison.base,
         policy=policy,
+        audits=audits(verdict),
     )
     try:
         write_whole(run.path / NOTE, record)

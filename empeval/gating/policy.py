@@ -78,6 +78,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         failures: limits for failing answers.
         guardrails: pairs of figures.
         inconclusive: whether "not shown either way" blocks.
+        require_audit: a headline figure by a scorer whose agreement with people is not known
+            cannot be told, and that blocks. A formula of a task's own needs no audit.
         resamples, seed: of intervals and tests.
     """
 
@@ -86,6 +88,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     failures: list[FailureLimit] = []
     guardrails: list[Guardrail] = []
     inconclusive: Literal["block", "pass"] = "block"
+    require_audit: bool = False
     resamples: int = 10_000
     seed: int = 0
 

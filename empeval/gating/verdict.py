@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,6 +12,7 @@ from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.two import compare
 from empeval.comparing.words import amount, interval, sentence
 from empeval.errors import UsageError, nearest
+from empeval.gating.audited import audit_gaps
 from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit
 from empeval.runs import Run
 
@@ -42,7 +43,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: of the whole: a regression anywhere is one; an inconclusive check makes it
-            inconclusive when the policy says that this blocks.
+            inconclusive when the policy says that this blocks, as does a scorer that is not
+            audited where the policy requires it.
         exit_code: 0 pass, 3 regression, 4 inconclusive.
         checks: one by one.
         comparison: behind them.
@@ -83,8 +85,14 @@ def gate(
         resamples=policy.resamples,
         seed=policy.seed,
     )
+    headlines = [_headline(comparison, one) for one in policy.headline]
+    unaudited = False
+    if policy.require_audit:
+        gaps = [audit_gaps(candidate, comparison, find(comparison, n, "headline")) for n in names]
+        headlines = [_demoted(c, g) for c, g in zip(headlines, gaps, strict=True)]
+        unaudited = any(gaps)
     checks = [
-        *(_headline(comparison, one) for one in policy.headline),
+        *headlines,
         *(check for limit in policy.slices for check in _slices(comparison, limit)),
         *_failures(comparison, policy),
         *(_guardrail(comparison, one) for one in policy.guardrails),
@@ -93,7 +101,7 @@ def gate(
     outcome: Outcome = "pass"
     if "regression" in outcomes:
         outcome = "regression"
-    elif "inconclusive" in outcomes and policy.inconclusive == "block":
+    elif unaudited or ("inconclusive" in outcomes and policy.inconclusive == "block"):
         outcome = "inconclusive"
     return Verdict(
         outcome=outcome, exit_code=EXIT_CODES[outcome], checks=checks, comparison=comparison
@@ -120,6 +128,18 @@ def _headline(comparison: Comparison, wanted: Headline) -> Check:
     outcome = min((outcome for outcome, _ in parts), key=order.index)
     said = " ".join(text for _, text in parts)
     return Check(kind="headline", name=wanted.metric, outcome=outcome, said=said)
+
+
+def _demoted(check: Check, gaps: Sequence[str]) -> Check:
+    """A headline that passed by an un-audited scorer's word cannot be told; what is worse stays."""
+    if not gaps:
+        return check
+    made: Check = msgspec.structs.replace(
+        check,
+        outcome="inconclusive" if check.outcome == "pass" else check.outcome,
+        said=f"{check.said} The policy requires an audit: {'; '.join(gaps)}.",
+    )
+    return made
 
 
 def _judged(d: Difference, wanted: Headline) -> tuple[Outcome, str]:

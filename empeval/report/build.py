@@ -15,6 +15,7 @@ from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import amount, interval, probability, sentence
 from empeval.errors import StorageError, UsageError
+from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
 from empeval.records import Source
 from empeval.report import plots
 from empeval.report.collect import (
@@ -169,6 +170,11 @@ def _page(
         runs=every,
         tasks=tasks_of(every),
         metrics=_metrics(every),
+        marks=[mark for one in every for mark in marks_of(one.run)],
+        letters={str(one.run.path): one.letter for one in every},
+        mark_lines=mark_lines,
+        mark_warnings=mark_warnings,
+        warnings_of=other_warnings,
         compared=compared,
         sentence=sentence,
         plots=[

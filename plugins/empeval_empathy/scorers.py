@@ -19,10 +19,10 @@ from empeval import (
     mean_metric,
 )
 from empeval.checkpoints import check_target, locate, on_disk
+from empeval.english import looks_english
 from empeval.replies import remarks, unusable
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
 from empeval_empathy.emotions import EMOTIONS, MECHANISMS
-from empeval_empathy.english import looks_english
 
 if TYPE_CHECKING:
     from empeval_empathy.judge import Judge

@@ -10,7 +10,7 @@ import numpy as np
 
 from empeval import Item, Message, Metric, ResponseLine, Run, Sampling, Score, Source
 from empeval.metrics import cluster_mean
-from empeval.runs import Manifest, ModelEntry, ScorerEntry, TaskEntry, item_hash
+from empeval.runs import AuditMark, Manifest, ModelEntry, ScorerEntry, TaskEntry, item_hash
 
 TASK, SCORER, VALUE = "talks", "warmth", "warmth"
 
@@ -36,8 +36,12 @@ def make_run(
     ids: Sequence[str] | None = None,
     questions: Sequence[str] | None = None,
     source: bool = True,
+    audit: AuditMark | None = None,
 ) -> Run:
-    """Write a run folder; ``None`` among the values is an answer that could not be scored."""
+    """Write a run folder; ``None`` among the values is an answer that could not be scored.
+
+    ``audit`` is what it says of its scorer; ``None``: nothing, as folders of older versions.
+    """
     names = list(ids) if ids is not None else [str(n) for n in range(len(values))]
     groups = list(clusters) if clusters is not None else names
     texts = list(answers) if answers is not None else [f"Answer {name}." for name in names]
@@ -61,6 +65,7 @@ def make_run(
             )
         },
         scorers={task: {SCORER: ScorerEntry(name=SCORER, version=scorer_version)}},
+        audits={} if audit is None else {task: {SCORER: audit}},
     )
     run = Run.create(path, manifest)
     with run.journal_responses(task) as journal:

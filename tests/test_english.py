@@ -1,10 +1,10 @@
-"""Which texts the empathy scorers take for English."""
+"""Which texts are taken for English."""
 
 from __future__ import annotations
 
 import pytest
 
-from empeval_empathy.english import looks_english
+from empeval.english import looks_english
 from empeval_tasks.ed_empathy.task import EDEmpathy
 from empeval_tasks.ed_mini.task import EDMini
 

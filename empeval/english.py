@@ -1,4 +1,4 @@
-"""Whether a text looks English, which is all that the models were trained on."""
+"""Whether a text looks English: by its letters and commonest words, without a model."""
 
 from __future__ import annotations
 
