@@ -88,16 +88,18 @@ DIFFERENCE = ValueCard(
 )
 ACCURACY = ValueCard(name="empathy", unit="percent", summary="The emotion read is the stated one.")
 
-LICENSE = "CC BY-NC 4.0 (trained on EmpatheticDialogues); encoder Apache-2.0"
+LICENSE = (
+    "CC BY-NC 4.0, academic use (trained on EmpatheticDialogues and rated sets); encoder Apache-2.0"
+)
 
 
 def card(summary: str, labels: tuple[str, ...]) -> ScorerCard:
     """The card of one of the three."""
     return ScorerCard(
-        version="1",
+        version="2",
         summary=summary
-        + " Trained on hybrid labels; see reference_models/RESULTS.md for its agreement with "
-        "people. English only.",
+        + " Trained on people's ratings and a teacher of them; `empeval show` has its agreement "
+        "with people. English only.",
         values=(EMPATHY, *MECHANISM_CARDS, HUMAN, CONFIDENCE, TARGET),
         needs=("reply",),
         labels=labels,

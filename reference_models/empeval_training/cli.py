@@ -9,8 +9,8 @@ from typing import Any
 from empeval_training.eq.cli import add as add_eq
 
 EPILOG = """examples:
-  empeval train prepare-ed --out ed --data-dir MIRROR
-  empeval train prepare-ed --out ed --ratings FOLDER --conversations 2000
+  empeval train teacher --ratings FOLDER --out teacher
+  empeval train prepare-ed --teacher teacher --ratings FOLDER --out ed --conversations 3200
   empeval train baseline --data ed --out runs
   empeval train mvc --data ed --out runs --config minilm --seed 17,39,43
   empeval train mvc --data ed --out runs --config minilm --sweep lambda_emo=0.3,0.1,0.05
@@ -21,11 +21,15 @@ EPILOG = """examples:
   empeval train dpo --data dpo-data --out dpo --adapter sft/adapter
   empeval train heads --out heads --ratings FOLDER
 
-The first command writes labelled examples and prints their fingerprint. The others train a
+The first command learns people's ratings (FOLDER holds the rated sets), the second labels
+examples by it and prints their fingerprint. The next train a
 checkpoint a seed into OUT/MODEL-SEED. Interrupted training goes on when the same command is
 given again. Configurations: authors (the default: RoBERTa-base, needs a GPU), minilm,
-minilm-cpu, or a TOML file of your own; of sft, dpo and heads: default, cpu.
+minilm-cpu, or a TOML file of your own; of teacher, sft, dpo and heads: default, cpu.
 """
+
+
+RATINGS = "the folder of rated sets (see empeval audit --list-ratings)"
 
 
 def add(subcommands: Any) -> None:
@@ -39,6 +43,7 @@ def add(subcommands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = train.add_subparsers(metavar="ACTION", required=True)
+    _add_teacher(actions)
     _add_prepare(actions)
     for name, summary in (
         ("baseline", "one encoder, two heads"),
@@ -55,15 +60,25 @@ def _parser(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_teacher(actions: Any) -> None:
+    parser = _parser(actions, "teacher", "a cross-encoder that learns what people said of replies")
+    parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--config", metavar="NAME_OR_FILE", help="default, cpu, or TOML")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
+    parser.add_argument("--seed", type=_seed, default=17, metavar="S")
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
+    parser.set_defaults(run=run_teacher)
+
+
 def _add_prepare(actions: Any) -> None:
     parser = _parser(actions, "prepare-ed", "labelled examples from EmpatheticDialogues")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
     parser.add_argument(
-        "--ratings", type=Path, metavar="FOLDER",
-        help="human ratings to fit the label's weights on, instead of the fitted ones that come "
-        "with the package",
-    )  # fmt: skip
+        "--teacher", type=Path, required=True, metavar="FOLDER", help="of the action teacher"
+    )
+    parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
     parser.add_argument("--conversations", type=_count, metavar="N", help="of train; default all")
     parser.add_argument("--validation-conversations", type=_count, metavar="N")
     parser.add_argument("--test-conversations", type=_count, metavar="N")
@@ -100,11 +115,40 @@ def _add_results(actions: Any) -> None:
     parser = _parser(actions, "results", "write RESULTS.md and LABELS.md from what was measured")
     parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the models")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
-    parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--teacher", type=Path, required=True, metavar="FOLDER", help="of the action teacher"
+    )
+    parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
+    parser.add_argument(
+        "--audits", type=Path, required=True, metavar="FOLDER", help="of empeval audit --out"
+    )
     parser.add_argument("--systems", type=Path, metavar="FILE", help="published systems' replies")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(run=run_results)
+
+
+def run_teacher(options: argparse.Namespace) -> int:
+    """Train the teacher; print how far each head agrees with people on the validation part."""
+    _require_extra()
+    from tabulate import tabulate
+
+    from empeval.data import use_data_directory
+    from empeval.question import parse_pairs
+    from empeval_training.teacher.recipe import load_teacher_recipe
+    from empeval_training.teacher.training import train_teacher
+
+    changes: dict[str, str] = {}
+    for text in options.changes:
+        changes.update(parse_pairs(text, "--set"))
+    recipe = load_teacher_recipe(options.config, changes)
+    with use_data_directory(options.data_dir):
+        result = train_teacher(recipe, options.ratings, options.out, seed=options.seed)
+    rows = [
+        [name, own["n"], f"{own['spearman']:.4f}"] for name, own in result["validation"].items()
+    ]
+    print(tabulate(rows, headers=["head", "validation replies", "Spearman"], disable_numparse=True))
+    return 0
 
 
 def run_prepare(options: argparse.Namespace) -> int:
@@ -118,8 +162,9 @@ def run_prepare(options: argparse.Namespace) -> int:
     with use_data_directory(options.data_dir):
         prepared = prepare(
             options.out,
+            teacher=options.teacher,
             ratings=options.ratings,
-            conversations={
+            conversations_of={
                 "train": options.conversations,
                 "validation": options.validation_conversations,
                 "test": options.test_conversations,
@@ -176,7 +221,13 @@ def run_results(options: argparse.Namespace) -> int:
 
     with use_data_directory(options.data_dir):
         for path in write_documents(
-            options.runs, options.data, options.ratings, options.systems, options.out
+            runs=options.runs,
+            data=options.data,
+            teacher=options.teacher,
+            ratings=options.ratings,
+            audits=options.audits,
+            systems=options.systems,
+            out=options.out,
         ):
             print(path)
     return 0

@@ -1,9 +1,7 @@
-"""The scorers and the trivial rivals, as functions of dialogues, for ``results``."""
+"""The scorers and the trivial rivals as functions of dialogues, for the documents of figures."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,37 +9,37 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from empeval.auditing.asking import Text, scores_now
+from empeval.auditing.invariance import batches
+from empeval.auditing.rivals import SIMILARITY, trivial_rivals
+from empeval.question import AskedScorer
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
-from empeval_training import lexicon
 from empeval_training.examples import Example
 from empeval_training.ratings import Rated
-from empeval_training.signals import Embedder
 
 Judged = Example | Rated
 Scores = Callable[[Sequence[Judged]], np.ndarray]
 
-SORRY = re.compile(r"\bsorry\b", re.IGNORECASE)
-RIVALS = ("length", "sorry", "random", "similarity")
+RIVALS = ("length", "sorry", "random", SIMILARITY)
 
 
-def rivals(embedder: Embedder) -> dict[str, Scores]:
+def rivals() -> dict[str, Scores]:
     """What any judge must beat: words, "sorry", chance, cosine of reply and context."""
 
+    def trivial(name: str) -> Scores:
+        return lambda dialogues: trivial_rivals(_texts(dialogues))[name]
+
     def similarity(dialogues: Sequence[Judged]) -> np.ndarray:
-        pairs = embedder.pairs(dialogues)
-        return (pairs.context * pairs.reply).sum(1).astype(float)
+        asked = AskedScorer(SIMILARITY)
+        name = asked.scorer.card.values[0].name
+        return np.nan_to_num(scores_now(asked, batches(_texts(dialogues), 64), name))
 
-    return {
-        "length": lambda ds: np.array([float(len(lexicon.WORD.findall(d.reply))) for d in ds]),
-        "sorry": lambda ds: np.array([float(len(SORRY.findall(d.reply))) for d in ds]),
-        "random": lambda ds: np.array([_chance(d.reply) for d in ds]),
-        "similarity": similarity,
-    }
+    return {**{name: trivial(name) for name in RIVALS[:-1]}, SIMILARITY: similarity}
 
 
-def _chance(text: str) -> float:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+def _texts(dialogues: Sequence[Judged]) -> list[Text]:
+    return [Text(d.context, d.reply) for d in dialogues]
 
 
 def grid(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
@@ -62,8 +60,3 @@ class Checkpoint:
             for i in range(0, len(dialogues), 1000)
         ]
         return np.concatenate([part.empathy for part in parts])
-
-    def emotions(self, dialogues: Sequence[Judged]) -> list[str]:
-        """The emotion read from each."""
-        judged = self._judge.judge([Dialogue(d.context, d.reply) for d in dialogues])
-        return [self._judge.emotions[int(row.argmax())] for row in judged.emotions]

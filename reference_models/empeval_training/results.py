@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from empeval import DataError, UsageError
 from empeval_empathy.checkpoints import BUNDLED
-from empeval_training.agreement import Agreement, spearman
+from empeval_empathy.emotions import MECHANISMS
+from empeval_training.agreement import Agreement
+from empeval_training.audited import audits_text
 from empeval_training.data import only_humans, read_examples, read_prepared
-from empeval_training.examples import Example
+from empeval_training.examples import Donors, Example
 from empeval_training.judges import Checkpoint, Scores, grid, rivals
 from empeval_training.labels import label_card
-from empeval_training.people import People
-from empeval_training.ratings import Rated, read_rated
 from empeval_training.recipe import MODELS
-from empeval_training.signals import Embedder
-from empeval_training.train import summarize
 
 AUTHORS = {
     "baseline": (0.3977, 0.7396, 0.4150),
@@ -36,12 +36,18 @@ AUTHORS_SWEEP = {
     "0.1": (0.3404, 0.7505, 0.4529),
     "0.05": (0.3576, 0.7222, 0.2691),
 }
+CLAIMS = (
+    ("MVC has a lower MAE than Baseline", "mvc", "baseline", "mae", -1),
+    ("MVC has a higher Spearman than Baseline", "mvc", "baseline", "spearman", 1),
+    ("STM has a higher MAE than Baseline", "stm", "baseline", "mae", 1),
+    ("STM has a lower Spearman than Baseline", "stm", "baseline", "spearman", -1),
+    ("STM has a lower emotion accuracy than Baseline", "stm", "baseline", "emotion_accuracy", -1),
+)
+"""What the authors' figures say: better, worse, in what, and the sign of first less second."""
 
-TURNS, SOME = 1000, 400
-"""About so many test turns are looked at for human replies, and for systems and tricks."""
-
-PADDING = "By the way, the weather has been quite mild here over the last few days."
-SORRY = "I'm so sorry to hear that."
+PEOPLE = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
+SYSTEM_TURNS, TURNS = 400, 1000
+"""About so many test turns are looked at for published systems, and for strangers' replies."""
 
 TEXT = """# What was measured
 
@@ -51,87 +57,99 @@ scale. What counts is the order of the three models on the same labels, and peop
 
 ## The three models
 
-Test split, human replies alone. MAE and spread are in points of the 1-5 scale; `sd` is over the
-seeds. `median` is the MAE of always predicting the median label.
+ED test split, human replies alone, against the teacher's labels. MAE and spread are in points of
+the 1-5 scale; `sd` is over the seeds. `median` is the MAE of always predicting the median label.
 
 {models}
 
-With the augmented variants of the same turns beside the human replies:
+With the variants of the same turns beside the human replies:
 
 {all_replies}
 
+Spearman of the mechanisms with the teacher's on the human replies:
+
+{mechanisms}
+
 Recipes: {recipes}
 
-### What ships
+### Which of the authors' claims hold
 
-The checkpoints in the plugin, on the human replies of the same test split:
+Seed by seed, on the human replies.
 
-{shipped}
+{claims}
+
+### People, seed by seed
+
+Spearman with what people said, on the rated sets' test part (no interval; `sd` is over the seeds):
+
+{people}
 
 ### Weight of the emotion loss (MVC)
 
 {sweep}
 
-## Agreement with people
-
-{count} replies of dialogues that no fitting has seen: {posts} posts with EPITOME's levels,
-{replies} replies rated 1-3. Intervals are percentile bootstraps over dialogues ({resamples}
-resamples). The checkpoints are the ones that ship. Rivals: words in the reply, occurrences of
-"sorry", a hash of the text, the cosine of the `similarity` scorer.
-
-{people}
-
-`pairs` is the share of pairs of replies to one dialogue that are ordered as they were rated (0.5
-is chance; {pairs} pairs). `beats another` is how often the human reply of an ED test turn is
-scored above a human reply to another conversation of the split (ties count half; {turns} turns).
-
-### MVC less each rival
-
-{differences}
-
-{verdict}
+{audits}
 
 ## Published systems on ED test turns
 
 {systems}
 
-## What a reply can do to its score
+## A reply against another conversation's
 
-Correlation with length is Spearman's over the human replies of {turns} ED test turns. `filler`
-appends a sentence about the weather, `sorry` appends "{sorry}" once and `sorry x3` three times:
-mean change of the score, in points. None of these sentences is in the training examples'
-augmentation, which holds other formulas that are repeated at the label of the reply as it was.
+How often the human reply of an ED test turn is scored above a human reply to another conversation
+(ties count half; {turns} turns; 95 % intervals over conversations):
 
-{tricks}
+{strangers}
 """
 
 
 def write_documents(
-    runs: Path, data: Path, ratings: Path, systems: Path | None, out: Path
+    runs: Path,
+    data: Path,
+    teacher: Path,
+    ratings: Path,
+    audits: Path,
+    systems: Path | None,
+    out: Path,
 ) -> Iterator[Path]:
     """Write ``RESULTS.md`` and ``LABELS.md`` and yield their paths.
 
     Args:
         runs: a folder of training runs (``MODEL-SEED/result.json``).
         data: what ``prepare-ed`` wrote.
-        ratings: the folder of human ratings.
+        teacher: the run of the teacher that labelled it.
+        ratings: the folder of rated sets.
+        audits: what ``empeval audit mvc stm baseline ... --out`` wrote.
         systems: published systems' replies to ED test turns, JSONL (``.gz`` too) with
             ``context``, ``reference`` and ``outputs`` a line; ``None`` leaves that table out.
         out: the folder to write into.
 
     Raises:
-        UsageError: no runs, or the bundled checkpoints are missing.
+        UsageError: no runs, no audits, or the bundled checkpoints are missing.
     """
     out.mkdir(parents=True, exist_ok=True)
     results = read_results(runs)
-    prepared = read_prepared(data)
-    rated = read_rated(ratings)
-    embedder = Embedder()
     path = out / "LABELS.md"
-    path.write_text(label_card(data, prepared.fingerprint, rated, embedder), encoding="utf-8")
+    path.write_text(label_card(data, teacher, ratings), encoding="utf-8")
     yield path
     path = out / "RESULTS.md"
-    text = results_text(results, data, rated, systems, embedder, prepared.fingerprint)
+    humans = only_humans(read_examples(data, "test"))
+    judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
+    judges.update(rivals())
+    text = TEXT.format(
+        fingerprint=read_prepared(data).fingerprint,
+        models=_models_table(results, "human"),
+        all_replies=_models_table(results, "all"),
+        mechanisms=_mechanisms_table(results),
+        recipes=_recipes(results),
+        claims=_claims(results),
+        people=_people_table(results),
+        sweep=_sweep_table(results),
+        audits=audits_text(audits, teacher, ratings),
+        systems=_systems_table(judges, systems),
+        turns=len(thinned(humans, TURNS)),
+        strangers=_strangers_table(judges, thinned(humans, TURNS)),
+    )
     path.write_text(text, encoding="utf-8")
     yield path
 
@@ -148,44 +166,6 @@ def read_results(runs: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
-def results_text(
-    results: Sequence[dict[str, Any]],
-    data: Path,
-    rated: Sequence[Rated],
-    systems: Path | None,
-    embedder: Embedder,
-    fingerprint: str,
-) -> str:
-    """The text of ``RESULTS.md``."""
-    judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
-    judges.update(rivals(embedder))
-    held = [r for r in rated if r.part == "test"]
-    posts = [r for r in held if r.source == "epitome"]
-    replies = [r for r in held if r.source == "ratings"]
-    turns = thinned(only_humans(read_examples(data, "test")), TURNS)
-    people = People(judges, posts, replies, turns)
-    return TEXT.format(
-        fingerprint=fingerprint,
-        models=_models_table(results, "human"),
-        all_replies=_models_table(results, "all"),
-        recipes=_recipes(results),
-        shipped=_shipped_table(only_humans(read_examples(data, "test"))),
-        sweep=_sweep_table(results),
-        count=len(held),
-        posts=len(posts),
-        replies=len(replies),
-        resamples=1000,
-        people=people.table(),
-        pairs=people.count_pairs(),
-        turns=len(turns),
-        differences=people.differences(),
-        verdict=people.verdict(),
-        systems=_systems_table(judges, systems),
-        sorry=SORRY,
-        tricks=_tricks_table(judges, turns),
-    )
-
-
 def thinned(rows: Sequence[Any], count: int) -> list[Any]:
     """Every so-manieth of them, so that about ``count`` are left."""
     return list(rows[:: max(1, len(rows) // count)])
@@ -199,17 +179,19 @@ def _chosen(results: Sequence[dict[str, Any]], model: str, weight: float) -> lis
     ]
 
 
+def _spread(values: Sequence[float]) -> str:
+    spread = f" (sd {np.std(values, ddof=1):.4f})" if len(values) > 1 else ""
+    return f"{np.mean(values):.4f}{spread}"
+
+
 def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     rows = []
     for model in MODELS:
         own = _chosen(results, model, 0.1)
         if not own:
             continue
-        summary = summarize(own, part)
-        cells = []
-        for name in ("mae", "spearman", "emotion_accuracy"):
-            spread = f" (sd {summary[f'{name}_sd']:.4f})" if len(own) > 1 else ""
-            cells.append(f"{summary[name]:.4f}{spread}")
+        names = ("mae", "spearman", "emotion_accuracy")
+        cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
         figures = own[0]["figures"][part]
         seeds = ", ".join(str(r["seed"]) for r in own)
         stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
@@ -220,24 +202,43 @@ def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     )
 
 
-def _shipped_table(humans: Sequence[Example]) -> str:
-    """MAE, Spearman and emotion accuracy of the bundled checkpoints."""
-    target = np.array([example.empathy for example in humans])
-    about = Agreement(target.tolist(), [example.conversation for example in humans])
+def _mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [model, *(_spread([r["figures"]["human"][m] for r in own]) for m in MECHANISMS)]
+        for model in MODELS
+        if (own := _chosen(results, model, 0.1))
+    ]
+    return grid(rows, ["model", *MECHANISMS])
+
+
+def _people_table(results: Sequence[dict[str, Any]]) -> str:
     rows = []
-    for name in MODELS:
-        checkpoint = Checkpoint(BUNDLED / name)
-        scores = checkpoint(humans)
-        read = checkpoint.emotions(humans)
-        right = np.array([a == e.emotion for a, e in zip(read, humans, strict=True)], dtype=float)
-        error = about.estimate(_mean_of, np.abs(scores - target))
-        rank = about.estimate(spearman, scores)
-        rows.append([name, str(error), str(rank), str(about.estimate(_mean_of, right))])
-    return grid(rows, ["model", "MAE", "Spearman", "emotion accuracy"])
+    for model in MODELS:
+        for own in _chosen(results, model, 0.1):
+            figures = own["figures"]["people"]
+            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in PEOPLE)])
+        if every := _chosen(results, model, 0.1):
+            cells = [_spread([r["figures"]["people"][n] for r in every]) for n in PEOPLE]
+            rows.append([f"{model}, mean", *cells])
+    return grid(rows, ["", *PEOPLE])
 
 
-def _mean_of(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:
-    return float(values.mean())
+def _claims(results: Sequence[dict[str, Any]]) -> str:
+    rows = []
+    for claim, first, second, name, sign in CLAIMS:
+        one, other = (
+            {r["seed"]: r["figures"]["human"][name] for r in _chosen(results, model, 0.1)}
+            for model in (first, second)
+        )
+        shared = sorted(one.keys() & other.keys())
+        if not shared:
+            continue
+        gaps = [one[seed] - other[seed] for seed in shared]
+        held = sum(sign * gap > 0 for gap in gaps)
+        shown = ", ".join(f"{gap:+.4f}" for gap in gaps)
+        verdict = "holds" if held == len(gaps) else "does not hold" if not held else "undecided"
+        rows.append([claim, shown, f"{held} of {len(gaps)} seeds", verdict])
+    return grid(rows, ["claim", "differences", "with the claim", ""])
 
 
 def _recipes(results: Sequence[dict[str, Any]]) -> str:
@@ -246,7 +247,8 @@ def _recipes(results: Sequence[dict[str, Any]]) -> str:
         for own in _chosen(results, model, 0.1)[:1]:
             recipe = own["recipe"]
             parts.append(
-                f"{model}: {recipe['encoder']}, {recipe['method']}, {own['training_examples']} "
+                f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
+                f"above {recipe['frozen_layers']} frozen layers, {own['training_examples']} "
                 f"examples, {recipe['epochs']:g} epochs, batch {recipe['batch_size']}, lr "
                 f"{recipe['learning_rate']:g}, {own['seconds']:.0f} s on {own['device']}"
             )
@@ -254,34 +256,37 @@ def _recipes(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _sweep_table(results: Sequence[dict[str, Any]]) -> str:
-    weights = sorted(
-        {r["recipe"]["lambda_emo"] for r in results if r["recipe"]["model"] == "mvc"}, reverse=True
-    )
-    seeds = [{r["seed"] for r in _chosen(results, "mvc", w)} for w in weights]
-    shared = sorted(set.intersection(*seeds)) if seeds else []
     rows, failed = [], []
-    for weight in weights:
-        own = [r for r in _chosen(results, "mvc", weight) if r["seed"] in shared]
-        if not own:
-            continue
-        names = ("mae", "spearman", "emotion_accuracy")
-        cells = [f"{np.mean([r['figures']['human'][n] for r in own]):.4f}" for n in names]
+    own = [r for r in results if r["recipe"]["model"] == "mvc"]
+    for run in sorted(own, key=lambda r: (-r["recipe"]["lambda_emo"], r["seed"])):
+        weight, figures = run["recipe"]["lambda_emo"], run["figures"]["human"]
         stated = AUTHORS_SWEEP.get(f"{weight:g}")
         rows.append(
-            [f"{weight:g}", *cells, "/".join(f"{x:.4f}" for x in stated) if stated else "-"]
+            [
+                f"{weight:g}",
+                run["seed"],
+                *(f"{figures[n]:.4f}" for n in ("mae", "spearman", "emotion_accuracy")),
+                "/".join(f"{x:.4f}" for x in stated) if stated else "-",
+            ]
         )
-        if np.mean([r["figures"]["human"]["mae"] - r["figures"]["human"]["mae_of_median"]
-                    for r in own]) > 0:  # fmt: skip
-            failed.append(f"{weight:g}")
-    table = grid(rows, ["lambda_emo", "MAE", "Spearman", "emotion accuracy", "authors'"])
-    text = f"Seed {', '.join(map(str, shared))}, human replies of the test split.\n\n{table}"
+        if figures["mae"] > figures["mae_of_median"]:
+            failed.append(f"{weight:g} (seed {run['seed']})")
+    headers = ["lambda_emo", "seed", "MAE", "Spearman", "emotion accuracy", "authors'"]
+    text = f"Human replies of the test split.\n\n{grid(rows, headers)}"
     if failed:
         text += (
             f"\n\nWith {', '.join(failed)} the training failed: the MAE is above that of the "
-            "median label. At this learning rate one seed in a sweep can collapse; it says little "
-            "about the weight itself."
+            "median label. Another seed with the same weight stands beside it."
         )
     return text
+
+
+def _mean_of(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:
+    return float(values.mean())
+
+
+def _about(examples: Sequence[Example]) -> Agreement:
+    return Agreement([0.0] * len(examples), [e.conversation for e in examples])
 
 
 def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
@@ -295,7 +300,7 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
             row["conv_id"] = row.get("conv_id") or f"turn {row['id']}"
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    rows = thinned(rows, SOME)
+    rows = thinned(rows, SYSTEM_TURNS)
     said: dict[str, list[Example]] = {}
     for row in rows:
         everybody = {"human": row["reference"], **row["outputs"]}
@@ -314,56 +319,40 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
     scores = {
         s: {n: judge(examples) for n, judge in chosen.items()} for s, examples in said.items()
     }
-
-    def about(examples: Sequence[Example]) -> Agreement:
-        return Agreement([0.0] * len(examples), [e.conversation for e in examples])
-
-    table = sorted(
-        (
-            [s, len(said[s]), *(about(said[s]).estimate(_mean_of, own[n]) for n in chosen)]
-            for s, own in scores.items()
-        ),
-        key=lambda cells: -cells[2].value,
-    )
-    shown = grid([list(map(str, cells)) for cells in table], ["system", "turns", *chosen])
+    human = {e.id: place for place, e in enumerate(said["human"])}
+    table = []
+    for system, own in scores.items():
+        about = _about(said[system])
+        places = [human[e.id] for e in said[system]]
+        cells = []
+        for name in chosen:
+            cells.append(str(about.estimate(_mean_of, own[name])))
+            if name != "length":
+                gap = scores["human"][name][places] - own[name]
+                cells.append("" if system == "human" else str(about.estimate(_mean_of, gap)))
+        table.append((float(own["mvc"].mean()), [system, len(said[system]), *cells]))
+    headers = ["system", "turns"]
+    for name in chosen:
+        headers += [name] if name == "length" else [name, f"{name}: human less it"]
+    shown = grid([list(map(str, cells)) for _, cells in sorted(table, reverse=True)], headers)
     return (
         f"Mean score on {len(rows)} turns, those of them that a system answered; texts are "
-        "lower-cased as the systems wrote them, the human replies too. `length` is words.\n\n"
-        f"{shown}"
+        "lower-cased as the systems wrote them, the human replies too. `length` is words. The "
+        f"differences are paired by turn; 95 % intervals over conversations.\n\n{shown}"
     )
 
 
-def _tricks_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str:
-    from msgspec.structs import replace
-
-    some = thinned(turns, SOME)
-    length = rivals_length(turns)
+def _strangers_table(judges: Mapping[str, Scores], turns: Sequence[Example]) -> str:
+    donors = Donors(turns)
+    dice = random.Random(0)  # noqa: S311 - no secret hangs on it
+    pairs = []
+    for turn in turns:
+        reply = donors.draw(turn, dice.choice(donors.emotions), dice)
+        if reply is not None and reply != turn.reply:
+            pairs.append((turn, replace(turn, reply=reply)))
     rows = []
-    for name in reversed(MODELS):
-        judge = judges[name]
-        every = judge(turns)
-        plain = judge(some)
-        filler = judge([replace(t, reply=f"{t.reply} {PADDING}") for t in some])
-        sorry = [
-            judge([replace(t, reply=f"{t.reply} {' '.join([SORRY] * times)}") for t in some])
-            for times in (1, 3)
-        ]
-        correlation = Agreement(length.tolist(), [t.conversation for t in turns])
-        change = Agreement(np.zeros(len(some)).tolist(), [t.conversation for t in some])
-
-        rows.append(
-            [
-                name,
-                str(correlation.estimate(spearman, every)),
-                str(change.estimate(_mean_of, filler - plain)),
-                *(str(change.estimate(_mean_of, said - plain)) for said in sorry),
-            ]
-        )
-    return grid(rows, ["scorer", "correlation with length", "filler", "sorry", "sorry x3"])
-
-
-def rivals_length(turns: Sequence[Example]) -> np.ndarray:
-    """Words of each reply."""
-    from empeval_training.lexicon import WORD
-
-    return np.array([float(len(WORD.findall(turn.reply))) for turn in turns])
+    for name, judge in judges.items():
+        own, other = judge([a for a, _ in pairs]), judge([b for _, b in pairs])
+        wins = (1 + np.sign(own - other)) / 2
+        rows.append([name, str(_about([a for a, _ in pairs]).estimate(_mean_of, wins))])
+    return grid(rows, ["scorer", "beats a stranger's"])

@@ -88,4 +88,4 @@ def small_model_pairs(run: Path) -> list[tuple[str, str]]:
 
 def fitting_part(ratings: Path) -> list[Rated]:
     """Rated replies of dialogues that fitting may see."""
-    return [reply for reply in read_rated(ratings) if reply.part == "fit"]
+    return [reply for reply in read_rated(ratings) if reply.part == "train"]

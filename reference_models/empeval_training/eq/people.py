@@ -19,7 +19,6 @@ from empeval_training.data import make_folder, write_json
 from empeval_training.judges import Checkpoint, Judged, Scores, grid, rivals
 from empeval_training.ratings import Rated
 from empeval_training.recipe import MODELS
-from empeval_training.signals import Embedder
 
 
 class Replied(Protocol):
@@ -95,7 +94,7 @@ def kept_terms(
 def others() -> dict[str, Scores]:
     """The bundled empathy scorers and the trivial rivals, as functions of dialogues."""
     judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
-    return judges | rivals(Embedder())
+    return judges | rivals()
 
 
 def _terms(heads: Path, rated: Sequence[Replied]) -> dict[str, np.ndarray]:
