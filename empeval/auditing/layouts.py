@@ -30,6 +30,10 @@ MECHANISM_DIMENSIONS = (
 )
 
 
+SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
+"""Of files of rows, also with ``.gz``."""
+
+
 class Layout:
     """A published layout: the columns that give it away, and how its rows are read.
 
@@ -85,6 +89,8 @@ def read_layout(path: Path) -> RatedSet | None:
     Raises:
         DataError: the file cannot be read, or a row is not what it should be.
     """
+    if not path.name.removesuffix(".gz").endswith(SUFFIXES):
+        return None  # what a folder has beside its rows, such as a note
     rows = read_rows(path)
     if not rows:
         raise DataError(f"{path} has no rows.")

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from empeval.checkpoints import PACKAGED
 from empeval.models import find
-from empeval_training.data import GOEMOTIONS, Prepared
+from empeval_training.data import GOEMOTIONS, PEOPLE, Prepared
 
 TITLES = {
     "baseline": "Baseline multitask",
@@ -47,6 +47,9 @@ the median label):
 
 {figures}
 
+Spearman with what people said of replies on the test part of rated sets (see `empeval show {model}`
+for intervals and ceilings): {people}.
+
 ## Training
 
 * data: `{data}` ({examples} examples, seed {seed}, {seconds:.0f} s on {device})
@@ -76,6 +79,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
             *(f"{f[k]:.4f}" for k in ("mae", "spearman", "emotion_accuracy", "mae_of_median")),
         ]
         for part, f in result["figures"].items()
+        if part != PEOPLE
     ]
     headers = ["replies", "n", "MAE", "Spearman", "emotion accuracy", "MAE of median"]
     text = TEMPLATE.format(
@@ -84,6 +88,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         title=TITLES[recipe["model"]],
         model=recipe["model"],
         figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
+        people=", ".join(f"{k} {v:.3f}" for k, v in result["figures"][PEOPLE].items()),
         data=result["data"],
         examples=result["training_examples"],
         seed=result["seed"],

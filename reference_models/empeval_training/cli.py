@@ -188,6 +188,7 @@ def run_model(options: argparse.Namespace) -> int:
 
     from empeval.data import use_data_directory
     from empeval.question import parse_pairs
+    from empeval_training.data import PEOPLE
     from empeval_training.recipe import change, load_recipe
     from empeval_training.train import train
 
@@ -199,17 +200,23 @@ def run_model(options: argparse.Namespace) -> int:
     if options.sweep:
         key, values = _sweep(options.sweep)
         recipes = {f"-{key}={v}": change(recipe, {key: v}, "--sweep") for v in values}
-    rows = []
+    rows, people, names = [], [], ["run"]
     for label, one in recipes.items():
         for seed in options.seed:
             out = options.out / f"{options.model}{label}-{seed}"
             with use_data_directory(options.data_dir):
                 result = train(one, options.data, out, seed=seed)
             for part, f in result["figures"].items():
+                if part == PEOPLE:
+                    people.append([str(out), *(f"{x:.4f}" for x in f.values())])
+                    names = ["run", *f]
+                    continue
                 figures = (f["mae"], f["spearman"], f["emotion_accuracy"], f["mae_of_median"])
                 rows.append([str(out), part, f["n"], *(f"{x:.4f}" for x in figures)])
     headers = ["run", "test replies", "n", "MAE", "Spearman", "emotion acc.", "MAE of median"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
+    print("\nSpearman with people's ratings:")
+    print(tabulate(people, headers=names, disable_numparse=True))
     return 0
 
 

@@ -25,6 +25,8 @@ Tensors = Callable[[Sequence[Row]], dict[str, Any]]
 
 RATED = "rated"
 """The file of rated replies that every trained model is measured on."""
+PEOPLE = "people"
+"""The part of a run's figures that are Spearman's correlations with people's ratings."""
 
 NO_EMOTION = -100
 """The class number of an example without an emotion: it counts for no emotion loss."""

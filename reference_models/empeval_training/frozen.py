@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from empeval import UsageError
 from empeval.batching import by_length
 from empeval_empathy.views import Row, ViewBuilder
 from empeval_training.progress import bar
@@ -53,6 +54,17 @@ class UpperLayers(nn.Module):
         return self.upper(inputs_embeds=states, attention_mask=attention_mask)
 
 
+def check_frozen(encoder: Any, frozen: int) -> None:
+    """Refuse to freeze every layer, or more than there are.
+
+    Raises:
+        UsageError: no layer is left to train.
+    """
+    count = encoder.config.num_hidden_layers
+    if frozen >= count:
+        raise UsageError(f"frozen_layers is {frozen}, but the encoder has {count} layers.")
+
+
 def freeze_lower(encoder: Any, frozen: int) -> None:
     """Let the embeddings and so many lower layers train no more."""
     for part in (encoder.embeddings, *list(encoder.encoder.layer)[:frozen]):
@@ -75,7 +87,11 @@ class LowerStates:
         self._lower = copy.copy(encoder)
         self._lower._modules = dict(encoder._modules)
         stack = copy.copy(encoder.encoder)
-        stack._modules = dict(encoder.encoder._modules)
+        # What a stack's layers share (MPNet's positions) trains on above; here it stays as it was.
+        stack._modules = {
+            name: None if name == "layer" else copy.deepcopy(part)
+            for name, part in encoder.encoder._modules.items()
+        }
         stack.layer = nn.ModuleList(list(encoder.encoder.layer)[:frozen])
         self._lower.encoder = stack
         self._starts: dict[tuple[int, ...], int] = {}

@@ -14,7 +14,7 @@ from empeval import HubError, UsageError
 from empeval.checkpoints import locate
 from empeval_empathy.config import EmpathyConfig
 from empeval_empathy.modeling import MODELS, EmpathyModel
-from empeval_training.frozen import freeze_lower
+from empeval_training.frozen import check_frozen, freeze_lower
 from empeval_training.recipe import ARCHITECTURE, Recipe
 
 LAYERS = ("query", "key", "value", "dense", "q", "k", "v", "o")
@@ -141,8 +141,7 @@ def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
     """
     frozen = recipe.frozen_layers
     count = model.encoder.config.num_hidden_layers
-    if frozen >= count:
-        raise UsageError(f"frozen_layers is {frozen}, but the encoder has {count} layers.")
+    check_frozen(model.encoder, frozen)
     if recipe.method == "full":
         if frozen:
             freeze_lower(model.encoder, frozen)

@@ -17,6 +17,7 @@ from empeval_empathy.views import ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import (
     NO_EMOTION,
+    PEOPLE,
     RATED,
     Collator,
     CommentCollator,
@@ -141,8 +142,8 @@ def _train(
         for view in ("full", "context") if cascade else ("full",):
             rows = [getattr(row["views"], view) for row in with_people.rows]
             lower.compute(rows, "frozen layers")
-    figures["people"] = people_figures(rated, predict(model, with_people, collator, recipe))
-    model.encoder = whole
+    figures[PEOPLE] = people_figures(rated, predict(model, with_people, collator, recipe))
+    model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")
     plain = merge(network)

@@ -7,20 +7,27 @@ from pathlib import Path
 
 import msgspec
 
+RATED_SETS = ("epitome", "ratings-1-3", "exchanges-1-5")
+"""Whose test part every trained model is measured on."""
 
-def make_tiny_encoder(folder: Path, kind: str = "bert") -> Path:
-    """A random BERT or RoBERTa with a word-level tokenizer, as a folder."""
+
+def make_tiny_encoder(folder: Path, kind: str = "bert", layers: int = 1) -> Path:
+    """A random BERT, RoBERTa or MPNet with a word-level tokenizer, as a folder."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
         BertConfig,
         BertModel,
+        MPNetConfig,
+        MPNetModel,
         PreTrainedTokenizerFast,
         RobertaConfig,
         RobertaModel,
     )
 
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    if kind == "mpnet":  # its padding is number 1, whatever its configuration says
+        specials[:2] = specials[1::-1]
     words = sorted({w for e in tiny_examples("train") for w in split(*e.context, e.reply)})
     vocabulary = {word: number for number, word in enumerate([*specials, *words])}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -32,20 +39,22 @@ def make_tiny_encoder(folder: Path, kind: str = "bert") -> Path:
         unk_token="[UNK]",
         cls_token="[CLS]",
         sep_token="[SEP]",
-        model_input_names=names if kind == "roberta" else [*names, "token_type_ids"],
+        model_input_names=[*names, "token_type_ids"] if kind == "bert" else names,
     ).save_pretrained(folder)
     torch.manual_seed(0)
     size = {
         "vocab_size": len(vocabulary),
         "hidden_size": 16,
-        "num_hidden_layers": 1,
+        "num_hidden_layers": layers,
         "num_attention_heads": 2,
         "intermediate_size": 32,
         "max_position_embeddings": 96,
-        "pad_token_id": 0,
+        "pad_token_id": vocabulary["[PAD]"],
     }
     if kind == "roberta":
         RobertaModel(RobertaConfig(**size, type_vocab_size=1)).save_pretrained(folder)
+    elif kind == "mpnet":
+        MPNetModel(MPNetConfig(**size)).save_pretrained(folder)
     else:
         BertModel(BertConfig(**size)).save_pretrained(folder)
     return folder
@@ -74,8 +83,25 @@ def tiny_examples(split_name: str):
             context=tuple(m.content for m in item.messages if m.role != "system"),
             reply=item.reference,
             empathy=round(dice.uniform(1, 5), 3),
+            mechanisms=tuple(round(dice.uniform(0, 2), 3) for _ in range(3)),
         )
         for item in EDMini().items()
+    ]
+
+
+def tiny_rated():
+    """The same chats as replies that people rated: a third of them for each set."""
+    from msgspec.structs import replace
+
+    dice = random.Random("people")
+    return [
+        replace(
+            example,
+            variant=f"rated:{RATED_SETS[number % 3]}",
+            empathy=float(dice.randint(1, 5)),
+            mechanisms=tuple(float(dice.randint(0, 2)) for _ in range(3)),
+        )
+        for number, example in enumerate(tiny_examples("rated"))
     ]
 
 
@@ -85,8 +111,9 @@ def make_prepared(folder: Path) -> Path:
     from empeval_training.data import Prepared, write_json
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("train", "validation", "test"):
-        lines = b"".join(msgspec.json.encode(e) + b"\n" for e in tiny_examples(name))
+    every = {name: tiny_examples(name) for name in ("train", "validation", "test")}
+    for name, examples in (every | {"rated": tiny_rated()}).items():
+        lines = b"".join(msgspec.json.encode(e) + b"\n" for e in examples)
         (folder / f"{name}.jsonl").write_bytes(lines)
     prepared = Prepared(
         fingerprint="sha256:tiny",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.small_recipes import small_recipe
+from support.rated_files import write_rated, write_rated_mirror
+from support.small_recipes import small_recipe, small_teacher
 from support.tiny_encoder import make_prepared, make_tiny_encoder
 
 COMMENTS = (
@@ -28,6 +29,44 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random RoBERTa of a few thousand weights."""
     return make_tiny_encoder(tmp_path_factory.mktemp("encoders") / "roberta", "roberta")
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of three layers."""
+    return make_tiny_encoder(tmp_path_factory.mktemp("encoders") / "deep", layers=3)
+
+
+@pytest.fixture(scope="session")
+def mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random MPNet of three layers."""
+    return make_tiny_encoder(tmp_path_factory.mktemp("encoders") / "mpnet", "mpnet", layers=3)
+
+
+@pytest.fixture(scope="session")
+def rated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four rated sets; nobody writes into it."""
+    return write_rated(tmp_path_factory.mktemp("rated") / "people")
+
+
+@pytest.fixture(scope="session")
+def rated_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror of EmpatheticDialogues and ESConv that go with ``rated``."""
+    return write_rated_mirror(tmp_path_factory.mktemp("rated-mirror"))
+
+
+@pytest.fixture(scope="session")
+def teacher(
+    tmp_path_factory: pytest.TempPathFactory, deep: Path, rated: Path, rated_mirror: Path
+) -> Path:
+    """The run of a tiny teacher; what is written into it is the scale and what it said."""
+    from empeval.data import use_data_directory
+    from empeval_training.teacher.training import train_teacher
+
+    out = tmp_path_factory.mktemp("teachers") / "teacher"
+    with use_data_directory(rated_mirror):
+        train_teacher(small_teacher(deep), rated, out, seed=17)
+    return out
 
 
 @pytest.fixture(scope="session")

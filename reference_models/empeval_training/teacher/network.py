@@ -89,7 +89,7 @@ class Teacher(nn.Module):
             self.offsets.weight.square().mean()
         )
         loss = loss + DIALOGUE_WEIGHT * _within_dialogues(latents, targets, ratings)
-        overall = torch.tensor([head.overall for head in HEADS])
+        overall = torch.tensor([head.overall for head in HEADS], device=latents.device)
         if len(pairs):
             gap = (latents[pairs[:, 0]] - latents[pairs[:, 1]])[:, overall]
             loss = loss + PAIR_WEIGHT * functional.softplus(2 * (MARGIN - gap)).mean() / 2
@@ -108,7 +108,7 @@ class Teacher(nn.Module):
                 continue
             own = targets[chosen]
             shown = latents[own[:, 0], number] + self.offsets(own[:, 2]).squeeze(-1)
-            steps = torch.arange(head.low, head.high)
+            steps = torch.arange(head.low, head.high, device=ratings.device)
             above = (ratings[chosen][:, None] > steps + 0.5).float()
             logits = shown[:, None] - self.thresholds[number]
             losses = functional.binary_cross_entropy_with_logits(logits, above, reduction="none")

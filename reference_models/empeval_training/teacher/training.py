@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from empeval import UsageError
 from empeval.batching import by_length
 from empeval_empathy.views import ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished, read_json
 from empeval_training.data import make_folder, write_json
-from empeval_training.frozen import LowerStates, UpperLayers, freeze_lower
+from empeval_training.frozen import LowerStates, UpperLayers, check_frozen, freeze_lower
 from empeval_training.networks import encoder_folder, load_tokenizer, read_encoder
 from empeval_training.progress import bar, quiet, say
 from empeval_training.stages import Stage, run_stage
@@ -71,10 +72,10 @@ def train_teacher(recipe: TeacherRecipe, ratings: Path, out: Path, *, seed: int)
         taken = conversations(sets)
         free = free_groups(recipe.free_turns, taken, seed)
         say(f"{len(groups)} rated dialogues, {len(free)} free turns, {len(raters)} raters")
+        reader = TeacherReader(recipe, len(raters))
         make_folder(out)
         write_json(out / QUESTION, question)
         write_json(out / "raters.json", raters)
-        reader = TeacherReader(recipe, len(raters))
         data = Groups([*groups, *free], reader.views)
         reader.states.compute([r for rows in data.rows for r in rows], "frozen layers")
         stage = Stage(STAGE, recipe.epochs, metric=None)
@@ -114,6 +115,7 @@ class TeacherReader:
         folder = encoder_folder(recipe.encoder)
         tokenizer = load_tokenizer(folder)
         encoder = read_encoder(folder, recipe.encoder, recipe.max_length)
+        check_frozen(encoder, recipe.frozen_layers)
         freeze_lower(encoder, recipe.frozen_layers)
         self.bf16 = recipe.precision == "bf16"
         self.views = ViewBuilder(tokenizer, recipe.max_length)
@@ -127,8 +129,6 @@ class TeacherReader:
         Raises:
             UsageError: the folder holds no finished teacher.
         """
-        from empeval import UsageError
-
         weights = out / "stages" / f"{STAGE}.safetensors"
         if not weights.is_file():
             raise UsageError(f"{out} holds no finished teacher; train it: empeval train teacher")
@@ -137,6 +137,11 @@ class TeacherReader:
         reader = cls(recipe, len(read_json(out / "raters.json")))
         reader.network.load_state_dict(load_file(weights), strict=False)
         return reader
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is; the frozen layers stay on the CPU."""
+        return self.network.hidden.weight.device
 
     def latents(self, rows: Sequence[TeacherRow], what: str = "teacher") -> np.ndarray:
         """The heads' latents of rows, shape (rows, heads), in the order of ``HEADS``."""
@@ -150,17 +155,17 @@ class TeacherReader:
                 some = [full[i] for i in batch]
                 self.states.compute(some, "")
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-                    found = self.network.latents(collator.tensors(some))
-                result[batch] = found.float().numpy()
+                    tensors = {k: v.to(self.device) for k, v in collator.tensors(some).items()}
+                    found = self.network.latents(tensors)
+                result[batch] = found.float().cpu().numpy()
                 self.states.forget()
         return result
 
     def expected(self, latents: np.ndarray) -> np.ndarray:
         """Expected ratings of the heads, shape (rows, heads)."""
         with torch.inference_mode():
-            expected: np.ndarray = self.network.expected(
-                torch.tensor(latents, dtype=torch.float32)
-            ).numpy()
+            given = torch.tensor(latents, dtype=torch.float32, device=self.device)
+            expected: np.ndarray = self.network.expected(given).cpu().numpy()
         return expected
 
 
