@@ -35,6 +35,7 @@ class Labeller:
 
     def __init__(self, folder: Path, ratings: Path) -> None:
         self.sets = read_rated_sets(ratings)
+        self._folder = folder
         with quiet():
             self.reader = TeacherReader.load(folder)
             path = folder / "overall.json"
@@ -51,9 +52,12 @@ class Labeller:
         """Empathy (rows,) in [1, 5] and the mechanisms (rows, 3) in [0, 2]."""
         with quiet():
             latents = self.reader.latents(rows, what)
-        expected = self.reader.expected(latents)
+        return self.read(latents)
+
+    def read(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Empathy and mechanisms, as ``label``, of latents (rows, heads)."""
         columns = [NAMES.index(name) for name in MECHANISMS]
-        return self.overall.empathy(latents), expected[:, columns]
+        return self.overall.empathy(latents), self.reader.expected(latents)[:, columns]
 
 
 def rows_of(replies: Sequence[RatedReply]) -> list[TeacherRow]:
@@ -106,8 +110,9 @@ def rated_examples(
     for rated in sets:
         if only is not None and rated.name not in only:
             continue
-        replies = rated.only(split).replies
-        empathy, mechanisms = labeller.label(rows_of(replies), rated.name)
+        part = rated.only(split)
+        replies = part.replies
+        empathy, mechanisms = labeller.read(labeller.latents_of(part, split))
         for number, reply in enumerate(replies):
             score, levels = float(empathy[number]), list(map(float, mechanisms[number]))
             said = reply.mean("empathy")
