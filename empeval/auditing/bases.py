@@ -19,6 +19,9 @@ WIDE_SDS = 40.0
 BASES = 200
 """The most replies that are changed."""
 
+LEAST = 30
+"""With fewer rated dialogues, our own replies are added."""
+
 TARGET_SDS = 8.0
 """An open-ended value's range is taken to be so many standard deviations."""
 
@@ -38,9 +41,10 @@ class Base(msgspec.Struct, frozen=True):
 
 
 def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
-    """Replies of the rated sets, one of a dialogue, always the same; our own where none are rated.
+    """Replies of the rated sets, one of a dialogue, always the same.
 
-    The rated sets get equal shares, as far as they have dialogues.
+    The rated sets get equal shares, as far as they have dialogues. Where there are few dialogues,
+    or none, our own replies are added.
     """
     queues = []
     for one in sets:
@@ -55,9 +59,10 @@ def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
         for queue in queues:
             if place < len(queue) and len(chosen) < count:
                 chosen.setdefault(queue[place].dialogue, queue[place])
-    if chosen:
-        return list(chosen.values())
-    return [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())][:count]
+    if len(chosen) < LEAST:
+        own = [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())]
+        chosen |= {base.dialogue: base for base in own}
+    return list(chosen.values())[:count]
 
 
 def strangers(bases: Sequence[Base]) -> list[Text]:

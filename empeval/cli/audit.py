@@ -120,10 +120,11 @@ def print_certificate(certificate: Certificate, form: str) -> None:
     if form == "md":
         print(words.markdown(certificate))
         return
-    print(words.plain(f"{certificate.scorer}: {one_line(certificate)}\n"))
+    _print_wrapped([words.plain(f"{certificate.scorer}: {one_line(certificate)}")])
+    print()
     if certificate.agreements:
-        for rows in (words.agreement_rows, words.rival_rows, words.more_rows):
-            print_rows([_plain(row) for row in rows(certificate)], form)
+        for rows in words.agreement_tables(certificate):
+            print_rows([_plain(row) for row in rows], form)
             print()
     for kind, title in words.KINDS.items():
         trials = [trial for trial in certificate.trials if trial.kind == kind]
