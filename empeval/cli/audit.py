@@ -71,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.cli.text import print_json
     from empeval.errors import UsageError
     from empeval.runs import slug
+    from empeval.workspace import locked
 
     if not options.scorers:
         raise UsageError("Name a scorer to audit; 'empeval list scorers' shows those installed.")
@@ -87,20 +88,21 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     settings = Settings(machine=not options.no_cost, bases=options.trials)
     certificates = []
-    for one, spec in zip(asked, dict.fromkeys(options.scorers), strict=True):
-        made, _ = audit(
-            one,
-            spec,
-            sets,
-            out,
-            settings=settings,
-            rival=rival,
-            fresh=options.fresh,
-            progress=True,
-        )
-        certificates.append(made)
-        write_text(out / slug(one.label) / "audit.md", markdown(made))
-    page = write_page(certificates, out / "audit.html")
+    with locked(out):
+        for one, spec in zip(asked, dict.fromkeys(options.scorers), strict=True):
+            made, _ = audit(
+                one,
+                spec,
+                sets,
+                out,
+                settings=settings,
+                rival=rival,
+                fresh=options.fresh,
+                progress=True,
+            )
+            certificates.append(made)
+            write_text(out / slug(one.label) / "audit.md", markdown(made))
+        page = write_page(certificates, out / "audit.html")
     if options.format == "json":
         print_json(certificates)
         return 0

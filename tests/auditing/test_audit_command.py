@@ -15,6 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--no-cost", "--trials", "40")
 
 
+@pytest.fixture(autouse=True)
+def no_similarity(monkeypatch):
+    """The rival of sentence embeddings is tried once; elsewhere it would only take time."""
+    monkeypatch.setattr("empeval.auditing.rivals.SIMILARITY", "not-installed")
+
+
 @pytest.fixture
 def mine(tmp_path):
     return write(tmp_path / "mine.jsonl", rows(120, raters=2))
@@ -97,7 +103,8 @@ def test_fresh_forgets_what_was_kept(cli, biased, mine, tmp_path, monkeypatch):
     assert after["agreements"][0]["spearman"] != before["agreements"][0]["spearman"]
 
 
-def test_an_audit_killed_in_the_middle_goes_on_to_the_same_end(biased_folder, mine, tmp_path):
+def test_an_audit_killed_in_the_middle_goes_on_to_the_same_end(biased_folder, tmp_path):
+    mine = write(tmp_path / "mine.jsonl", rows(40))
     command = ("audit", "slow-marks", "--ratings", str(mine), *QUICK)
     process = start(
         *command, "--out", "killed", folder=tmp_path, path=[biased_folder], SLOW_MARKS="0.01"
@@ -160,6 +167,21 @@ def test_ratings_that_say_nothing_leave_the_trials(cli, biased, tmp_path):
     outcome = cli("audit", "marks", "--ratings", str(path), *QUICK)
     assert outcome.code == 0, outcome.err
     assert "all 40 ratings are 3; nothing to agree with" in " ".join(outcome.out.split())
+
+
+def test_a_second_audit_into_the_same_folder_waits_its_turn(cli, biased, tmp_path):
+    from empeval.workspace import locked
+
+    with locked(tmp_path / "audits"):
+        outcome = cli("audit", "marks", "--out", "audits", *QUICK)
+    assert outcome.code == 2
+    assert "Another empeval is writing to audits" in outcome.err
+
+
+def test_a_rival_that_cannot_be_loaded_is_left_out_with_its_reason(cli, biased, mine):
+    outcome = cli("audit", "marks", "--ratings", str(mine), *QUICK)
+    assert "the rival 'not-installed' is left out: Unknown scorer" in outcome.err
+    assert "similarity" not in outcome.out
 
 
 def test_layouts_are_listed_without_a_scorer(cli):
