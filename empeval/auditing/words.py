@@ -227,7 +227,7 @@ KINDS = {"flattery": "What can fool it", "invariance": "What must not matter"}
 
 def escaped(text: str) -> str:
     """Text that Markdown takes as it is, on one line."""
-    text = " ".join(str(text).split())
+    text = plain(" ".join(str(text).split()))
     for sign in "\\`*_<>[]|#":
         text = text.replace(sign, f"\\{sign}")
     return text

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from empeval.cli.options import Verbs, add_format, add_verb, positive
 
 if TYPE_CHECKING:
+    from empeval.auditing.gathering import Gathered
     from empeval.certificates import Certificate
+    from empeval.question import AskedScorer
 
 EPILOG = """examples:
   empeval audit mvc --ratings esconv
@@ -159,7 +161,7 @@ def _plain(row: dict[str, str]) -> dict[str, str]:
     return {key: plain(cell) for key, cell in row.items()}
 
 
-def _gather(options: argparse.Namespace) -> tuple[list, list[str]]:  # type: ignore[type-arg]
+def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
     import os
 
     from empeval.auditing.gathering import gather
@@ -173,7 +175,7 @@ def _gather(options: argparse.Namespace) -> tuple[list, list[str]]:  # type: ign
         return gather(sources, part=options.part, columns=columns, limit=options.limit)
 
 
-def _similarity(remarks: list[str]):  # type: ignore[no-untyped-def]
+def _similarity(remarks: list[str]) -> AskedScorer | None:
     from empeval.auditing.audit import check_scorer
     from empeval.auditing.rivals import SIMILARITY
     from empeval.errors import EmpevalError

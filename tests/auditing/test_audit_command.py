@@ -214,6 +214,7 @@ def test_names_of_files_and_columns_reach_page_and_terminal_as_text(cli, biased,
     assert "<script" not in page
     markdown = (tmp_path / "empeval-audits" / "marks" / "audit.md").read_text()
     assert "<img" not in markdown.replace("\\<img", "")
+    assert "\x1b" not in markdown
 
 
 def test_the_page_needs_nothing_else_and_has_every_scorer(cli, biased, mine, tmp_path):
