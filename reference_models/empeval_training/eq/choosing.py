@@ -119,6 +119,16 @@ class Agreeing:
         )
 
 
+def first_of_pairs(people: np.ndarray, model: np.ndarray) -> float:
+    """How often people's replies get the higher score, from -1 (never) to 1; 0 is chance.
+
+    Args:
+        people: scores of people's replies, shape (items,).
+        model: of a model's replies to the same items.
+    """
+    return float(np.sign(people - model).mean())
+
+
 def _signed(way: Statistic, scores: np.ndarray, values: np.ndarray, dialogues: np.ndarray) -> float:
     found = way(scores, values, dialogues)
     return 2 * found - 1 if way is pairwise else found
