@@ -44,8 +44,9 @@ def prepare(
             ``rated.jsonl`` (the rated sets' test part) and ``prepared.json``.
         teacher: what ``empeval train teacher`` wrote; ``None`` takes the labels that come with
             empeval, and those replies alone that have one.
-        ratings: the folder of rated sets, needed with a teacher. Their training part become training examples, their
-            validation part validation examples; no conversation of theirs is drawn otherwise.
+        ratings: the folder of rated sets, needed with a teacher. Their training part become
+            training examples, their validation part validation examples; no conversation of theirs
+            is drawn otherwise.
         conversations_of: how many of each split (``None``: all).
         variants: variants of each human reply.
         seed: of every draw.
