@@ -145,6 +145,9 @@ def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
     if recipe.method == "full":
         if frozen:
             freeze_lower(model.encoder, frozen)
+            for name, part in model.encoder.encoder.named_children():
+                if name != "layer":  # the frozen layers use it too (MPNet's positions)
+                    part.requires_grad_(False)
         return model
     from peft import LoraConfig, get_peft_model
 

@@ -117,7 +117,8 @@ def lower_weights(state, frozen):
     for name, weight in state.items():
         name = name.removeprefix("encoder.")
         number = re.search(r"layer\.(\d+)\.", name)
-        if name.startswith("embeddings.") or (number and int(number[1]) < frozen):
+        shared = name.startswith("embeddings.") or "relative_attention_bias" in name
+        if shared or (number and int(number[1]) < frozen):
             found[name] = weight
     return found
 

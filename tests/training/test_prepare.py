@@ -1,186 +1,155 @@
-"""``prepare-ed`` on conversations and ratings that the test writes, without a real encoder."""
+"""``prepare-ed`` with a tiny teacher, on conversations and ratings of our own."""
 
 from __future__ import annotations
 
-import csv
-import json
-
 import pytest
-from support.stub_embedder import StubEmbedder, posts, replies
+from support.rated_files import EMOTIONS, EXCHANGED, RATED, SPLITS, write_conversations
 
 from empeval import DataError, UsageError
+from empeval.auditing.rated import RatedReply
 from empeval.data import use_data_directory
 from empeval_training import prepare as module
 from empeval_training.data import read_examples, read_prepared
-from empeval_training.examples import HUMAN, SPLITS, VARIANTS
-from empeval_training.prepare import prepare, signal_table
+from empeval_training.examples import HUMAN
+from empeval_training.prepare import MEASURED, prepare
+from empeval_training.variants import VARIANTS
 
-EMOTIONS = ("sad", "proud", "angry")
-COLUMNS = ("conv_id", "utterance_idx", "context", "prompt", "speaker_idx", "utterance")
 ALL = dict.fromkeys(SPLITS)
-
-
-def write_split(folder, split, numbers):
-    """Conversations of four turns: two listener turns each."""
-    with open(folder / f"{split}.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for number in numbers:
-            name, emotion = f"hit:{number}_conv:1", EMOTIONS[number % 3]
-            turns = (
-                f"Something {emotion} number {number} happened.",
-                f"I am so sorry. Was that on day {number}?",
-                "Yes it was.",
-                f"That must have been {number} long hours. I know the place.",
-            )
-            for place, text in enumerate(turns, 1):
-                writer.writerow([name, place, emotion, "", place % 2, text])
-
-
-@pytest.fixture(scope="module")
-def mirror(tmp_path_factory):
-    root = tmp_path_factory.mktemp("mirror")
-    folder = root / "facebook" / "empathetic_dialogues"
-    folder.mkdir(parents=True)
-    write_split(folder, "train", range(60))
-    write_split(folder, "validation", range(60, 75))
-    write_split(folder, "test", range(75, 90))
-    return root
-
-
-@pytest.fixture(scope="module")
-def ratings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ratings")
-    with open(folder / "epitome_dev.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        names = ("sp_id", "rp_id", "seeker_post", "response_post", "er", "ip", "ex")
-        writer.writerow(names)
-        for post in posts(150):
-            levels = [int(post.values[m]) for m in ("er", "ip", "ex")]
-            writer.writerow([post.dialogue, post.id, post.context[0], post.reply, *levels])
-    rows = [
-        {
-            "dialog_id": f"hit:{n % 40}_conv:1",
-            "emotion": r.emotion,
-            "speaker_utterance": r.context[0],
-            "system": f"system {n}",
-            "response": r.reply,
-            "empathy_rating": int(r.values["rating"]),
-        }
-        for n, r in enumerate(replies(200))
-    ]
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "welivita_pu_2024_dev.jsonl").write_text(lines)
-    return folder
+FILES = (*SPLITS, "rated")
 
 
 @pytest.fixture
-def make(mirror, ratings, monkeypatch, capsys):
-    monkeypatch.setattr(module, "Embedder", StubEmbedder)
-
-    def run(out, **changes):
-        options = {"ratings": ratings, "conversations": ALL, "variants": 2, "seed": 17}
+def make(rated_mirror, rated, teacher, capsys):
+    def run(out, mirror=rated_mirror, **changes):
+        options = {
+            "teacher": teacher,
+            "ratings": rated,
+            "conversations_of": {"train": 120, "validation": None, "test": None},
+            "variants": 2,
+            "seed": 17,
+        }
         with use_data_directory(mirror):
             return prepare(out, **(options | changes))
 
     return run
 
 
+@pytest.fixture(scope="module")
+def made(rated_mirror, rated, teacher, tmp_path_factory):
+    """A folder that was prepared once, and what was said of it; nobody writes into it."""
+    out = tmp_path_factory.mktemp("made") / "ed"
+    with use_data_directory(rated_mirror):
+        found = prepare(out, teacher=teacher, ratings=rated, conversations_of=ALL, variants=3,
+                        seed=17)  # fmt: skip
+    return out, found
+
+
 def test_the_same_command_writes_the_same_files(make, tmp_path):
     one, two = make(tmp_path / "one"), make(tmp_path / "two")
     assert one == two
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
-    assert len(files) == 6
+    assert [str(f) for f in files] == sorted([*(f"{n}.jsonl" for n in FILES), "prepared.json"])
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert make(tmp_path / "three", seed=18).fingerprint != one.fingerprint
 
 
-def test_no_conversation_is_in_two_splits_and_none_that_people_rated_in_any(make, tmp_path):
-    make(tmp_path / "ed")
-    splits = {split: read_examples(tmp_path / "ed", split) for split in SPLITS}
-    homes = {split: {e.conversation for e in examples} for split, examples in splits.items()}
-    assert not homes["train"] & homes["validation"]
-    assert not homes["train"] & homes["test"]
-    assert not homes["validation"] & homes["test"]
-    rated = {f"hit:{n}_conv:1" for n in range(40)}
-    assert not rated & set.union(*homes.values())
-    ids = [e.id for examples in splits.values() for e in examples]
+def test_no_conversation_is_in_two_files_and_none_that_people_rated_is_drawn(made):
+    every = {name: read_examples(made[0], name) for name in FILES}
+    homes = {name: {e.conversation for e in examples} for name, examples in every.items()}
+    assert sum(map(len, homes.values())) == len(set.union(*homes.values()))
+    rated = {f"hit:{n}_conv:1" for n in {*RATED, *EXCHANGED}}
+    drawn = {e.conversation for examples in every.values() for e in examples
+             if not e.variant.startswith("rated:")}  # fmt: skip
+    assert not rated & drawn
+    ids = [e.id for examples in every.values() for e in examples]
     assert len(set(ids)) == len(ids)
 
 
-def test_rated_replies_train_but_never_measure(make, tmp_path):
-    make(tmp_path / "ed")
-    kinds = {s: {e.variant for e in read_examples(tmp_path / "ed", s)} for s in SPLITS}
-    assert {"rated:epitome", "rated:ratings"} < kinds["train"]
-    for split in ("validation", "test"):
-        assert kinds[split] <= {HUMAN, *VARIANTS}
-    from empeval_training.ratings import Rated
+def test_rated_replies_are_in_the_file_of_their_part(made):
+    for name, part in (("train", "train"), ("validation", "validation"), ("rated", "test")):
+        people = [e for e in read_examples(made[0], name) if e.variant.startswith("rated:")]
+        assert people
+        for example in people:
+            reply = RatedReply(id="", dialogue=example.conversation, context=(), reply="",
+                               ratings={})  # fmt: skip
+            assert reply.part == part
+    kinds = {name: {e.variant for e in read_examples(made[0], name)} for name in FILES}
+    assert kinds["rated"] == {f"rated:{name}" for name in MEASURED}
+    assert kinds["test"] <= {HUMAN, *VARIANTS}
+    assert {k for k in kinds["train"] if k.startswith("rated:")} == {
+        "rated:epitome", "rated:ratings-1-3", "rated:exchanges-1-5", "rated:condolence",
+        "rated:esconv-feedback",
+    }  # fmt: skip
 
-    for example in read_examples(tmp_path / "ed", "train"):
-        if example.variant == "rated:ratings":
-            dialogue = example.conversation.partition(":")[2]
-            assert Rated("", "ratings", dialogue, (), "").part == "fit"
 
-
-def test_every_reply_is_labelled_on_the_scale_and_counted(make, tmp_path):
-    prepared = make(tmp_path / "ed")
-    assert read_prepared(tmp_path / "ed") == prepared
-    for split in SPLITS:
-        examples = read_examples(tmp_path / "ed", split)
+def test_every_reply_is_labelled_on_the_scales_and_counted(made):
+    folder, prepared = made
+    assert read_prepared(folder) == prepared
+    for name in FILES:
+        examples = read_examples(folder, name)
         assert all(1 <= e.empathy <= 5 for e in examples)
-        counts = prepared.counts[split]
+        assert all(0 <= level <= 2 for e in examples for level in e.mechanisms)
+        counts = prepared.counts[name]
         assert sum(counts.values()) == len(examples)
-        assert sum(counts[k] for k in counts if k in VARIANTS) == 2 * counts[HUMAN]
+        if name != "rated":
+            assert sum(counts.get(k, 0) for k in VARIANTS) == 3 * counts[HUMAN]
     assert prepared.emotions == tuple(sorted(EMOTIONS))
+    assert prepared.labeller == "teacher"
 
 
-def test_a_repeated_reply_has_the_label_of_the_reply_it_was_made_of(make, tmp_path):
-    make(tmp_path / "ed", variants=len(VARIANTS))
-    labels = {e.id: e.empathy for e in read_examples(tmp_path / "ed", "train")}
-    repeated = [i for i in labels if i.endswith("~repeated")]
-    assert len(repeated) > 20
-    assert all(labels[i] == labels[i.partition("~")[0]] for i in repeated)
+def test_a_change_worth_the_same_has_the_label_of_the_reply_it_was_made_of(made):
+    labels = {e.id: e for e in read_examples(made[0], "train")}
+    kept = [i for i in labels if i.partition("~")[2] in ("padded", "doubled", "echoed")]
+    assert len(kept) > 20
+    for name in kept:
+        origin = labels[name.partition("~")[0]]
+        assert (labels[name].empathy, labels[name].mechanisms) == (
+            origin.empathy, origin.mechanisms,
+        )  # fmt: skip
+    stock = [i for i in labels if "~stock" in i]
+    assert all(labels[i].empathy == labels[i.partition("~")[0]].empathy for i in stock)
     others = [i for i in labels if i.endswith("~dismissive")]
-    assert any(labels[i] != labels[i.partition("~")[0]] for i in others)
+    assert any(labels[i].empathy != labels[i.partition("~")[0]].empathy for i in others)
 
 
 def test_fewer_conversations_are_an_even_choice(make, tmp_path):
-    few = ALL | {"validation": 6, "test": 3}
-    prepared = make(tmp_path / "ed", conversations=few, variants=0)
-    assert prepared.counts["validation"] == {HUMAN: 12}
+    few = {"train": 120, "validation": 6, "test": 3}
+    prepared = make(tmp_path / "ed", conversations_of=few, variants=0)
+    assert prepared.counts["validation"][HUMAN] == 12
     emotions = [e.emotion for e in read_examples(tmp_path / "ed", "test")]
     assert sorted(emotions) == sorted(EMOTIONS * 2)
 
 
-def test_the_labeller_that_was_used_lies_beside_the_data(make, tmp_path):
-    make(tmp_path / "ed")
-    from empeval_training.hybrid import Labeller
-
-    table = signal_table(Labeller.load(tmp_path / "ed" / "labeller"))
-    sizes = [abs(weight) for _, weight in table]
-    assert len(table) == 17
-    assert sizes == sorted(sizes, reverse=True)
-
-
-def test_a_conversation_in_two_splits_is_refused(make, mirror, tmp_path):
-    root = tmp_path / "mirror" / "facebook" / "empathetic_dialogues"
-    root.mkdir(parents=True)
+def test_a_conversation_in_two_splits_is_refused(make, rated_mirror, tmp_path):
+    root = tmp_path / "mirror"
     for split in SPLITS:
-        write_split(root, split, range(50, 60))
-    with use_data_directory(root.parents[1]), pytest.raises(DataError, match="in the splits train"):
-        prepare(tmp_path / "ed", ratings=None, conversations=ALL, variants=1, seed=1)
+        folder = root / "facebook" / "empathetic_dialogues"
+        write_conversations(folder, split, range(150, 160))
+    (root / "thu-coai").symlink_to(rated_mirror / "thu-coai")
+    with pytest.raises(DataError, match="in the splits train"):
+        make(tmp_path / "ed", mirror=root)
 
 
-def test_a_split_of_which_nothing_is_left_is_refused(make, tmp_path):
+def test_a_split_of_which_nothing_is_left_is_refused(make, rated_mirror, tmp_path):
+    root = tmp_path / "mirror"
+    for split, numbers in SPLITS.items():
+        folder = root / "facebook" / "empathetic_dialogues"
+        write_conversations(folder, split, range(9) if split == "train" else numbers)
+    (root / "thu-coai").symlink_to(rated_mirror / "thu-coai")
     with pytest.raises(UsageError, match="No conversation of the split train is left"):
-        make(tmp_path / "ed", conversations=ALL | {"train": 3})
+        make(tmp_path / "ed", mirror=root)
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(make, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written into"):
         make(tmp_path / "file")
+
+
+def test_a_folder_without_a_teacher_is_refused(make, tmp_path):
+    with pytest.raises(UsageError, match="holds no finished teacher"):
+        make(tmp_path / "ed", teacher=tmp_path)
 
 
 def test_a_folder_being_written_anew_is_not_taken_for_a_finished_one(make, tmp_path, monkeypatch):

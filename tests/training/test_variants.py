@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
 
 from empeval_tasks.dialogues import Conversation
-from empeval_training.examples import (
-    ADVICE_ONLY,
-    DISMISSIVE,
-    FORMULAS,
-    GENERIC,
-    HUMAN,
-    VARIANTS,
-    Example,
-    add_variants,
-    even_choice,
-)
-from empeval_training.results import SORRY
+from empeval_training import phrases
+from empeval_training.examples import HUMAN, STRANGERS, Example, add_variants, even_choice
+from empeval_training.variants import SAME, VARIANTS, WORSE
 
-FIXED = {"dismissive": DISMISSIVE, "advice-only": ADVICE_ONLY, "generic": GENERIC}
+FIXED = {
+    "dismissive": phrases.DISMISSIVE,
+    "advice-only": phrases.ADVICE_ONLY,
+    "generic": phrases.GENERIC,
+    "formulas-only": phrases.FORMULAS_ONLY,
+}
 
 
 def conversation(number, emotion):
@@ -74,62 +71,108 @@ def test_a_variant_differs_from_its_reply_and_keeps_all_else():
         )
 
 
-def test_donors_are_other_conversations_of_the_emotion_that_the_kind_names():
+def made_of(kind, count=400, humans=HUMANS):
+    """Many replies of a kind, beside the human that each was made of."""
+    dice = random.Random(kind)
+    made = []
+    for _ in range(count // len(humans) + 1):
+        for example in humans:
+            reply = VARIANTS[kind](example.context[-1], example.reply, "A stranger's word.", dice)
+            made.append((example, reply))
+    return made
+
+
+def test_every_kind_is_worth_the_same_or_less():
+    assert {**SAME, **WORSE} == VARIANTS
+    assert not set(SAME) & set(WORSE)
+    assert set(FIXED) < set(WORSE)
+
+
+def test_strangers_are_humans_of_other_conversations_and_the_most_frequent_kind():
     homes = {h.reply: h for h in HUMANS}
-    borrowed = [v for v in add_variants(HUMANS, len(VARIANTS), 17) if v.variant.startswith("other")]
-    assert {v.variant for v in borrowed} == {"other-same-emotion", "other-emotion"}
+    made = add_variants(HUMANS, 1, 17)
+    borrowed = [v for v in made if v.variant == "stranger"]
     for variant in borrowed:
-        donor = homes[variant.reply]
-        assert donor.conversation != variant.conversation
-        assert (donor.emotion == variant.emotion) == (variant.variant == "other-same-emotion")
+        assert homes[variant.reply].conversation != variant.conversation
+    many = [human(n, "sad") for n in range(600)]
+    counts = Counter(v.variant for v in add_variants(many, 1, 3))
+    assert counts.most_common(1)[0][0] == "stranger"
+    assert counts["stranger"] / 600 == pytest.approx(STRANGERS, abs=0.06)
+    assert set(counts) == set(VARIANTS)
 
 
-def test_the_kinds_of_our_own_writing_come_from_their_lists():
-    for variant in add_variants(HUMANS, len(VARIANTS), 17):
-        if variant.variant in FIXED:
-            assert variant.reply in FIXED[variant.variant]
+@pytest.mark.parametrize("kind", FIXED)
+def test_the_kinds_of_our_own_writing_come_from_their_lists(kind):
+    replies = [reply for _, reply in made_of(kind)]
+    assert set(replies) == set(FIXED[kind])
 
 
-@pytest.mark.parametrize("replies", FIXED.values(), ids=FIXED)
-def test_the_lists_hold_twenty_different_replies(replies):
-    assert len(set(replies)) == 20
+@pytest.mark.parametrize("kind", SAME)
+def test_a_change_worth_the_same_keeps_the_reply_whole(kind):
+    for example, reply in made_of(kind):
+        assert example.reply in reply
+        assert reply != example.reply
+
+
+def added(example, reply):
+    return reply.replace(example.reply, "", 1).strip()
+
+
+def test_padding_is_one_or_two_sentences_about_nothing():
+    counts = Counter()
+    for example, reply in made_of("padded"):
+        said = [s for s in phrases.PADDING if s in reply]
+        assert added(example, reply) in {" ".join(said), " ".join(reversed(said))}
+        counts[len(said)] += 1
+    assert set(counts) == {1, 2}
+
+
+def test_a_formula_is_said_once_or_three_times():
+    for example, reply in made_of("stock"):
+        assert added(example, reply) in phrases.FORMULAS
+    kinds = Counter()
+    for example, reply in made_of("stock-thrice"):
+        rest = added(example, reply)
+        counts = {f: rest.count(f) for f in phrases.FORMULAS if f in rest}
+        assert sum(counts.values()) >= 3
+        kinds[max(counts.values()) >= 3] += 1
+    assert min(kinds[True], kinds[False]) > 100  # one of them thrice, or three different ones
+
+
+def test_the_speakers_turn_is_said_again_beside_the_reply_or_instead_of_it():
+    for example, reply in made_of("echoed"):
+        assert added(example, reply) == example.context[-1]
+    assert all(reply == example.context[-1] for example, reply in made_of("echo"))
+    assert all(reply == f"{example.reply} {example.reply}" for example, reply in made_of("doubled"))
+
+
+def test_an_insult_stands_behind_the_reply():
+    ends = {reply.removeprefix(f"{e.reply} ") for e, reply in made_of("insulted")}
+    assert ends == set(phrases.INSULTS)
 
 
 @pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("I am so sorry. The bus leaves at six.", "The bus leaves at six."),
-        ("I am so sorry to hear that.", None),  # nothing would be left
-        ("The bus leaves at six.  It is red.", None),  # nothing to take away
-        ("The bus is red.\nHow did that feel?", "The bus is red."),
-    ],
+    "name", [n for n in dir(phrases) if n.isupper()]
 )
-def test_stripping_leaves_what_carries_no_empathy(reply, expected):
-    made = add_variants([human(1, "sad", reply)], len(VARIANTS), 17)
-    assert [v.reply for v in made if v.variant == "stripped"] == ([expected] if expected else [])
+def test_the_lists_hold_different_sentences(name):
+    sentences = getattr(phrases, name)
+    assert len({s.lower() for s in sentences}) == len(sentences) >= 12
+    assert all(s == s.strip() and s for s in sentences)
+
+
+def test_what_an_audit_changes_replies_with_is_not_what_is_trained_on():
+    """Or the audit would measure what was learned by heart."""
+    from importlib.resources import files
+
+    assets = files("empeval.auditing").joinpath("assets", "phrases.json").read_text("utf-8").lower()
+    for name in ("DISMISSIVE", "INSULTS", "PADDING", "ADVICE_ONLY", "GENERIC", "FORMULAS_ONLY"):
+        for sentence in getattr(phrases, name):
+            assert f'"{sentence.lower()}"' not in assets, sentence
 
 
 def test_without_another_conversation_nothing_is_borrowed():
     made = add_variants([human(1, "sad")], len(VARIANTS), 17)
-    assert {v.variant for v in made} == {"stripped", "repeated", *FIXED}
-
-
-def test_a_repeated_reply_keeps_the_reply_whole_and_says_a_formula_more_than_once():
-    repeated = [v for v in add_variants(HUMANS, len(VARIANTS), 17) if v.variant == "repeated"]
-    assert len(repeated) == len(HUMANS)
-    counts = Counter()
-    for variant in repeated:
-        origin = next(h for h in HUMANS if h.id == variant.id.partition("~")[0])
-        added = variant.reply.replace(origin.reply, "", 1).strip()
-        assert origin.reply in variant.reply
-        counts[max(added.count(formula) for formula in FORMULAS)] += 1
-        assert sum(added.count(formula) for formula in FORMULAS) >= 3
-    assert min(counts) >= 2
-
-
-def test_what_the_results_probe_with_is_not_what_is_trained_on():
-    assert SORRY not in FORMULAS
-    assert SORRY.rstrip(".").lower() not in {formula.rstrip(".").lower() for formula in FORMULAS}
+    assert {v.variant for v in made} == set(VARIANTS) - {"stranger"}
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 9, 12])

@@ -150,7 +150,8 @@ def link(three: RatedSet, five: RatedSet) -> dict[int, float]:
     linked, start = {}, 0.0
     for level in (1, 2, 3):
         end = start + counts[level] / len(said)
-        low, high = round(start * len(other)), round(end * len(other))
+        low = min(round(start * len(other)), len(other) - 1)  # a level that nobody gave is there too
+        high = round(end * len(other))
         linked[level] = round(float(other[low : max(high, low + 1)].mean()), 3)
         start = end
     return linked
