@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from empeval.auditing.rated import Part, RatedReply, RatedSet
+from empeval.auditing.rated import Part, RatedSet
 from empeval_training.data import write_json
 from empeval_training.examples import Example
 from empeval_training.progress import quiet, say
 from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.overall import Overall, fit_overall
 from empeval_training.teacher.targets import NAMES, TeacherRow
-from empeval_training.teacher.training import TeacherReader
+from empeval_training.teacher.training import TeacherReader, kept_latents
 from empeval_training.variants import SAME
 
 MECHANISMS = ("emotional_reaction", "interpretation", "exploration")
@@ -44,9 +44,13 @@ class Labeller:
                 return
             say("tying the overall scale to people's 1-5")
             validation = [s.only("validation") for s in self.sets]
-            latents = {s.name: self.reader.latents(rows_of(s.replies), s.name) for s in validation}
+            latents = {s.name: self.latents_of(s, "validation") for s in validation}
             self.overall = fit_overall(validation, latents)
             write_json(path, msgspec.to_builtins(self.overall))
+
+    def latents_of(self, rated: RatedSet, part: Part) -> np.ndarray:
+        """The teacher's latents of a rated set's part, (replies, heads); kept beside it."""
+        return kept_latents(self.reader, rated, part, self._folder)
 
     def label(self, rows: Sequence[TeacherRow], what: str) -> tuple[np.ndarray, np.ndarray]:
         """Empathy (rows,) in [1, 5] and the mechanisms (rows, 3) in [0, 2]."""
@@ -58,11 +62,6 @@ class Labeller:
         """Empathy and mechanisms, as ``label``, of latents (rows, heads)."""
         columns = [NAMES.index(name) for name in MECHANISMS]
         return self.overall.empathy(latents), self.reader.expected(latents)[:, columns]
-
-
-def rows_of(replies: Sequence[RatedReply]) -> list[TeacherRow]:
-    """Rated replies as the teacher reads them."""
-    return [TeacherRow(r.context, r.reply) for r in replies]
 
 
 def label_examples(examples: Sequence[Example], labeller: Labeller, what: str) -> list[Example]:
@@ -150,7 +149,8 @@ def link(three: RatedSet, five: RatedSet) -> dict[int, float]:
     linked, start = {}, 0.0
     for level in (1, 2, 3):
         end = start + counts[level] / len(said)
-        low = min(round(start * len(other)), len(other) - 1)  # a level that nobody gave is there too
+        # a level that nobody gave has a place too
+        low = min(round(start * len(other)), len(other) - 1)
         high = round(end * len(other))
         linked[level] = round(float(other[low : max(high, low + 1)].mean()), 3)
         start = end
