@@ -25,7 +25,7 @@ from empeval.journal import write_whole
 from empeval.question import AskedScorer
 from empeval.runs import slug
 
-METHOD = 1
+METHOD = 2
 """Raise it when the same scores may give other figures: a finished audit is then made anew."""
 
 PROVIDED = frozenset(["reply"])
@@ -133,7 +133,7 @@ def audit(
             made, problem = _agreement(book, other, one, dimension, given, primary)
             agreements += [made] if made is not None else []
             notes += [problem] if problem else []
-    stick = yardstick(asked, primary, sign * book.values([base.text for base in bases], primary))
+    stick = yardstick(asked, primary, book.values([base.text for base in bases], primary), bases)
     if stick.sd == 0:
         notes.append("all base replies got the same score: the trials of flattery mean nothing")
     certificate = Certificate(
@@ -181,13 +181,20 @@ def read_finished(path: Path) -> Finished | None:
         ) from error
 
 
-def yardstick(asked: AskedScorer, name: str, scores: np.ndarray) -> Yardstick:
-    """How large a change of a value is, by its card and by the scores of the base replies."""
+def yardstick(
+    asked: AskedScorer, name: str, scores: np.ndarray, bases: Sequence[Base]
+) -> Yardstick:
+    """How large a change of a value is, by its card and by the scores of the base replies.
+
+    The spread is the median of those inside of the rated sets: what tells one set's replies from
+    another's (long letters from chat lines) would make every change look small.
+    """
     from empeval.auditing.bases import TARGET_SDS, WIDE_SDS
 
     card = next(value for value in asked.scorer.card.values if value.name == name)
-    finite = scores[np.isfinite(scores)]
-    sd = _spread(finite)
+    sources = np.array([base.source for base in bases])
+    inside = [scores[(sources == one) & np.isfinite(scores)] for one in dict.fromkeys(sources)]
+    sd = float(np.median([_spread(own) for own in inside if len(own)] or [0.0]))
     low, high = card.low, card.high
     bounded = low is not None and high is not None and (sd == 0 or high - low <= WIDE_SDS * sd)
     span = float(high) - float(low) if bounded else TARGET_SDS * sd  # type: ignore[arg-type]

@@ -34,11 +34,13 @@ class Base(msgspec.Struct, frozen=True):
         text: the reply and its context.
         dialogue: where it is from; each comes once.
         human: whether a person wrote it, as far as known.
+        source: the rated set's name; "" for our own.
     """
 
     text: Text
     dialogue: str
     human: bool
+    source: str = ""
 
 
 def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
@@ -53,7 +55,7 @@ def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
         for reply in sorted(one.rated.replies, key=lambda r: digest(f"{r.dialogue} {r.id}")):
             text = Text(reply.context, reply.reply)
             human = reply.system in (None, "human")
-            first.setdefault(reply.dialogue, Base(text, reply.dialogue, human))
+            first.setdefault(reply.dialogue, Base(text, reply.dialogue, human, one.rated.name))
         queues.append(sorted(first.values(), key=lambda base: digest(base.dialogue)))
     chosen: dict[str, Base] = {}
     for place in range(max(map(len, queues), default=0)):
@@ -81,7 +83,7 @@ class Yardstick(msgspec.Struct, frozen=True):
     Attributes:
         unit: of the value.
         span: its range; for an open-ended value ``TARGET_SDS`` standard deviations.
-        sd: of the scores of the base replies.
+        sd: of the scores of the base replies of one rated set.
         bounded: whether the value has a range of its own.
     """
 

@@ -37,7 +37,8 @@ def agreement_plot(
         (c.scorer, a.spearman, colour(place)) for place, c, a in found
     ]
     first = found[0][2]
-    rows += [(name, one, plots.FAINT) for name, one in first.rivals.items()]
+    named = {c.scorer for _, c, _ in found}
+    rows += [(n, one, plots.FAINT) for n, one in first.rivals.items() if n not in named]
     if first.one_rater is not None:
         rows.append(("one rater", first.one_rater, plots.INK_COLOUR))
     made, axes = plots.figure(4.6, 0.75 + 0.27 * len(rows))

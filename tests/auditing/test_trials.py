@@ -209,6 +209,23 @@ def test_few_rated_dialogues_are_joined_by_our_own_replies(tmp_path):
     assert len(bases) == 10 + len(changes.warm_cases())
 
 
+def test_long_texts_of_one_set_do_not_hide_what_a_phrase_does_to_short_ones(biased, tmp_path):
+    long = [{**row, "response": f"{row['response']} and so on" * 60, "dialogue": f"l{k}",
+             "context": f"long {k}"} for k, row in enumerate(rows(60))]  # fmt: skip
+    short = [{**row, "dialogue": f"s{k}"} for k, row in enumerate(rows(60))]
+    middle = [{**row, "dialogue": f"m{k}"} for k, row in enumerate(rows(50))]
+    files = {"long": long, "short": short, "middle": middle}
+    sets, _ = gather([str(write(tmp_path / f"{n}.jsonl", lines)) for n, lines in files.items()])
+    made, _ = audit(
+        check_scorer("length-counter"),
+        "length-counter",
+        sets,
+        tmp_path / "out",
+        settings=Settings(machine=False),
+    )
+    assert outcome(made)["a stock phrase"] is False
+
+
 def test_a_number_format_that_the_scorer_offers_is_tried(audited):
     (trial,) = [t for t in audited("typed").trials if t.name.startswith("number format")]
     assert (trial.name, trial.passed) == ("number format bfloat16", False)
