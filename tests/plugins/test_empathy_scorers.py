@@ -255,8 +255,7 @@ def test_the_fingerprint_tells_checkpoints_apart(scorers):
 def test_making_a_scorer_imports_nothing_heavy(checkpoints, tmp_path):
     code = (
         "import sys\n"
-        "from empeval_empathy.emotions import MECHANISMS
-from empeval_empathy.scorers import MVC\n"
+        "from empeval_empathy.scorers import MVC\n"
         "MVC(sys.argv[1]).fingerprint()\n"
         "MVC.card\n"
         "print({'torch', 'transformers', 'peft'} & set(sys.modules))"

@@ -145,7 +145,7 @@ def link(three: RatedSet, five: RatedSet) -> dict[int, float]:
     linked, start = {}, 0.0
     for level in (1, 2, 3):
         end = start + counts[level] / len(said)
-        low = min(round(start * len(other)), len(other) - 1)  # a level that nobody gave is there too
+        low = min(round(start * len(other)), len(other) - 1)  # for a level that nobody gave
         high = round(end * len(other))
         linked[level] = round(float(other[low : max(high, low + 1)].mean()), 3)
         start = end
