@@ -109,10 +109,11 @@ def without_marks(manifest: Manifest, scorers: Mapping[str, Iterable[str]]) -> M
 
 
 def with_marks(manifest: Manifest, found: Mapping[str, Mapping[str, AuditMark]]) -> Manifest:
-    """A manifest with what is known of these scorers (task -> label -> mark)."""
-    bare = without_marks(manifest, found)
-    audits = {task: dict(marks) for task, marks in bare.audits.items()}
-    warnings = list(bare.warnings)
+    """A manifest with what is known of these scorers (task -> label -> mark), of which it says
+    nothing yet.
+    """
+    audits = {task: dict(marks) for task, marks in manifest.audits.items()}
+    warnings = list(manifest.warnings)
     for task, marks in found.items():
         if marks:
             audits.setdefault(task, {}).update(marks)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from empeval.errors import RunFolderError, StorageError, UsageError
 from empeval.hooks import Hooks
+from empeval.marks import mark_lines, marks_of
 from empeval.records import Sheet
 from empeval.runs import Run
 
@@ -131,6 +132,7 @@ def _about(run: Run) -> Sheet:
             for label, entry in manifest.scorers.get(name, {}).items()
         ]
     facts += [("warning", warning) for warning in manifest.warnings]
+    facts += [("agreement with people", line) for line in mark_lines(marks_of(run))]
     return Sheet("about", ("name", "value"), [(name, value) for name, value in facts])
 
 

@@ -166,3 +166,26 @@ def test_of_two_plugins_with_one_name_each_is_had_by_its_full_name(empeval, neig
         "other-politeness/politeness polite_words",
     }
     assert len(list((tmp_path / "out" / "scores" / "ed-mini").iterdir())) == 2
+
+
+def test_it_is_audited_like_any_other(empeval, tmp_path):
+    rated = [
+        {"context": f"Day {k} was long.", "response": "Thank you, " * (k % 3) + f"{k}.",
+         "rating": 1 + k % 3 + k % 2}
+        for k in range(30)
+    ]  # fmt: skip
+    lines = "".join(json.dumps(row) + "\n" for row in rated)
+    (tmp_path / "rated.jsonl").write_text(lines)
+    arguments = ("--ratings", "rated.jsonl", "--out", "audits")
+    outcome = empeval("audit", "politeness", *arguments)
+    assert outcome.code == 0, outcome.err
+    audit = json.loads((tmp_path / "audits" / "politeness" / "audit.json").read_text())
+    assert audit["distribution"] == "empeval-politeness 1.0.0"
+    (agreement,) = audit["agreements"]
+    assert agreement["value"] == "polite_words"
+    assert agreement["spearman"]["value"] > 0.5
+    # who counts polite words is fooled by saying thank you, not by padding
+    passed = {trial["name"]: trial["passed"] for trial in audit["trials"]}
+    assert passed["neutral padding"] is True
+    assert passed["a stranger's reply"] is False
+    assert audit["peak_memory_mb"] > 10

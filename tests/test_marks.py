@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
+from support.answers import write_answers
 from support.audited import certificate, tiny_judges
 from support.command import finish, python, start
 
 from empeval import Run
+from empeval.certificates import OTHER_CHECKPOINT, OTHER_VERSION
 from empeval.schemas import schema
 
 AGREES = (
@@ -61,7 +64,7 @@ def test_scoring_prints_a_line_a_judge_and_none_for_what_only_describes(cli, jud
     scorers = "warm,unknown,newer,plain,surface"
     found = cli("score", dialogues(FINE), "--scorers", scorers, "--out", "run")
     assert found.code == 0, found.err
-    lines = [AGREES, "unknown: not audited", "newer: audited another version"]
+    lines = [AGREES, "unknown: not audited", f"newer: {OTHER_VERSION}"]
     assert listed(found.out) == lines
     assert listed(cli("show", "run").out) == lines
 
@@ -72,8 +75,7 @@ def test_a_formula_of_a_task_has_no_line(cli, judges):
     found = cli(*asked, "--tasks", "ed-mini", "--scorers", "warm,plain")
     assert listed(found.out)[0] == AGREES
     assert "plain:" not in found.out
-    answers = json.dumps({"id": "scene-01", "response": "x"})
-    (Run("run").path.parent / "answers.jsonl").write_text(answers)
+    write_answers(Path("answers.jsonl"), {"1": "I cannot say."})
     words = ("run", "--model", "replay:answers.jsonl", "--tasks", "eqbench-mini", "--out", "eq")
     found = cli(*words)
     assert "eqbench_v2" in found.out
@@ -91,7 +93,7 @@ def test_another_checkpoint_never_borrows_a_certificate(cli, judges, dialogues, 
     assert found.code == 0, found.err
     own, other, same = listed(found.out)
     assert own == AGREES
-    assert other == "warm@other.txt: audited another checkpoint"
+    assert other == f"warm@other.txt: {OTHER_CHECKPOINT}"
     assert same == AGREES.replace("warm:", "warm@same.txt:", 1)
 
 
@@ -102,7 +104,7 @@ def test_scoring_again_with_other_weights_takes_the_line_away(cli, judges, dialo
     assert len(Run("run").manifest.warnings) == 1
     (tmp_path / "weights.txt").write_text("theirs")
     found = cli("score", "run", "--scorers", "warm")
-    assert listed(found.out) == ["warm: audited another checkpoint"]
+    assert listed(found.out) == [f"warm: {OTHER_CHECKPOINT}"]
     assert ".31" not in (tmp_path / "run" / "run.json").read_text()
     assert Run("run").manifest.warnings == []
     (tmp_path / "weights.txt").unlink()
@@ -132,6 +134,8 @@ def test_a_run_folder_is_read_without_the_plugin(cli, dialogues, tmp_path):
     gate = ("gate", "b", "--baseline", "a", "--policy", "gate.toml")
     for command in (("show", "a"), ("compare", "a", "b"), gate):
         assert AGREES in listed(cli(*command).out), command
+    assert cli("export", "a", "--out", "tables", "--format", "csv").code == 0
+    assert AGREES in (tmp_path / "tables" / "about.csv").read_text()
     assert cli("report", "a", "b", "-o", "report.html").code == 0
     assert AGREES.partition(": ")[2] in (tmp_path / "report.html").read_text()
 

@@ -31,6 +31,7 @@ def imported(statement, folder, watched=HEAVY):
         ["--help"],
         ["--version"],
         ["run", "--help"],
+        ["audit", "--help"],
         ["list", "tasks"],
         ["list", "scorers"],
         ["list", "generators", "--format", "json"],

@@ -24,7 +24,7 @@ from empeval.certificates import Agreement, Figure
 FEWEST = 3
 SMALL = 20
 MOST_LEVELS = 11
-MOST_PAIRS = 12_000
+MOST_PAIRS = 6_000
 """With more replies, the statistics over all pairs are left out; the others say as much."""
 
 SYSTEM_LEAST = 20
@@ -71,6 +71,8 @@ def agreement(
     if failed:
         notes.append(f"{failed} of {len(scores)} replies got no score and are left out")
     a, b = Levels(x), Levels(y)
+    if len(x) > MOST_PAIRS:
+        notes.append(f"over {MOST_PAIRS:,} replies: tau-b and pairs of a system are left out")
     right, decided = within(x, y, clusters)
 
     def basic(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:

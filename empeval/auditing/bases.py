@@ -11,6 +11,7 @@ from empeval.auditing.asking import Text
 from empeval.auditing.changes import warm_cases
 from empeval.auditing.gathering import Gathered
 from empeval.auditing.own import digest
+from empeval.auditing.ranking import estimate, figure
 from empeval.certificates import Figure, Trial
 
 WIDE_SDS = 40.0
@@ -18,6 +19,9 @@ WIDE_SDS = 40.0
 
 BASES = 200
 """The most replies that are changed."""
+
+LEAST = 30
+"""With fewer rated dialogues, our own replies are added."""
 
 TARGET_SDS = 8.0
 """An open-ended value's range is taken to be so many standard deviations."""
@@ -38,9 +42,10 @@ class Base(msgspec.Struct, frozen=True):
 
 
 def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
-    """Replies of the rated sets, one of a dialogue, always the same; our own where none are rated.
+    """Replies of the rated sets, one of a dialogue, always the same.
 
-    The rated sets get equal shares, as far as they have dialogues.
+    The rated sets get equal shares, as far as they have dialogues. Where there are few dialogues,
+    or none, our own replies are added.
     """
     queues = []
     for one in sets:
@@ -55,9 +60,10 @@ def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
         for queue in queues:
             if place < len(queue) and len(chosen) < count:
                 chosen.setdefault(queue[place].dialogue, queue[place])
-    if chosen:
-        return list(chosen.values())
-    return [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())][:count]
+    if len(chosen) < LEAST:
+        own = [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())]
+        chosen |= {base.dialogue: base for base in own}
+    return list(chosen.values())[:count]
 
 
 def strangers(bases: Sequence[Base]) -> list[Text]:
@@ -92,18 +98,28 @@ class Yardstick(msgspec.Struct, frozen=True):
         return size, f"{size:.3g} ({part} {of})"
 
 
-def mean_figure(values: np.ndarray, failed: int, *, seed: int = 21) -> Figure | None:
-    """A mean over replies, one of a dialogue each, with a percentile interval."""
-    from empeval.auditing.ranking import RESAMPLES, figure
+def mean_figure(
+    values: np.ndarray, failed: int, clusters: np.ndarray | None = None
+) -> Figure | None:
+    """A mean with a percentile interval; ``None`` where no value is a number.
 
-    own = values[np.isfinite(values)]
-    if not len(own):
+    Args:
+        values: shape (replies,), NaN where there is none.
+        failed: how many have none.
+        clusters: which values belong together; without it each stands alone.
+    """
+    there = np.isfinite(values)
+    if not there.any():
         return None
-    weights = np.random.default_rng(seed).multinomial(
-        len(own), np.full(len(own), 1 / len(own)), RESAMPLES
-    )
-    draws = weights @ own / len(own)
-    return figure(own.mean(), draws, n=len(own), clusters=len(own), n_failed=failed)
+    own = values[there]
+    names = np.arange(len(values)) if clusters is None else clusters
+    groups, places = np.unique(names[there], return_inverse=True)
+
+    def mean(weights: np.ndarray, _: np.ndarray) -> np.ndarray:
+        return np.asarray((weights @ own / weights.sum(1))[:, None])
+
+    point, draws = estimate(mean, places)
+    return figure(point[0], draws[:, 0], n=len(own), clusters=len(groups), n_failed=failed)
 
 
 def not_made(name: str, kind: str, rule: str, why: str) -> Trial:

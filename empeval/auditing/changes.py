@@ -137,6 +137,11 @@ def people_pairs(kind: str) -> list[tuple[Text, Text]]:
     return pairs
 
 
+def template_count() -> int:
+    """How many templates the pairs are made of; pairs of one stand together."""
+    return len(asset("people.json")["templates"])
+
+
 def _filled(template: dict[str, str], name: str, words: dict[str, str]) -> Text:
     context, reply = (template[part].format(Name=name, **words) for part in ("context", "reply"))
     return Text((context,), reply)

@@ -60,10 +60,11 @@ def page(certificates: Sequence[Certificate]) -> str:
 
 def _plots(certificates: Sequence[Certificate]) -> list[tuple[str, str, Any]]:
     found: list[tuple[str, str, Any]] = []
+    ends = drawn.shared_ends(certificates)
     for rated, dimension in drawn.rated_things(certificates):
         title = f"{rated}: {dimension}"
         alt = f"Spearman with the ratings of {title} of each scorer and of the trivial rivals."
-        found.append((title, alt, drawn.agreement_plot(certificates, rated, dimension)))
+        found.append((title, alt, drawn.agreement_plot(certificates, rated, dimension, ends)))
     for place, certificate in enumerate(certificates):
         figure = drawn.trial_plot(certificate, place)
         if figure is not None:

@@ -16,8 +16,17 @@ def colour(place: int) -> str:
     return plots.RUN_COLOURS[place % MOST_COLOURS]
 
 
-def agreement_plot(certificates: Sequence[Certificate], rated: str, dimension: str) -> Any:
-    """Spearman of scorers and rivals with one thing that was rated, with 95 % intervals."""
+def agreement_plot(
+    certificates: Sequence[Certificate], rated: str, dimension: str, ends: tuple[float, float]
+) -> Any:
+    """Spearman of scorers and rivals with one thing that was rated, with 95 % intervals.
+
+    Args:
+        certificates: of the scorers.
+        rated: set.
+        dimension: of it.
+        ends: of the axis.
+    """
     found = [
         (place, c, a)
         for place, c in enumerate(certificates)
@@ -43,8 +52,20 @@ def agreement_plot(certificates: Sequence[Certificate], rated: str, dimension: s
                   color=plots.INK_COLOUR, fontsize=8)  # fmt: skip
     axes.set_yticks(range(len(rows)), [shortened(name) for name, *_ in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.3)
+    axes.set_xlim(*ends)
     axes.set_xlabel("Spearman with people's ratings, 95 % interval")
     return made
+
+
+def shared_ends(certificates: Sequence[Certificate]) -> tuple[float, float]:
+    """Ends of an axis that has room for every Spearman of a page."""
+    reach = [0.0, 0.5]
+    for a in (a for c in certificates for a in c.agreements):
+        for one in (a.spearman, *a.rivals.values(), a.one_rater, a.ceiling):
+            if one is not None:
+                ends = one.interval
+                reach += [one.value] if ends is None else [ends.low, ends.high]
+    return min(reach) - 0.03, min(1.03, max(reach) + 0.03)
 
 
 def trial_plot(certificate: Certificate, place: int) -> Any:

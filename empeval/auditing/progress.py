@@ -16,18 +16,19 @@ class Lines:
 
     def __init__(self, total: int, done: int, label: str) -> None:
         self._total, self._done, self._label = total, done, label
-        self._started = self._last = time.monotonic()
-        self._first = done
+        self._last = time.monotonic()
+        self._said = done
 
     def update(self, count: int = 1) -> None:
         """Count so many more."""
         self._done += count
         now = time.monotonic()
         if now - self._last >= EVERY:
-            self._last = now
-            rate = (self._done - self._first) / (now - self._started)
+            # the rate of the last minute: the first one holds the loading of the scorer
+            rate = (self._done - self._said) / (now - self._last)
             left = (self._total - self._done) / rate / 60
-            say(f"{self._label}: {self._done} of {self._total}, {left:.0f} minutes left")
+            self._last, self._said = now, self._done
+            say(f"{self._label}: {self._done} of {self._total}, about {left:.0f} minutes left")
 
     def __enter__(self) -> Lines:
         return self

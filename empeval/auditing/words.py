@@ -44,6 +44,29 @@ def rival_rows(certificate: Certificate) -> Rows:
     ]
 
 
+def pair_rows(certificate: Certificate) -> Rows:
+    """The same of pairs inside of a dialogue, where there are enough of them."""
+    some = [
+        a
+        for a in certificate.agreements
+        if a.pairs_within_dialogue is not None and a.pairs_within_dialogue.n >= FEW_PAIRS
+    ]
+    names = list(dict.fromkeys(name for a in some for name in a.against_pairs))
+    return [
+        {
+            "pairs, less a rival's": rated_name(a),
+            **{name: _or_dash(a.against_pairs.get(name)) for name in names},
+        }
+        for a in some
+    ]
+
+
+def agreement_tables(certificate: Certificate) -> list[Rows]:
+    """Everything about agreement, a table after the other; those without rows are left out."""
+    makers = (agreement_rows, rival_rows, pair_rows, more_rows)
+    return [rows for maker in makers if (rows := maker(certificate))]
+
+
 def more_rows(certificate: Certificate) -> Rows:
     """The statistics that the first table has no room for."""
     return [
@@ -56,7 +79,6 @@ def more_rows(certificate: Certificate) -> Rows:
             "rater": _bare(a.one_rater),
             "length": _bare(a.length),
             "raters'": _bare(a.length_raters),
-            "failed": str(a.spearman.n_failed),
         }
         for a in certificate.agreements
     ]
@@ -135,7 +157,7 @@ def remarks(certificate: Certificate) -> list[str]:
 def failed_trials(certificate: Certificate) -> list[str]:
     """What each failed trial asked, and what came out."""
     return [
-        f"{t.name}: {_change(t.change)} {t.unit}; asked: {t.rule}"
+        f"{t.name}: {_change(t.change)} {t.unit}; asked: {t.rule.partition(' (by the ')[0]}"
         for t in certificate.trials
         if t.passed is False and t.change is not None
     ]
@@ -175,9 +197,8 @@ def _markdown(certificate: Certificate) -> Iterator[str]:
     yield f"* made {c.made} by empeval {c.empeval}\n"
     if c.agreements:
         yield "## Agreement with people\n"
-        yield table(agreement_rows(c)) + "\n"
-        yield table(rival_rows(c)) + "\n"
-        yield table(more_rows(c)) + "\n"
+        for rows in agreement_tables(c):
+            yield table(rows) + "\n"
     for kind, title in KINDS.items():
         trials = [t for t in c.trials if t.kind == kind]
         if trials:
@@ -206,7 +227,7 @@ KINDS = {"flattery": "What can fool it", "invariance": "What must not matter"}
 
 def escaped(text: str) -> str:
     """Text that Markdown takes as it is, on one line."""
-    text = " ".join(str(text).split())
+    text = plain(" ".join(str(text).split()))
     for sign in "\\`*_<>[]|#":
         text = text.replace(sign, f"\\{sign}")
     return text

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from empeval.cli.options import Verbs, add_format, add_verb, positive
 
 if TYPE_CHECKING:
+    from empeval.auditing.gathering import Gathered
     from empeval.certificates import Certificate
+    from empeval.question import AskedScorer
 
 EPILOG = """examples:
   empeval audit mvc --ratings esconv
@@ -71,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.cli.text import print_json
     from empeval.errors import UsageError
     from empeval.runs import slug
+    from empeval.workspace import locked
 
     if not options.scorers:
         raise UsageError("Name a scorer to audit; 'empeval list scorers' shows those installed.")
@@ -87,20 +90,21 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     settings = Settings(machine=not options.no_cost, bases=options.trials)
     certificates = []
-    for one, spec in zip(asked, dict.fromkeys(options.scorers), strict=True):
-        made, _ = audit(
-            one,
-            spec,
-            sets,
-            out,
-            settings=settings,
-            rival=rival,
-            fresh=options.fresh,
-            progress=True,
-        )
-        certificates.append(made)
-        write_text(out / slug(one.label) / "audit.md", markdown(made))
-    page = write_page(certificates, out / "audit.html")
+    with locked(out):
+        for one, spec in zip(asked, dict.fromkeys(options.scorers), strict=True):
+            made, _ = audit(
+                one,
+                spec,
+                sets,
+                out,
+                settings=settings,
+                rival=rival,
+                fresh=options.fresh,
+                progress=True,
+            )
+            certificates.append(made)
+            write_text(out / slug(one.label) / "audit.md", markdown(made))
+        page = write_page(certificates, out / "audit.html")
     if options.format == "json":
         print_json(certificates)
         return 0
@@ -120,10 +124,11 @@ def print_certificate(certificate: Certificate, form: str) -> None:
     if form == "md":
         print(words.markdown(certificate))
         return
-    print(words.plain(f"{certificate.scorer}: {one_line(certificate)}\n"))
+    _print_wrapped([words.plain(f"{certificate.scorer}: {one_line(certificate)}")])
+    print()
     if certificate.agreements:
-        for rows in (words.agreement_rows, words.rival_rows, words.more_rows):
-            print_rows([_plain(row) for row in rows(certificate)], form)
+        for rows in words.agreement_tables(certificate):
+            print_rows([_plain(row) for row in rows], form)
             print()
     for kind, title in words.KINDS.items():
         trials = [trial for trial in certificate.trials if trial.kind == kind]
@@ -156,7 +161,7 @@ def _plain(row: dict[str, str]) -> dict[str, str]:
     return {key: plain(cell) for key, cell in row.items()}
 
 
-def _gather(options: argparse.Namespace) -> tuple[list, list[str]]:  # type: ignore[type-arg]
+def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
     import os
 
     from empeval.auditing.gathering import gather
@@ -170,7 +175,7 @@ def _gather(options: argparse.Namespace) -> tuple[list, list[str]]:  # type: ign
         return gather(sources, part=options.part, columns=columns, limit=options.limit)
 
 
-def _similarity(remarks: list[str]):  # type: ignore[no-untyped-def]
+def _similarity(remarks: list[str]) -> AskedScorer | None:
     from empeval.auditing.audit import check_scorer
     from empeval.auditing.rivals import SIMILARITY
     from empeval.errors import EmpevalError

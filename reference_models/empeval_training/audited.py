@@ -16,8 +16,7 @@ from empeval.auditing.rated import Dimension, RatedSet
 from empeval.auditing.rivals import trivial_rivals
 from empeval.certificates import Agreement, Certificate, Figure
 from empeval_training.judges import grid
-from empeval_training.progress import quiet
-from empeval_training.teacher.labelling import MECHANISMS, Labeller, rows_of
+from empeval_training.teacher.labelling import MECHANISMS, Labeller
 from empeval_training.teacher.targets import NAMES
 
 TEACHER = "the teacher"
@@ -92,13 +91,7 @@ def teacher_agreements(teacher: Path, ratings: Path) -> list[Agreement]:
     agreements = []
     for rated in labeller.sets:
         test = rated.only("test")
-        kept = teacher / f"test-{rated.name}.npy"
-        if kept.is_file():
-            latents = np.load(kept, allow_pickle=False)
-        else:
-            with quiet():
-                latents = labeller.reader.latents(rows_of(test.replies), rated.name)
-            np.save(kept, latents)
+        latents = labeller.latents_of(test, "test")
         expected = labeller.reader.expected(latents)
         for dimension in rated.dimensions:
             if dimension.name == "mechanisms":

@@ -46,10 +46,7 @@ On the test split (labels are the hybrid ones; `mae of median` is the error of a
 the median label):
 
 {figures}
-
-Spearman with what people said of replies on the test part of rated sets (see `empeval show {model}`
-for intervals and ceilings): {people}.
-
+{people}
 ## Training
 
 * data: `{data}` ({examples} examples, seed {seed}, {seconds:.0f} s on {device})
@@ -88,7 +85,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         title=TITLES[recipe["model"]],
         model=recipe["model"],
         figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
-        people=", ".join(f"{k} {v:.3f}" for k, v in result["figures"][PEOPLE].items()),
+        people=_people(result["figures"].get(PEOPLE), recipe["model"]),
         data=result["data"],
         examples=result["training_examples"],
         seed=result["seed"],
@@ -99,6 +96,16 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         licenses="\n".join(f"* {name}: {terms}" for name, terms in prepared.licenses.items()),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _people(figures: dict[str, float] | None, model: str) -> str:
+    if not figures:
+        return ""
+    said = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    return (
+        "\nSpearman with what people said of replies on the test part of rated sets (see "
+        f"`empeval show\n{model}` for intervals and ceilings): {said}.\n"
+    )
 
 
 def _base_model(encoder: str) -> str:

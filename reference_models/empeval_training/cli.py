@@ -76,9 +76,10 @@ def _add_prepare(actions: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
     parser.add_argument(
-        "--teacher", type=Path, required=True, metavar="FOLDER", help="of the action teacher"
-    )
-    parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
+        "--teacher", type=Path, metavar="FOLDER",
+        help="of the action teacher; without it, the labels that come with empeval",
+    )  # fmt: skip
+    parser.add_argument("--ratings", type=Path, metavar="FOLDER", help=f"{RATINGS}; with --teacher")
     parser.add_argument("--conversations", type=_count, metavar="N", help="of train; default all")
     parser.add_argument("--validation-conversations", type=_count, metavar="N")
     parser.add_argument("--test-conversations", type=_count, metavar="N")

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from empeval import DataError, UsageError, rows_fingerprint
+from empeval_training.bundled_labels import KeptLabels
 from empeval_training.data import RATED, Prepared, make_folder, write_json
 from empeval_training.examples import SPLITS, Example, add_variants, human_examples
 from empeval_training.progress import say
@@ -30,8 +31,8 @@ LICENSES = {
 def prepare(
     out: Path,
     *,
-    teacher: Path,
-    ratings: Path,
+    teacher: Path | None,
+    ratings: Path | None,
     conversations_of: dict[str, int | None],
     variants: int,
     seed: int,
@@ -41,9 +42,11 @@ def prepare(
     Args:
         out: the folder to write: ``train.jsonl``, ``validation.jsonl``, ``test.jsonl``,
             ``rated.jsonl`` (the rated sets' test part) and ``prepared.json``.
-        teacher: what ``empeval train teacher`` wrote.
-        ratings: the folder of rated sets. Their training part become training examples, their
-            validation part validation examples; no conversation of theirs is drawn otherwise.
+        teacher: what ``empeval train teacher`` wrote; ``None`` takes the labels that come with
+            empeval, and those replies alone that have one.
+        ratings: the folder of rated sets, needed with a teacher. Their training part become
+            training examples, their validation part validation examples; no conversation of theirs
+            is drawn otherwise.
         conversations_of: how many of each split (``None``: all).
         variants: variants of each human reply.
         seed: of every draw.
@@ -52,12 +55,17 @@ def prepare(
         EmpevalError: data that cannot be had or are not what they should be.
     """
     make_folder(out)
-    labeller = Labeller(teacher, ratings)
-    known = conversations(labeller.sets)
+    if (teacher is None) != (ratings is None):
+        raise UsageError("A teacher and the ratings that it learned go together: give both.")
+    labeller = Labeller(teacher, ratings) if teacher and ratings else None
+    known = conversations(labeller.sets) if labeller else frozenset()
+    labels = None if labeller else KeptLabels()
     splits: dict[str, list[Example]] = {}
     for split in SPLITS:
         humans = human_examples(split, conversations_of[split], seed)
         humans = [h for h in humans if h.conversation not in known]
+        if labels:
+            humans = [h for h in humans if labels.has(h)]
         if not humans:
             raise UsageError(f"No conversation of the split {split} is left; ask for more.")
         splits[split] = humans
@@ -68,11 +76,18 @@ def prepare(
     for split, humans in splits.items():
         examples = humans + add_variants(humans, variants, seed)
         say(f"{split}: labelling {len(examples)} replies")
-        every[split] = label_examples(examples, labeller, split)
-        if split != "test":
-            every[split] += rated_examples(labeller.sets, labeller, split)
-    every[RATED] = rated_examples(labeller.sets, labeller, "test", only=MEASURED)
-    return _write(out, every, emotions, conversations_of, seed)
+        if labels:
+            every[split] = labels.label(examples)
+        elif labeller:
+            every[split] = label_examples(examples, labeller, split)
+            if split != "test":
+                every[split] += rated_examples(labeller.sets, labeller, split)
+    every[RATED] = []
+    if labeller:
+        every[RATED] = rated_examples(labeller.sets, labeller, "test", only=MEASURED)
+    return _write(
+        out, every, emotions, conversations_of, seed, "teacher" if labeller else "bundled"
+    )
 
 
 def _keep_apart(splits: dict[str, list[Example]]) -> None:
@@ -97,6 +112,7 @@ def _write(
     emotions: tuple[str, ...],
     conversations_of: dict[str, int | None],
     seed: int,
+    labeller: str,
 ) -> Prepared:
     (out / "prepared.json").unlink(missing_ok=True)  # until it is true again
     for split, examples in every.items():
@@ -108,7 +124,7 @@ def _write(
         counts={s: dict(sorted(Counter(e.variant for e in every[s]).items())) for s in every},
         seed=seed,
         conversations=conversations_of,
-        labeller="teacher",
+        labeller=labeller,
         licenses=LICENSES,
     )
     write_json(out / "prepared.json", msgspec.to_builtins(prepared))

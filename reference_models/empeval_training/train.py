@@ -135,14 +135,15 @@ def _train(
     stage = Stage("both", recipe.epochs, metric="mae")
     run_stage(stage, recipe, network, training, validation, collator, out, seed)
 
-    rated = read_examples(data, RATED)
     figures: dict[str, Any] = {}
-    with_people = Labelled(rated, views, prepared.emotions)
-    if recipe.frozen_layers:
-        for view in ("full", "context") if cascade else ("full",):
-            rows = [getattr(row["views"], view) for row in with_people.rows]
-            lower.compute(rows, "frozen layers")
-    figures[PEOPLE] = people_figures(rated, predict(model, with_people, collator, recipe))
+    if (data / f"{RATED}.jsonl").stat().st_size:  # without ratings there are no rated replies
+        rated = read_examples(data, RATED)
+        with_people = Labelled(rated, views, prepared.emotions)
+        if recipe.frozen_layers:
+            for view in ("full", "context") if cascade else ("full",):
+                rows = [getattr(row["views"], view) for row in with_people.rows]
+                lower.compute(rows, "frozen layers")
+        figures[PEOPLE] = people_figures(rated, predict(model, with_people, collator, recipe))
     model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")

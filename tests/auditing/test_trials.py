@@ -8,10 +8,12 @@ import pytest
 from support.rated_rows import rows, write
 
 from empeval.auditing import changes
-from empeval.auditing.asking import Text
+from empeval.auditing.asking import Text, scores_now
 from empeval.auditing.audit import Settings, audit, check_scorer
-from empeval.auditing.bases import choose_bases
+from empeval.auditing.bases import Yardstick, choose_bases, strangers
 from empeval.auditing.gathering import gather
+from empeval.auditing.invariance import device_trial
+from empeval.auditing.machine import ask_elsewhere
 from empeval.errors import EmpevalError, UsageError
 
 
@@ -189,6 +191,44 @@ def test_bases_are_one_of_a_dialogue_from_every_set_in_turn(tmp_path):
     assert len(bases) == len({base.dialogue for base in bases}) == 40
     assert sum(base.dialogue.startswith("small") for base in bases) == 10  # all that it has
     assert choose_bases(sets, 40) == bases
+
+
+def test_a_stranger_answers_another_and_every_reply_is_used_once(tmp_path):
+    sets, _ = gather([str(write(tmp_path / "rated.jsonl", rows(80)))])
+    bases = choose_bases(sets, 41)
+    texts = strangers(bases)
+    for base, text in zip(bases, texts, strict=True):
+        assert text.context == base.text.context
+        assert text.reply != base.text.reply
+    assert {text.reply for text in texts} == {base.text.reply for base in bases}
+
+
+def test_few_rated_dialogues_are_joined_by_our_own_replies(tmp_path):
+    sets, _ = gather([str(write(tmp_path / "rated.jsonl", rows(20)))])
+    bases = choose_bases(sets, 200)
+    assert len(bases) == 10 + len(changes.warm_cases())
+
+
+def test_a_number_format_that_the_scorer_offers_is_tried(audited):
+    (trial,) = [t for t in audited("typed").trials if t.name.startswith("number format")]
+    assert (trial.name, trial.passed) == ("number format bfloat16", False)
+    assert trial.change.value == pytest.approx(0.5)
+
+
+def test_another_device_is_compared_score_by_score(biased):
+    texts = changes.warm_cases()
+    stick = Yardstick(unit="points", span=4.0, sd=1.0, bounded=True)
+    there = ask_elsewhere("marks", texts, cpu=True)
+    here = scores_now(check_scorer("marks"), [texts], "empathy")
+    same = device_trial(texts, here, there, "empathy", stick)
+    assert (same.passed, same.n, same.change.value) == (True, len(texts), 0)
+    shifted = device_trial(texts, here + 0.1, there, "empathy", stick)
+    assert shifted.passed is False
+    assert shifted.change.value == pytest.approx(0.1)
+    failed = device_trial(texts, here, ask_elsewhere("nobody", texts), "empathy", stick)
+    assert failed.passed is None
+    assert "Unknown scorer 'nobody'" in failed.note
+    assert device_trial(texts, here, None, "empathy", stick).note.startswith("no GPU here")
 
 
 class TestChanges:

@@ -31,12 +31,12 @@ from empeval_training.eq.fit_head import (
     macro_f1,
     predict,
 )
-from empeval_training.eq.heads import train_heads
+from empeval_training.eq.heads import middle_layers, train_heads
 from empeval_training.eq.reading import read_split
 from empeval_training.eq.recipes import Reading, load_reading
 from empeval_training.ratings import read_rated
 
-SMALL = {"hidden": "16", "batch_size": "16", "epochs": "6", "max_length": "64"}
+SMALL = {"hidden": "16", "batch_size": "16", "epochs": "6", "max_length": "64", "members": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_interrupted_embedding_goes_on(recipe, tiny_base, tmp_path, monkeypatch)
     monkeypatch.setattr(module, "CHUNK", 4)
     base = shared_base(str(tiny_base))
     passages = [Passage(f"This is text number {n}.") for n in range(10)]
-    whole = embed_to_disk(passages, base, recipe, tmp_path, "whole")
+    whole = embed_to_disk(passages, base, recipe, tmp_path, "whole", (2,))
     assert whole.dtype == np.float16
     embed, calls = base.embed, []
 
@@ -119,13 +119,13 @@ def test_interrupted_embedding_goes_on(recipe, tiny_base, tmp_path, monkeypatch)
 
     monkeypatch.setattr(base, "embed", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        embed_to_disk(passages, base, recipe, tmp_path, "part")
-    found = embed_to_disk(passages, base, recipe, tmp_path, "part")
+        embed_to_disk(passages, base, recipe, tmp_path, "part", (2,))
+    found = embed_to_disk(passages, base, recipe, tmp_path, "part", (2,))
     assert calls == [4, 4, 4, 2]
     assert np.array_equal(found, whole)
-    embed_to_disk(passages, base, recipe, tmp_path, "part")
+    embed_to_disk(passages, base, recipe, tmp_path, "part", (2,))
     assert calls == [4, 4, 4, 2], "what is there is not computed again"
-    embed_to_disk(passages[:5], base, recipe, tmp_path, "part")
+    embed_to_disk(passages[:5], base, recipe, tmp_path, "part", (2,))
     assert calls[4:] == [4, 1], "other passages are"
 
 
@@ -240,19 +240,52 @@ def test_the_layer_that_reads_validation_best_is_kept(recipe, tiny_base, at_mirr
 def test_all_layers_come_from_one_pass_and_are_kept_apart(recipe, tiny_base, tmp_path):
     base = shared_base(str(tiny_base))
     passages = [Passage("One text."), Passage("Another one.", "Before.")]
-    both = msgspec.structs.replace(recipe, layers=(2, 1), precision="fp32")
-    found = embed_to_disk(passages, base, both, tmp_path, "two")
+    exact = msgspec.structs.replace(recipe, precision="fp32")
+    found = embed_to_disk(passages, base, exact, tmp_path, "two", (2, 1))
     assert found.shape == (2, 2, base.width)
     for place, layer in enumerate((2, 1)):
         alone = base.embed(passages, max_length=64, layers=(layer,))
         assert found[:, place] == pytest.approx(alone, rel=2e-3, abs=2e-3)
     # Other layers or another precision are another set.
-    for change in ({"layers": (1,)}, {"layers": (2, 1), "precision": "bf16"}):
-        other = msgspec.structs.replace(both, **change)
-        assert len(embed_to_disk(passages, base, other, tmp_path, "two")) == 2
+    for layers, precision in (((1,), "fp32"), ((2, 1), "bf16")):
+        other = msgspec.structs.replace(exact, precision=precision)
+        embedded = embed_to_disk(passages, base, other, tmp_path, "two", layers)
+        assert embedded.shape[1] == len(layers)
         note = json.loads((tmp_path / "two.json").read_text())
-        assert note["layers"] == list(other.layers)
-        assert note["precision"] == other.precision
+        assert note["layers"] == list(layers)
+        assert note["precision"] == precision
+
+
+def test_layers_that_nobody_named_are_of_the_middle_and_the_last():
+    assert middle_layers(30) == (8, 10, 12, 14, 16, 18, 20, 22, 24, 30)
+    for depth in range(1, 100):
+        layers = middle_layers(depth)
+        assert layers[-1] == depth
+        assert layers[0] >= 1
+        assert len(set(layers)) == len(layers) <= 10
+
+
+def test_layers_are_tried_on_a_part_and_all_is_read_at_the_best(
+    recipe, tiny_base, at_mirror, tmp_path, monkeypatch
+):
+    base, asked = shared_base(str(tiny_base)), []
+    embed = base.embed
+
+    def noted(passages, **options):
+        asked.append((len(passages), tuple(options["layers"])))
+        return embed(passages, **options)
+
+    monkeypatch.setattr(base, "embed", noted)
+    some = msgspec.structs.replace(recipe, layers=(1, 2), trial_examples=20)
+    result = train_heads(some, tmp_path / "heads", ratings=None, seed=17)
+    best = [(result["figures"][kind]["layer"],) for kind in ("emotion", "strategy")]
+    both = (1, 2)
+    assert asked == [
+        (20, both), (10, both), (96, best[0]), (32, best[0]), (32, best[0]),
+        (20, both), (10, both), (192, best[1]), (64, best[1]), (64, best[1]),
+    ]  # fmt: skip
+    note = json.loads((tmp_path / "heads" / "embeddings" / "strategy-train-trial.json").read_text())
+    assert note["done"] == 20
 
 
 def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():

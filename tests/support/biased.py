@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 from empeval import Sample, Score, Scorer, ScorerCard, ValueCard
 
@@ -22,6 +23,7 @@ POINTS = {
         "parts": "support.biased:Parts",
         "slow-marks": "support.biased:SlowMarks",
         "one-note": "support.biased:OneNote",
+        "typed": "support.biased:Typed",
     },
 }
 """Entry points under which a test installs all of these."""
@@ -173,3 +175,16 @@ class OneNote(Valued):
 
     def of(self, sample: Sample) -> float:
         return 3.0
+
+
+class Typed(Marks):
+    """Offers two number formats, of which the narrow one is off by half a point."""
+
+    def __init__(
+        self, target: str | None = None, dtype: Literal["float32", "bfloat16"] = "float32"
+    ) -> None:
+        super().__init__(target)
+        self.dtype = dtype
+
+    def of(self, sample: Sample) -> float:
+        return super().of(sample) - (0.5 if self.dtype == "bfloat16" else 0.0)

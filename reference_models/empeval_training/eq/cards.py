@@ -60,8 +60,10 @@ tags:
 
 # Emotion and strategy heads
 
-`LayerNorm -> Linear -> ReLU -> Linear` on the frozen, pooled embeddings of `{base}`: 28 GoEmotions
-classes (several may hold), and the 8 support strategies of ESConv (one holds).
+`LayerNorm -> Linear -> ReLU -> Linear` on the frozen, pooled states of `{base}` after the layer
+named below: 28 GoEmotions classes (several may hold), and the 8 support strategies of ESConv (one
+holds). Of several layers the one that reads validation best was kept; each emotion has a threshold
+of its own, chosen on validation.
 
 ## Use
 
@@ -78,7 +80,9 @@ comments whose set of emotions is exactly right.
 
 ## The EQ score
 
-`EQ = empathy_mass + 0.3 * alignment`. Empathy classes: {classes}; {chosen_by}.
+`EQ = empathy_mass + 0.3 * alignment`. Empathy classes: {classes}; {chosen_by}. It counts words of
+feeling and not whether they fit: a small model that repeats formulas of sympathy scores above
+people.
 
 ## Training
 
@@ -125,6 +129,7 @@ def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
     rows = [
         [
             kind,
+            f["layer"],
             f["training"],
             f["n"],
             *(
@@ -134,7 +139,7 @@ def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
         ]
         for kind, f in answer["figures"].items()
     ]
-    headers = ["head", "trained on", "n", "macro-F1", "accuracy", "majority macro-F1",
+    headers = ["head", "layer", "trained on", "n", "macro-F1", "accuracy", "majority macro-F1",
                "majority accuracy"]  # fmt: skip
     text = HEADS.format(
         base=answer["recipe"]["base"],

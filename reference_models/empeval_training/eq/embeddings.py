@@ -24,7 +24,12 @@ CHUNK = 1024
 
 
 def embed_to_disk(
-    passages: Sequence[Passage], base: FrozenBase, recipe: Reading, folder: Path, name: str
+    passages: Sequence[Passage],
+    base: FrozenBase,
+    recipe: Reading,
+    folder: Path,
+    name: str,
+    layers: Sequence[int],
 ) -> np.ndarray:
     """The embeddings of passages as a memory map, float16, shape (passages, layers, width).
 
@@ -34,11 +39,12 @@ def embed_to_disk(
     Args:
         passages: texts that are not blank.
         base: what embeds them.
-        recipe: layers, pooling, length and precision.
+        recipe: pooling, length and precision.
         folder: where the files are.
         name: of the set.
+        layers: whose states are wanted.
     """
-    layers, precision = recipe.layers or (base.depth,), chosen_precision(recipe.precision)
+    precision = chosen_precision(recipe.precision)
     facts = {
         "passages": _fingerprint(passages),
         "base": base.fingerprint,

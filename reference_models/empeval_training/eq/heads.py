@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError, cluster_share
-from empeval_heads.base import shared_base
+from empeval_heads.base import FrozenBase, shared_base
 from empeval_heads.bundle import EqFacts, write_eq
 from empeval_heads.facts import KINDS, HeadFacts, Kind, write_head
 from empeval_heads.head import Head
@@ -32,7 +32,7 @@ from empeval_training.eq.fit_head import (
     macro_f1,
     predict,
 )
-from empeval_training.eq.reading import majority, read_split
+from empeval_training.eq.reading import Labelled, majority, read_split
 from empeval_training.eq.recipes import Reading
 from empeval_training.eq.tuning import peak_memory
 from empeval_training.progress import quiet, say
@@ -108,17 +108,17 @@ def _train(
     heads: dict[Kind, tuple[Head, HeadFacts]] = {}
     for kind in KINDS:
         most = recipe.emotion_examples if kind == "emotion" else recipe.strategy_examples
-        parts, splits = {}, {}
-        for split in ("train", "validation", "test"):
-            data = read_split(kind, split, most if split == "train" else None, seed)
+        splits = {
+            split: read_split(kind, split, most if split == "train" else None, seed)
+            for split in ("train", "validation", "test")
+        }
+        layer, scores = choose_layer(kind, splits, base, recipe, work, seed)
+        own = {}
+        for split, data in splits.items():
             say(f"{kind}: {len(data.passages)} {split} passages")
             name = f"{kind}-{split}"
-            parts[split] = embed_to_disk(data.passages, base, recipe, work, name), data.targets
-            splits[split] = data
-        layers = recipe.layers or (base.depth,)
-        scores = score_layers(kind, layers, parts, recipe, seed)
-        layer = max(scores, key=lambda number: scores[number])
-        own = {split: (x[:, layers.index(layer)], y) for split, (x, y) in parts.items()}
+            embedded = embed_to_disk(data.passages, base, recipe, work, name, (layer,))
+            own[split] = embedded[:, 0], data.targets
         fitted = fit_heads(kind, own["train"], own["validation"], recipe, seed)
         figures[kind] = {
             **measure(kind, fitted, own, splits["test"].groups),
@@ -170,28 +170,53 @@ def _train(
     return answer
 
 
-def score_layers(
+def middle_layers(depth: int) -> tuple[int, ...]:
+    """The layers that are tried where none are named: every fifteenth from 4/15 of the depth to
+    12/15, and the last.
+    """
+    return tuple(sorted({max(1, round(depth * part / 15)) for part in range(4, 13)} | {depth}))
+
+
+def choose_layer(
     kind: Kind,
-    layers: Sequence[int],
-    parts: Mapping[str, Rows],
+    splits: Mapping[str, Labelled],
+    base: FrozenBase,
     recipe: Reading,
+    work: Path,
     seed: int,
-) -> dict[int, float]:
-    """Macro-F1 on validation of one head on each layer; the test split is not looked at.
+) -> tuple[int, dict[int, float]]:
+    """The layer whose states read validation best, on a part of the passages.
+
+    One pass through the base gives the states of all layers; the test split is not looked at.
 
     Args:
         kind: which head.
-        layers: their numbers.
-        parts: embeddings, shape (rows, layers, width), and targets by split.
-        recipe: hyper-parameters.
-        seed: of weights, order and dropout; the same for all.
+        splits: the passages.
+        base: what embeds them.
+        recipe: the layers, how many passages they are tried on, and hyper-parameters.
+        work: the folder of embeddings.
+        seed: of the draw, and of each head.
+
+    Returns:
+        The layer, and macro-F1 on validation by layer; empty where there is one layer to try.
     """
-    (x, y), (v, w) = parts["train"], parts["validation"]
+    layers = recipe.layers or middle_layers(base.depth)
+    if len(layers) == 1:
+        return layers[0], {}
+    rows = {}
+    for split, most in (
+        ("train", recipe.trial_examples),
+        ("validation", recipe.trial_examples // 2),
+    ):
+        data = splits[split].some(most, seed)
+        name = f"{kind}-{split}-trial"
+        rows[split] = embed_to_disk(data.passages, base, recipe, work, name, layers), data.targets
+    (x, y), (v, w) = rows["train"], rows["validation"]
     scores = {}
     for place, layer in enumerate(layers):
         scores[layer] = fit_head(kind, (x[:, place], y), (v[:, place], w), recipe, seed).score
         say(f"{kind}: layer {layer}, macro-F1 on validation {scores[layer]:.4f}")
-    return scores
+    return max(scores, key=lambda layer: scores[layer]), scores
 
 
 def measure(

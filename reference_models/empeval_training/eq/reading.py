@@ -22,13 +22,23 @@ class Labelled:
         passages: texts.
         targets: emotions, shape (passages, 28), zeros and ones; strategies, shape (passages,).
         groups: what each passage was cut from.
-        fingerprint: of the rows.
+        fingerprint: of the rows that they were drawn from.
     """
 
     passages: list[Passage]
     targets: np.ndarray
     groups: list[str]
     fingerprint: str
+
+    def some(self, most: int, seed: int) -> Labelled:
+        """At most so many of the passages, drawn by the seed, in their order."""
+        rows = sorted(draw(range(len(self.passages)), most, seed))
+        return Labelled(
+            passages=[self.passages[row] for row in rows],
+            targets=self.targets[rows],
+            groups=[self.groups[row] for row in rows],
+            fingerprint=self.fingerprint,
+        )
 
 
 def comments(split: str, most: int | None, seed: int) -> Labelled:

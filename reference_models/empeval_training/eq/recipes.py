@@ -65,8 +65,11 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     Attributes:
         base: the frozen model whose embeddings they read.
-        layers: the layers whose states are tried; the head that reads validation best is kept.
-            Empty is the last one alone. As text: ``12+16+20``.
+        layers: the layers whose states are tried; the one that reads validation best is kept.
+            Empty is every fifteenth of the base's depth from 4/15 to 12/15, and the last. As text:
+            ``12+16+20``.
+        trial_examples: training passages that the layers are tried on, and half as many
+            validation passages; everything is then embedded at the best layer alone.
         pooling: ``mean`` over a text's tokens, or the ``last`` one.
         max_length: the most tokens that are embedded.
         precision: of the embedding; ``auto`` is bf16 where the hardware multiplies in it. The
@@ -83,16 +86,17 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     base: str = BASE
     layers: tuple[int, ...] = ()
+    trial_examples: int = 3000
     pooling: Literal["mean", "last"] = "mean"
     max_length: int = 128
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     standardize: bool = True
-    hidden: int = 512
-    dropout: float = 0.2
-    members: int = 1
+    hidden: int = 256
+    dropout: float = 0.3
+    members: int = 3
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    batch_size: int = 256
+    batch_size: int = 512
     epochs: int = 40
     patience: int = 5
     emotion_examples: int | None = None
@@ -127,6 +131,7 @@ READING_LIMITS = Limits(
         "epochs": (1, math.inf),
         "patience": (1, math.inf),
         "members": (1, 16),
+        "trial_examples": (2, math.inf),
         "emotion_examples": (1, math.inf),
         "strategy_examples": (1, math.inf),
         "weight_decay": (0, math.inf),

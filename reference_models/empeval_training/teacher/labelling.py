@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from empeval.auditing.rated import Part, RatedReply, RatedSet
+from empeval.auditing.rated import Part, RatedSet
 from empeval_training.data import write_json
 from empeval_training.examples import Example
 from empeval_training.progress import quiet, say
 from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.overall import Overall, fit_overall
 from empeval_training.teacher.targets import NAMES, TeacherRow
-from empeval_training.teacher.training import TeacherReader
+from empeval_training.teacher.training import TeacherReader, kept_latents
 from empeval_training.variants import SAME
 
 MECHANISMS = ("emotional_reaction", "interpretation", "exploration")
@@ -35,6 +35,7 @@ class Labeller:
 
     def __init__(self, folder: Path, ratings: Path) -> None:
         self.sets = read_rated_sets(ratings)
+        self._folder = folder
         with quiet():
             self.reader = TeacherReader.load(folder)
             path = folder / "overall.json"
@@ -43,22 +44,24 @@ class Labeller:
                 return
             say("tying the overall scale to people's 1-5")
             validation = [s.only("validation") for s in self.sets]
-            latents = {s.name: self.reader.latents(rows_of(s.replies), s.name) for s in validation}
+            latents = {s.name: self.latents_of(s, "validation") for s in validation}
             self.overall = fit_overall(validation, latents)
             write_json(path, msgspec.to_builtins(self.overall))
+
+    def latents_of(self, rated: RatedSet, part: Part) -> np.ndarray:
+        """The teacher's latents of a rated set's part, (replies, heads); kept beside it."""
+        return kept_latents(self.reader, rated, part, self._folder)
 
     def label(self, rows: Sequence[TeacherRow], what: str) -> tuple[np.ndarray, np.ndarray]:
         """Empathy (rows,) in [1, 5] and the mechanisms (rows, 3) in [0, 2]."""
         with quiet():
             latents = self.reader.latents(rows, what)
-        expected = self.reader.expected(latents)
+        return self.read(latents)
+
+    def read(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Empathy and mechanisms, as ``label``, of latents (rows, heads)."""
         columns = [NAMES.index(name) for name in MECHANISMS]
-        return self.overall.empathy(latents), expected[:, columns]
-
-
-def rows_of(replies: Sequence[RatedReply]) -> list[TeacherRow]:
-    """Rated replies as the teacher reads them."""
-    return [TeacherRow(r.context, r.reply) for r in replies]
+        return self.overall.empathy(latents), self.reader.expected(latents)[:, columns]
 
 
 def label_examples(examples: Sequence[Example], labeller: Labeller, what: str) -> list[Example]:
@@ -106,8 +109,9 @@ def rated_examples(
     for rated in sets:
         if only is not None and rated.name not in only:
             continue
-        replies = rated.only(split).replies
-        empathy, mechanisms = labeller.label(rows_of(replies), rated.name)
+        part = rated.only(split)
+        replies = part.replies
+        empathy, mechanisms = labeller.read(labeller.latents_of(part, split))
         for number, reply in enumerate(replies):
             score, levels = float(empathy[number]), list(map(float, mechanisms[number]))
             said = reply.mean("empathy")
@@ -145,7 +149,8 @@ def link(three: RatedSet, five: RatedSet) -> dict[int, float]:
     linked, start = {}, 0.0
     for level in (1, 2, 3):
         end = start + counts[level] / len(said)
-        low = min(round(start * len(other)), len(other) - 1)  # for a level that nobody gave
+        # a level that nobody gave has a place too
+        low = min(round(start * len(other)), len(other) - 1)
         high = round(end * len(other))
         linked[level] = round(float(other[low : max(high, low + 1)].mean()), 3)
         start = end

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from empeval import UsageError
+from empeval.auditing.rated import Part, RatedSet
 from empeval.batching import by_length
 from empeval_empathy.views import ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished, read_json
@@ -86,7 +87,7 @@ def train_teacher(recipe: TeacherRecipe, ratings: Path, out: Path, *, seed: int)
             **question,
             "rows": sum(len(rows) for rows in data.rows),
             "raters": len(raters),
-            "validation": measure(reader, [s.only("validation") for s in sets]),
+            "validation": measure(reader, [s.only("validation") for s in sets], out),
             "seconds": round(time.perf_counter() - started, 1),
         }
     write_json(out / RESULT, answer)
@@ -169,19 +170,41 @@ class TeacherReader:
         return expected
 
 
-def measure(reader: TeacherReader, sets: Sequence[Any]) -> dict[str, dict[str, float]]:
-    """Spearman's correlation of each head with its ratings.
+def kept_latents(reader: TeacherReader, rated: RatedSet, part: Part, out: Path) -> np.ndarray:
+    """The teacher's latents of a rated set's part, (replies, heads); kept beside the teacher.
 
     Args:
         reader: the teacher.
-        sets: the part to measure on.
+        rated: the part's replies.
+        part: which.
+        out: the folder of the teacher's run.
+    """
+    kept = out / f"{part}-{rated.name}.npy"
+    if kept.is_file():
+        found: np.ndarray = np.load(kept, allow_pickle=False)
+        if len(found) == len(rated.replies):
+            return found
+    with quiet():
+        found = reader.latents([TeacherRow(r.context, r.reply) for r in rated.replies], rated.name)
+    np.save(kept, found)
+    return found
+
+
+def measure(
+    reader: TeacherReader, sets: Sequence[RatedSet], out: Path
+) -> dict[str, dict[str, float]]:
+    """Spearman's correlation of each head with its ratings on the validation part.
+
+    Args:
+        reader: the teacher.
+        sets: of that part.
+        out: the folder of the teacher's run.
     """
     from scipy.stats import spearmanr
 
     figures: dict[str, dict[str, float]] = {}
     for rated in sets:
-        rows = [TeacherRow(r.context, r.reply) for r in rated.replies]
-        latents = reader.latents(rows, rated.name)
+        latents = kept_latents(reader, rated, "validation", out)
         for number, head in enumerate(HEADS):
             if head.rated_set != rated.name:
                 continue
