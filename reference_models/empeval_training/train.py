@@ -228,27 +228,21 @@ def figures_of(
         output: what ``predict`` gave for them.
         chosen: which of them count, shape (examples,), booleans.
     """
-    from scipy.stats import spearmanr
-
     target = np.array([row["empathy"] for row in labelled.rows])[chosen]
     emotion = np.array(labelled.emotion_labels)[chosen]
     known = emotion != NO_EMOTION
     empathy = output["empathy"][chosen]
-    varied = np.ptp(empathy) > 0 and np.ptp(target) > 0  # there is no rank correlation otherwise
     figures = {
         "n": len(target),
         "mae": float(np.abs(empathy - target).mean()),
-        "spearman": float(spearmanr(empathy, target).statistic) if varied else 0.0,
+        "spearman": _spearman(empathy, target),
         "emotion_accuracy": float((output["emotion"][chosen] == emotion)[known].mean()),
         "mae_of_median": float(np.abs(np.median(target) - target).mean()),
         "label_sd": float(target.std()),
     }
     levels = np.array([row["mechanisms"] for row in labelled.rows])[chosen]
     for column, name in enumerate(MECHANISMS):
-        own = output["mechanisms"][chosen][:, column]
-        said = levels[:, column]
-        spread = np.ptp(own) > 0 and np.ptp(said) > 0
-        figures[name] = float(spearmanr(own, said).statistic) if spread else 0.0
+        figures[name] = _spearman(output["mechanisms"][chosen][:, column], levels[:, column])
     if "full_emotion" in output:
         full = output["full_emotion"][chosen]
         figures["full_emotion_accuracy"] = float((full == emotion)[known].mean())
@@ -262,24 +256,29 @@ def people_figures(rated: Sequence[Example], output: dict[str, np.ndarray]) -> d
         rated: with people's ratings in the place of labels, where they gave them.
         output: what ``predict`` gave for them.
     """
-    from scipy.stats import spearmanr
-
     names = np.array([example.variant.removeprefix("rated:") for example in rated])
     figures: dict[str, float] = {}
     for name in ("exchanges-1-5", "ratings-1-3"):
         own = names == name
         said = [example.empathy for example in rated if example.variant == f"rated:{name}"]
         if own.any():
-            figures[name] = float(spearmanr(output["empathy"][own], said).statistic)
+            figures[name] = _spearman(output["empathy"][own], np.array(said))
     own = names == "epitome"
     if own.any():
         said_of = np.array([e.mechanisms for e in rated if e.variant == "rated:epitome"])
         levels = output["mechanisms"][own]
         for column, mechanism in enumerate(MECHANISMS):
-            found = spearmanr(levels[:, column], said_of[:, column])
-            figures[mechanism] = float(found.statistic)
-        figures["mechanisms"] = float(spearmanr(levels.sum(1), said_of.sum(1)).statistic)
+            figures[mechanism] = _spearman(levels[:, column], said_of[:, column])
+        figures["mechanisms"] = _spearman(levels.sum(1), said_of.sum(1))
     return figures
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 where one side is constant and has none."""
+    from scipy.stats import spearmanr
+
+    varied = np.ptp(one) > 0 and np.ptp(other) > 0
+    return float(spearmanr(one, other).statistic) if varied else 0.0
 
 
 def summarize(results: Sequence[dict[str, Any]], part: str = "human") -> dict[str, float]:

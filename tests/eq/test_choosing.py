@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from empeval import UsageError
 from empeval_heads.labels import EMOTIONS
-from empeval_training.eq.choosing import LEAST_PAIRS, Agreeing, choose_classes
+from empeval_training.eq.choosing import LEAST_PAIRS, Agreeing, choose_classes, first_of_pairs
 from empeval_training.ratings import Rated
 
 
@@ -46,7 +46,7 @@ def test_a_class_that_people_find_cold_is_never_added():
 
 def posts(count, dice):
     return [
-        Rated(f"e{n}", "epitome", f"d{n}", ("Oh.",), f"Reply {n}.",
+        Rated(f"e{n}", "epitome", f"d{n}", ("Oh.",), f"Reply {n}.", "train",
               {"er": float(er), "ip": 0.0, "ex": float(ex), "sum": float(er + ex)})
         for n, (er, ex) in enumerate(dice.integers(0, 3, (count, 2)))
     ]  # fmt: skip
@@ -55,7 +55,7 @@ def posts(count, dice):
 def replies(dialogues, dice):
     """Three replies to each dialogue, rated 1-3."""
     return [
-        Rated(f"r{n}:{k}", "ratings", f"t{n}", ("Oh.",), f"Reply {n}, {k}.",
+        Rated(f"r{n}:{k}", "ratings", f"t{n}", ("Oh.",), f"Reply {n}, {k}.", "train",
               {"rating": float(dice.integers(1, 4))})
         for n in range(dialogues)
         for k in range(3)
@@ -94,3 +94,10 @@ def test_a_source_with_one_reply_to_a_dialogue_is_ranked_over_all():
     scores = dice.normal(size=len(rated))
     expected = spearmanr(scores, [r.values["rating"] for r in rated])[0]
     assert Agreeing(rated)(scores) == pytest.approx(expected)
+
+
+def test_peoples_replies_come_first_as_often_as_a_count_says():
+    people, model = np.array([0.4, 0.1, 0.5, 0.2]), np.array([0.1, 0.3, 0.2, 0.2])
+    assert first_of_pairs(people, model) == pytest.approx((2 - 1) / 4)
+    assert first_of_pairs(model, people) == pytest.approx((1 - 2) / 4)
+    assert first_of_pairs(people, people) == 0

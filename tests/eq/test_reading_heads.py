@@ -34,6 +34,7 @@ from empeval_training.eq.fit_head import (
 from empeval_training.eq.heads import middle_layers, train_heads
 from empeval_training.eq.reading import read_split
 from empeval_training.eq.recipes import Reading, load_reading
+from empeval_training.ratings import read_rated
 
 SMALL = {"hidden": "16", "batch_size": "16", "epochs": "6", "max_length": "64", "members": "1"}
 
@@ -98,7 +99,8 @@ def test_the_empathy_classes_are_chosen_on_ratings(recipe, at_mirror, tmp_path):
     result = train_heads(recipe, tmp_path / "heads", ratings=ratings, seed=17)
     facts = read_eq(tmp_path / "heads")
     assert facts.empathy_classes == tuple(result["empathy_classes"])
-    assert "EPITOME" in facts.chosen_by
+    posts = sum(reply.part == "train" for reply in read_rated(ratings)) - 1
+    assert f"epitome (er and sum of {posts} replies)" in facts.chosen_by
 
 
 def test_interrupted_embedding_goes_on(recipe, tiny_base, tmp_path, monkeypatch):

@@ -34,6 +34,16 @@ def checkpoints(encoders, tmp_path_factory) -> dict[str, Path]:
     return made
 
 
+@pytest.fixture(scope="session")
+def earlier(encoders, tmp_path_factory) -> dict[str, Path]:
+    """The same checkpoints without mechanisms, with a ``config.json`` that knows of none."""
+    root = tmp_path_factory.mktemp("earlier")
+    return {
+        name: make_tiny_checkpoint(root / name, encoders["bert"], architecture, mechanisms=False)
+        for name, architecture in SCORERS.items()
+    }
+
+
 @pytest.fixture(scope="session", params=["shared", "cascade"])
 def adapter(request, encoders, tmp_path_factory) -> Path:
     """An adapter checkpoint of each architecture; the full one is beside it, as ``full``."""

@@ -71,7 +71,21 @@ def test_full_and_adapter_checkpoints_give_the_same_scores(adapter):
     other = Judge(adapter.parent / "full").judge(DIALOGUES)
     assert one.empathy == pytest.approx(other.empathy, abs=1e-4)
     assert one.emotions == pytest.approx(other.emotions, abs=1e-4)
+    assert one.mechanisms == pytest.approx(other.mechanisms, abs=1e-4)
     assert np.ptp(one.empathy) > 0.1
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_an_earlier_checkpoint_without_mechanisms_loads_and_says_the_rest_alike(
+    checkpoints, earlier, name
+):
+    assert not any("mechanisms" in k for k in load_checkpoint(earlier[name])[0].state_dict())
+    one, other = (Judge(kind[name]).judge(DIALOGUES) for kind in (checkpoints, earlier))
+    assert other.mechanisms is None
+    assert one.mechanisms.shape == (len(DIALOGUES), 3)
+    assert ((one.mechanisms >= 0) & (one.mechanisms <= 2)).all()
+    assert one.empathy == pytest.approx(other.empathy, abs=1e-6)
+    assert one.emotions == pytest.approx(other.emotions, abs=1e-6)
 
 
 @pytest.mark.parametrize(("scorer", "name"), [(Baseline, "mvc"), (STM, "mvc"), (MVC, "stm")])
@@ -195,7 +209,8 @@ def test_the_places_of_roberta_are_two_less_than_its_table(checkpoints, tmp_path
     load_checkpoint(changed(checkpoints["roberta"], tmp_path / "fits", max_length=95))
 
 
-@pytest.mark.parametrize("head", ["context_emotion", "full_emotion", "empathy.2", "layer.0.output"])
+@pytest.mark.parametrize("head", ["context_emotion", "full_emotion", "empathy.2", "mechanisms.0",
+                                  "layer.0.output"])  # fmt: skip
 def test_a_checkpoint_that_lacks_a_head_is_refused_rather_than_filled_up(
     checkpoints, tmp_path, head
 ):

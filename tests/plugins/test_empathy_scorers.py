@@ -10,6 +10,7 @@ from support.command import python
 
 from empeval import Item, Message, Response, Sample, Scored, UsageError
 from empeval.testing import ScorerContract
+from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.scorers import MVC, STM, Baseline
 
 SCORERS = {"baseline": Baseline, "stm": STM, "mvc": MVC}
@@ -72,8 +73,39 @@ def test_values_and_labels_are_those_of_the_card(scorer):
     (got,) = scorer.score([sample(SORRY, reference="Oh no! Why?")])
     assert got.status == "ok"
     assert got.note is None
-    assert list(got.values) == ["empathy", "emotion_confidence", "human", "target_emotion"]
+    assert set(got.values) == {value.name for value in scorer.card.values}
+    assert set(got.values) == {
+        "empathy", "human", "emotion_confidence", "target_emotion", *MECHANISMS,
+    }  # fmt: skip
     assert tuple(got.labels) == scorer.card.labels
+
+
+def test_the_mechanisms_are_levels_that_hang_on_the_reply(scorer):
+    replies = [SORRY, "Why?", "Oh no! What will you do now?", "I am happy for you.", "Really?"]
+    got = scorer.score([sample(reply, number=n) for n, reply in enumerate(replies)])
+    levels = np.array([[score.values[name] for name in MECHANISMS] for score in got])
+    assert ((levels >= 0) & (levels <= 2)).all()
+    assert (np.ptp(levels, axis=0) > 0.05).all()
+    samples = [sample(reply, number=n) for n, reply in enumerate(replies)]
+    for column, name in enumerate(MECHANISMS):
+        figure = figures(scorer, samples)[name]
+        assert figure.value == pytest.approx(levels[:, column].mean())
+        assert figure.n == len(replies)
+        assert figure.unit == "level 0-2"
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_an_earlier_checkpoint_scores_as_before_and_has_no_mechanisms(scorers, earlier, name):
+    samples = [sample(SORRY, reference="Oh no! Why?"), sample("", number=1)]
+    scorer = SCORERS[name](str(earlier[name]))
+    got, without = scorer.score(samples)
+    now = scorers[name].score(samples)[0]
+    assert set(now.values) - set(got.values) == set(MECHANISMS)
+    assert got.values == {n: v for n, v in now.values.items() if n not in MECHANISMS}
+    assert without.status == "unparsed" or without.status == "empty"
+    shown = figures(scorer, samples)
+    assert not set(shown) & set(MECHANISMS)
+    assert set(figures(scorers[name], samples)) == {*shown, *MECHANISMS}
 
 
 def test_the_same_words_as_the_human_get_the_same_score(scorer):
@@ -169,12 +201,14 @@ def test_figures_stand_beside_the_human_replies_to_the_same_items(scorer):
         "empathy",
         "human",
         "empathy_minus_human",
+        *MECHANISMS,
         "emotion_confidence",
         "target_emotion",
         "emotion_accuracy",
     ]
     counts = {name: (figure.n, figure.n_failed) for name, figure in got.items()}
     assert counts["empathy"] == counts["emotion_confidence"] == (3, 2)
+    assert all(counts[name] == (3, 2) for name in MECHANISMS)
     assert counts["human"] == counts["empathy_minus_human"] == (2, 1)
     assert counts["target_emotion"] == counts["emotion_accuracy"] == (3, 1)
     values = [score.values for score in scorer.score(samples)[:2]]

@@ -23,12 +23,20 @@ def make_lively_encoder(folder: Path, kind: str) -> Path:
     return folder
 
 
-def make_tiny_checkpoint(folder: Path, encoder: Path, architecture: str, pooling="mean") -> Path:
-    """A full checkpoint on a tiny encoder, as ``empeval train`` leaves one."""
+def make_tiny_checkpoint(
+    folder: Path, encoder: Path, architecture: str, pooling="mean", *, mechanisms=True
+) -> Path:
+    """A full checkpoint on a tiny encoder, as ``empeval train`` leaves one; without mechanisms, as
+    it once left one.
+    """
     from transformers import AutoTokenizer
 
-    network(encoder, architecture, pooling).save_pretrained(folder)
+    network(encoder, architecture, pooling, mechanisms=mechanisms).save_pretrained(folder)
     AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
+    if not mechanisms:
+        path = folder / "config.json"
+        facts = json.loads(path.read_text())
+        path.write_text(json.dumps({k: v for k, v in facts.items() if "mechanisms" not in k}))
     return folder
 
 
@@ -55,7 +63,7 @@ def make_tiny_adapter(folder: Path, encoder: Path, architecture: str, pooling="m
     return folder
 
 
-def network(encoder: Path, architecture: str, pooling: str):
+def network(encoder: Path, architecture: str, pooling: str, *, mechanisms: bool = True):
     """A model on the encoder's weights, with heads that have opinions."""
     import torch
     from transformers import AutoModel
@@ -71,6 +79,7 @@ def network(encoder: Path, architecture: str, pooling: str):
         architecture=architecture,
         pooling=pooling,
         max_length=64,
+        mechanisms=mechanisms,
         id2label=dict(enumerate(EMOTIONS)),
         label2id={emotion: number for number, emotion in enumerate(EMOTIONS)},
     )

@@ -95,11 +95,15 @@ def run_small(
     from empeval_training.train import train
 
     def run(
-        model: str, seed: int = 17, out: Path | None = None, **changes: str
+        model: str,
+        seed: int = 17,
+        out: Path | None = None,
+        data: Path = prepared,
+        **changes: str,
     ) -> tuple[Path, dict[str, Any]]:
         out = out or tmp_path / f"{model}-{seed}"
         recipe = small_recipe(model, changes.pop("encoder", encoder), **changes)
         with use_data_directory(comments):
-            return out, train(recipe, prepared, out, seed=seed)
+            return out, train(recipe, data, out, seed=seed)
 
     return run

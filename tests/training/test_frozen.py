@@ -132,7 +132,8 @@ def test_training_leaves_the_frozen_layers_and_measures_the_checkpoint_that_it_w
     encoders, prepared, tmp_path, kind, model, method
 ):
     recipe = small_recipe(model, encoders[kind], method=method, frozen_layers="2",
-                          train_examples="32", learning_rate="0.01", encoder_dropout="0")  # fmt: skip
+                          train_examples="32", learning_rate="0.01",
+                          encoder_dropout="0")  # fmt: skip
     result = train(recipe, prepared, tmp_path / "run", seed=17)
     loaded, _ = load_checkpoint(tmp_path / "run" / "checkpoint")
     original = load_file(encoders[kind] / "model.safetensors")

@@ -164,8 +164,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
 
 
 def test_the_bundled_recipes_load_and_others_are_refused():
-    assert load_teacher_recipe("cpu", {}).frozen_layers > load_teacher_recipe(None, {}).frozen_layers
-    with pytest.raises(UsageError, match="There is no configuration huge.*cpu, default"):
+    cpu, default = (load_teacher_recipe(name, {}) for name in ("cpu", None))
+    assert cpu.frozen_layers > default.frozen_layers
+    with pytest.raises(UsageError, match=r"There is no configuration huge.*cpu, default"):
         load_teacher_recipe("huge", {})
 
 
@@ -192,7 +193,10 @@ def train_groups(sets, seed=3):
 def test_every_rating_of_the_training_part_is_learned_and_no_other(sets):
     groups, _ = train_groups(sets)
     learned = Counter(
-        (NAMES[number], rating) for g in groups for row in g.rows for number, rating, _ in row.targets
+        (NAMES[number], rating)
+        for group in groups
+        for row in group.rows
+        for number, rating, _ in row.targets
     )
     expected = Counter(
         (head.name, rating.value)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from empeval import UsageError
 from empeval.data import use_data_directory
 from empeval_empathy.checkpoints import load_checkpoint
+from empeval_empathy.emotions import MECHANISMS
+from empeval_empathy.judge import Judge
+from empeval_empathy.views import Dialogue
+from empeval_training.data import read_examples
 from empeval_training.recipe import load_recipe
-from empeval_training.train import summarize, train
+from empeval_training.train import people_figures, summarize, train
 
 
 def figures(result):
@@ -40,9 +48,52 @@ def test_each_model_trains_and_its_checkpoint_loads(run_small, model, method):
         adapted, _ = load_checkpoint(out / "adapter")
         for name, weight in loaded.state_dict().items():
             assert torch.allclose(adapted.state_dict()[name], weight, atol=5e-3), name
-    assert all(f["n"] == 68 for f in result["figures"].values())
+    assert all(result["figures"][part]["n"] == 68 for part in ("human", "all"))
     assert 0 <= result["figures"]["human"]["mae"] <= 4
     assert ("full_emotion_accuracy" in result["figures"]["human"]) == (model == "mvc")
+
+
+def test_people_are_agreed_with_as_scipy_says_and_measured_on_the_checkpoint(run_small, prepared):
+    out, result = run_small("baseline", learning_rate="0.01")
+    rated = read_examples(prepared, "rated")
+    judged = Judge(out / "checkpoint").judge([Dialogue(e.context, e.reply) for e in rated])
+    kinds = np.array([e.variant.removeprefix("rated:") for e in rated])
+    expected = {}
+    for name in ("exchanges-1-5", "ratings-1-3"):
+        said = [e.empathy for e in rated if e.variant == f"rated:{name}"]
+        expected[name] = spearmanr(judged.empathy[kinds == name], said).statistic
+    levels = judged.mechanisms[kinds == "epitome"]
+    said = np.array([e.mechanisms for e in rated if e.variant == "rated:epitome"])
+    for column, name in enumerate(MECHANISMS):
+        expected[name] = spearmanr(levels[:, column], said[:, column]).statistic
+    expected["mechanisms"] = spearmanr(levels.sum(1), said.sum(1)).statistic
+    assert result["figures"]["people"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_model_that_says_the_same_of_every_reply_agrees_with_nobody(prepared):
+    rated = read_examples(prepared, "rated")
+    flat = {"empathy": np.full(len(rated), 3.0), "mechanisms": np.ones((len(rated), 3))}
+    assert set(people_figures(rated, flat).values()) == {0.0}
+
+
+def test_the_mechanisms_are_learned_where_they_weigh_something(run_small, prepared, tmp_path):
+    """Labels of our own, which hang on the last sign of the reply."""
+    data = shutil.copytree(prepared, tmp_path / "ed")
+    for path in data.glob("*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            asks = float(line["reply"].rstrip().endswith("?"))
+            line["mechanisms"] = [2 - 2 * asks, 1.0, 2 * asks]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    figures = {}
+    for weight in ("0", "1"):
+        _, result = run_small("baseline", out=tmp_path / weight, data=data, epochs="4",
+                              lambda_mechanisms=weight, learning_rate="0.01")  # fmt: skip
+        figures[weight] = result["figures"]["all"]
+    assert figures["1"]["exploration"] > 0.5
+    assert figures["1"]["emotional_reaction"] > 0.5
+    assert figures["1"]["exploration"] > figures["0"]["exploration"] + 0.2
+    assert figures["1"]["interpretation"] == 0  # every reply has the same level
 
 
 def test_the_card_holds_the_figures_the_data_and_their_licences(run_small):
@@ -50,6 +101,8 @@ def test_the_card_holds_the_figures_the_data_and_their_licences(run_small):
     card = (out / "checkpoint" / "README.md").read_text()
     for name in ("mae", "spearman", "emotion_accuracy"):
         assert f"{result['figures']['human'][name]:.4f}" in card
+    for name, value in result["figures"]["people"].items():
+        assert f"{name} {value:.3f}" in card
     for words in (
         "sha256:tiny",
         "Apache-2.0",

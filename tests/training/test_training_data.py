@@ -57,10 +57,12 @@ def test_rows_have_labels_and_the_length_of_their_full_view(views):
 @pytest.mark.parametrize("context", [True, False])
 def test_a_batch_is_padded_to_its_longest_row(views, context):
     data = Labelled(tiny_examples("train")[:5], views, EMOTIONS)
-    batch = Collator(views, context=context)([data[n] for n in range(5)])
+    batch = Collator(views.tensors, context=context)([data[n] for n in range(5)])
     assert batch["full"]["input_ids"].shape == (5, max(data.lengths))
     assert batch["full"]["attention_mask"].sum(1).tolist() == data.lengths
     assert batch["empathy_labels"].dtype == torch.float32
+    expected = [e.mechanisms for e in tiny_examples("train")[:5]]
+    assert torch.allclose(batch["mechanism_labels"], torch.tensor(expected))
     assert ("context" in batch) == context
 
 
@@ -83,7 +85,7 @@ def test_comments_are_batches_of_zeros_and_ones(views, comments):
     with use_data_directory(comments):
         data = Comments("train", 7, 17, views)
     assert len(data) == 7
-    batch = CommentCollator(views)([data[n] for n in range(7)])
+    batch = CommentCollator(views.tensors)([data[n] for n in range(7)])
     assert batch["labels"].shape == (7, GOEMOTIONS_CLASSES)
     assert batch["labels"].sum(1).tolist() == [len(row["classes"]) for row in data.rows]
 

@@ -151,9 +151,7 @@ def test_an_insult_stands_behind_the_reply():
     assert ends == set(phrases.INSULTS)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in dir(phrases) if n.isupper()]
-)
+@pytest.mark.parametrize("name", [n for n in dir(phrases) if n.isupper()])
 def test_the_lists_hold_different_sentences(name):
     sentences = getattr(phrases, name)
     assert len({s.lower() for s in sentences}) == len(sentences) >= 12
