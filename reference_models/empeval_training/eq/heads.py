@@ -172,7 +172,8 @@ def _train(
 
 def middle_layers(depth: int) -> tuple[int, ...]:
     """The layers that are tried where none are named: every fifteenth from 4/15 of the depth to
-    12/15, and the last."""
+    12/15, and the last.
+    """
     return tuple(sorted({max(1, round(depth * part / 15)) for part in range(4, 13)} | {depth}))
 
 
