@@ -281,8 +281,8 @@ def test_layers_are_tried_on_a_part_and_all_is_read_at_the_best(
     best = [(result["figures"][kind]["layer"],) for kind in ("emotion", "strategy")]
     both = (1, 2)
     assert asked == [
-        (20, both), (10, both), (96, best[0]), (32, best[0]), (32, best[0]),
-        (20, both), (10, both), (192, best[1]), (64, best[1]), (64, best[1]),
+        (32, both), (20, both), (96, best[0]), (32, best[0]),
+        (64, both), (20, both), (192, best[1]), (64, best[1]),
     ]  # fmt: skip
     note = json.loads((tmp_path / "heads" / "embeddings" / "strategy-train-trial.json").read_text())
     assert note["done"] == 20

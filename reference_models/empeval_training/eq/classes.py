@@ -10,9 +10,18 @@ from empeval import Run, UsageError
 from empeval_heads.base import Passage, shared_base
 from empeval_heads.facts import HeadFacts
 from empeval_heads.head import Head, probabilities
-from empeval_training.eq.choosing import AGAINST, Agreeing, choose_classes, first_of_pairs
+from empeval_training.eq.choosing import (
+    AGAINST,
+    EPITOME,
+    Agreeing,
+    choose_classes,
+    first_of_pairs,
+)
 from empeval_training.eq.versus import TASK, people_of, replies_of
 from empeval_training.ratings import Rated, read_rated
+
+NAMES = {EPITOME: "EPITOME"}
+"""How a reader calls a source."""
 
 
 def classes_by_people(
@@ -52,7 +61,7 @@ def classes_by_people(
         return (agrees + weight * first_of_pairs(people, model)) / (1 + weight)
 
     classes, found = choose_classes(probabilities(head, facts, embedded), agreement)
-    parts = [f"{name} ({what})" for name, what in agreeing.sources.items()]
+    parts = [f"{NAMES.get(name, name)} ({what})" for name, what in agreeing.sources.items()]
     if pairs:
         parts.append(
             f"and, at {AGAINST:g} of a source, that people's {len(pairs)} replies come before a "

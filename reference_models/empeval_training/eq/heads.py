@@ -112,10 +112,11 @@ def _train(
             split: read_split(kind, split, most if split == "train" else None, seed)
             for split in ("train", "validation", "test")
         }
-        layer, scores = choose_layer(kind, splits, base, recipe, work, seed)
-        own = {}
-        for split, data in splits.items():
-            say(f"{kind}: {len(data.passages)} {split} passages")
+        layer, scores, read = choose_layer(kind, splits, base, recipe, work, seed)
+        own = {"validation": (read, splits["validation"].targets)}
+        for split in ("train", "test"):
+            data = splits[split]
+            say(f"{kind}: {len(data.passages)} {split} passages, layer {layer}")
             name = f"{kind}-{split}"
             embedded = embed_to_disk(data.passages, base, recipe, work, name, (layer,))
             own[split] = embedded[:, 0], data.targets
@@ -184,8 +185,8 @@ def choose_layer(
     recipe: Reading,
     work: Path,
     seed: int,
-) -> tuple[int, dict[int, float]]:
-    """The layer whose states read validation best, on a part of the passages.
+) -> tuple[int, dict[int, float], np.ndarray]:
+    """The layer whose states read validation best, with heads on a part of the training passages.
 
     One pass through the base gives the states of all layers; the test split is not looked at.
 
@@ -198,25 +199,23 @@ def choose_layer(
         seed: of the draw, and of each head.
 
     Returns:
-        The layer, and macro-F1 on validation by layer; empty where there is one layer to try.
+        The layer; macro-F1 on validation by layer, empty where there is one layer to try; and the
+        validation split's embeddings after that layer, shape (passages, width).
     """
     layers = recipe.layers or middle_layers(base.depth)
+    validation = splits["validation"]
+    v = embed_to_disk(validation.passages, base, recipe, work, f"{kind}-validation", layers)
     if len(layers) == 1:
-        return layers[0], {}
-    rows = {}
-    for split, most in (
-        ("train", recipe.trial_examples),
-        ("validation", recipe.trial_examples // 2),
-    ):
-        data = splits[split].some(most, seed)
-        name = f"{kind}-{split}-trial"
-        rows[split] = embed_to_disk(data.passages, base, recipe, work, name, layers), data.targets
-    (x, y), (v, w) = rows["train"], rows["validation"]
+        return layers[0], {}, v[:, 0]
+    part = splits["train"].some(recipe.trial_examples, seed)
+    x = embed_to_disk(part.passages, base, recipe, work, f"{kind}-train-trial", layers)
     scores = {}
     for place, layer in enumerate(layers):
-        scores[layer] = fit_head(kind, (x[:, place], y), (v[:, place], w), recipe, seed).score
+        rows = (x[:, place], part.targets), (v[:, place], validation.targets)
+        scores[layer] = fit_head(kind, *rows, recipe, seed).score
         say(f"{kind}: layer {layer}, macro-F1 on validation {scores[layer]:.4f}")
-    return max(scores, key=lambda layer: scores[layer]), scores
+    best = max(scores, key=lambda layer: scores[layer])
+    return best, scores, v[:, layers.index(best)]
 
 
 def measure(

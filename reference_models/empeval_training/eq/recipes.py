@@ -68,8 +68,8 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         layers: the layers whose states are tried; the one that reads validation best is kept.
             Empty is every fifteenth of the base's depth from 4/15 to 12/15, and the last. As text:
             ``12+16+20``.
-        trial_examples: training passages that the layers are tried on, and half as many
-            validation passages; everything is then embedded at the best layer alone.
+        trial_examples: training passages that the layers are tried on; all of them are then
+            embedded at the best layer alone.
         pooling: ``mean`` over a text's tokens, or the ``last`` one.
         max_length: the most tokens that are embedded.
         precision: of the embedding; ``auto`` is bf16 where the hardware multiplies in it. The
