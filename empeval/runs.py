@@ -22,10 +22,14 @@ from typing import Any, Literal
 import msgspec
 
 from empeval.errors import RunFolderError, StorageError
-from empeval.journal import Journal, read_journal, write_whole
+from empeval.files import inside, read_regular, write_json
+from empeval.journal import Journal, read_journal
 from empeval.records import Item, Metric, MetricsFile, ResponseLine, Sampling, Score
 
 SCHEMA: Literal[1] = 1
+
+UNREADABLE = (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a JSON file that anybody may have written can raise."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,12 +166,20 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     def responses_path(self, task: str) -> Path:
-        """Where a task's responses are."""
-        return self.path / "responses" / f"{slug(task)}.jsonl"
+        """Where a task's responses are.
+
+        Raises:
+            RunFolderError: there is a symbolic link on the way to them.
+        """
+        return inside(self.path, "responses", f"{slug(task)}.jsonl")
 
     def scores_path(self, task: str, scorer: str) -> Path:
-        """Where one scorer's scores of a task are."""
-        return self.path / "scores" / slug(task) / f"{slug(scorer)}.jsonl"
+        """Where one scorer's scores of a task are.
+
+        Raises:
+            RunFolderError: there is a symbolic link on the way to them.
+        """
+        return inside(self.path, "scores", slug(task), f"{slug(scorer)}.jsonl")
 
     def responses(self, task: str) -> list[ResponseLine]:
         """A task's responses so far, each id once.
@@ -194,12 +206,12 @@ class Run:
     def metrics(self) -> list[Metric]:
         """The figures in ``metrics.json``; empty while the run is unfinished."""
         path = self.path / "metrics.json"
-        if not path.exists():
+        if not os.path.lexists(path):
             return []
         try:
-            return msgspec.json.decode(path.read_bytes(), type=MetricsFile).metrics
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RunFolderError(f"{path} cannot be read: {error}.") from error
+            return msgspec.json.decode(read_regular(path), type=MetricsFile).metrics
+        except UNREADABLE as error:
+            raise RunFolderError(f"{path} cannot be read: {reason(error)}.") from error
 
     @property
     def complete(self) -> bool:
@@ -209,11 +221,11 @@ class Run:
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``run.json``."""
         self.manifest = manifest
-        write_whole(self.path / "run.json", manifest)
+        write_json(self.path / "run.json", manifest)
 
     def write_metrics(self, metrics: list[Metric]) -> None:
         """Replace ``metrics.json``."""
-        write_whole(self.path / "metrics.json", MetricsFile(schema=SCHEMA, metrics=metrics))
+        write_json(self.path / "metrics.json", MetricsFile(schema=SCHEMA, metrics=metrics))
 
     def journal_responses(self, task: str) -> Journal[ResponseLine]:
         """Open a task's responses for appending."""
@@ -236,13 +248,13 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{path} cannot be made: {error.strerror}.") from error
-        write_whole(path / "run.json", manifest)
+        write_json(path / "run.json", manifest)
         return cls(path)
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds a run's manifest."""
-    return os.path.isfile(Path(path) / "run.json")
+    """Whether a folder holds a run's manifest, be it one that can be read or not."""
+    return os.path.lexists(Path(path) / "run.json")
 
 
 def check_free(path: Path) -> None:
@@ -311,16 +323,24 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def reason(error: BaseException) -> str:
+    """Why a file could not be read, in a clause."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def _read_manifest(path: Path) -> Manifest:
     file = path / "run.json"
-    if not os.path.isfile(file):
+    if not os.path.lexists(file):
         there = os.path.exists(path)
         what = "is no run folder (it has no run.json)" if there else "does not exist"
         raise RunFolderError(f"{path} {what}.")
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RunFolderError(f"{file} cannot be read as a manifest: {error}.") from error
+        return msgspec.json.decode(read_regular(file), type=Manifest)
+    except UNREADABLE as error:
+        raise RunFolderError(
+            f"{file} cannot be read as a manifest: {reason(error)}. "
+            f"'empeval runs repair {path}' rebuilds it from what else is there."
+        ) from error
 
 
 def _no_doubles(path: Path, ids: Iterable[str]) -> None:
