@@ -65,8 +65,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
     Raises:
         OSError: it cannot be opened, or is no regular file; ``strerror`` says what it is.
     """
-    with contextlib.suppress(FileNotFoundError):
-        _check_kind(path, (os.stat if follow else os.lstat)(path).st_mode)
+    check_regular(path, follow=follow)
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", *(() if follow else ("O_NOFOLLOW",))):
         flags |= getattr(os, name, 0)
     try:
@@ -81,6 +80,12 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
         os.close(descriptor)
         raise
     return descriptor
+
+
+def check_regular(path: Path, *, follow: bool = False) -> None:
+    """Raise ``OSError`` when something is there that is no regular file."""
+    with contextlib.suppress(FileNotFoundError):
+        _check_kind(path, (os.stat if follow else os.lstat)(path).st_mode)
 
 
 def _check_kind(path: Path, mode: int) -> None:
@@ -110,8 +115,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with contextlib.suppress(FileNotFoundError):
-            _check_kind(path, os.lstat(path).st_mode)
+        check_regular(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             part.unlink()  # of a process of this number that was killed

@@ -6,6 +6,7 @@
     responses/<task>.jsonl           a line an item (ResponseLine)
     scores/<task>/<scorer>.jsonl     a line an item (Score)
     metrics.json                     the figures (MetricsFile)
+    .run.json.copy                   the manifest again, for 'empeval runs repair'
 
 Other programs read these files; ``empeval schema`` prints their JSON Schema.
 """
@@ -17,7 +18,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,8 +26,13 @@ from empeval.errors import RunFolderError, StorageError
 from empeval.files import inside, read_regular, write_json
 from empeval.journal import Journal, read_journal
 from empeval.records import Item, Metric, MetricsFile, ResponseLine, Sampling, Score
+from empeval.redacting import is_secret, redact, redact_command, redact_values, without_user
+
+Noted = TypeVar("Noted", ResponseLine, Score, Metric)
 
 SCHEMA: Literal[1] = 1
+
+COPY = ".run.json.copy"
 
 UNREADABLE = (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading a JSON file that anybody may have written can raise."""
@@ -219,21 +225,22 @@ class Run:
         return self.manifest.status == "complete" and (self.path / "metrics.json").exists()
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace ``run.json``."""
-        self.manifest = manifest
-        write_json(self.path / "run.json", manifest)
+        """Replace ``run.json`` and its copy; no secret is written into them."""
+        self.manifest = redacted(manifest)
+        _write_manifest(self.path, self.manifest)
 
     def write_metrics(self, metrics: list[Metric]) -> None:
         """Replace ``metrics.json``."""
+        metrics = [_without_secrets(metric) for metric in metrics]
         write_json(self.path / "metrics.json", MetricsFile(schema=SCHEMA, metrics=metrics))
 
     def journal_responses(self, task: str) -> Journal[ResponseLine]:
         """Open a task's responses for appending."""
-        return Journal(self.responses_path(task))
+        return Journal(self.responses_path(task), _without_secrets)
 
     def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
         """Open one scorer's scores of a task for appending."""
-        return Journal(self.scores_path(task, scorer))
+        return Journal(self.scores_path(task, scorer), _without_secrets)
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Run:
@@ -248,8 +255,37 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{path} cannot be made: {error.strerror}.") from error
-        write_json(path / "run.json", manifest)
+        return cls.rewrite(path, manifest)
+
+    @classmethod
+    def rewrite(cls, path: Path, manifest: Manifest) -> Run:
+        """Give a folder a manifest, whatever it holds.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        _write_manifest(path, redacted(manifest))
         return cls(path)
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    write_json(path / COPY, manifest)
+    write_json(path / "run.json", manifest)
+
+
+def redacted(manifest: Manifest) -> Manifest:
+    """A manifest in which ``***`` stands for every key, token and password."""
+    hidden = redact_values(msgspec.to_builtins(manifest))
+    made: Manifest = msgspec.convert(hidden, Manifest)
+    return msgspec.structs.replace(made, command=redact_command(manifest.command))
+
+
+def _without_secrets(record: Noted) -> Noted:
+    """A record of the folder with its note redacted: notes tell what was raised."""
+    if not record.note:
+        return record
+    made: Noted = msgspec.structs.replace(record, note=redact(record.note))
+    return made
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
@@ -305,7 +341,7 @@ def _question(manifest: Manifest) -> dict[str, Any]:
         "seed": manifest.seed,
         "tasks": sorted(manifest.tasks),
     }
-    flat.update({f"model argument {k}": v for k, v in model.arguments.items()})
+    flat.update({f"model argument {k}": v for k, v in _open(model.arguments).items()})
     flat.update({f"model {k}": msgspec.to_builtins(v) for k, v in model.details.items()})
     for name, task in manifest.tasks.items():
         flat[f"{name} version"] = task.version
@@ -313,9 +349,14 @@ def _question(manifest: Manifest) -> dict[str, Any]:
         flat[f"{name} prompts"] = task.prompts_hash
         for key, value in msgspec.to_builtins(task.sampling).items():
             flat[f"{name} {key}"] = value
-        flat.update({f"{name} argument {k}": v for k, v in task.arguments.items()})
+        flat.update({f"{name} argument {k}": v for k, v in _open(task.arguments).items()})
     question: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
     return question
+
+
+def _open(arguments: dict[str, str]) -> dict[str, str]:
+    """The arguments that make the question: who may ask, and by which key, is no part of it."""
+    return {k: without_user(v) for k, v in arguments.items() if not is_secret(k)}
 
 
 def _short(value: Any) -> str:
@@ -335,7 +376,7 @@ def _read_manifest(path: Path) -> Manifest:
         what = "is no run folder (it has no run.json)" if there else "does not exist"
         raise RunFolderError(f"{path} {what}.")
     try:
-        return msgspec.json.decode(read_regular(file), type=Manifest)
+        return redacted(msgspec.json.decode(read_regular(file), type=Manifest))
     except UNREADABLE as error:
         raise RunFolderError(
             f"{file} cannot be read as a manifest: {reason(error)}. "

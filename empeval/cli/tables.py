@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from empeval.cli.text import print_json, print_marks, print_rows
+from empeval import notices
+from empeval.cli.text import print_json, print_marks, print_rows, say
 from empeval.marks import marks_of
 from empeval.records import Metric
 from empeval.runs import Run
@@ -31,22 +31,25 @@ def print_run(run: Run, form: str) -> None:
             }
         )
         return
-    print(f"{manifest.model.title}  ({manifest.status})\n")
+    say(f"{manifest.model.title}  ({manifest.status})")
+    print()
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
         notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]
         if notes:
-            print("\n" + "\n".join(notes))
+            print()
+            for note in notes:
+                say(note)
     print()
     print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
         counts = Counter(line.status for line in run.responses(task))
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
-        print(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}")
+        say(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}")
     if manifest.model.license:
-        print(f"model licence: {manifest.model.license}")
-    print(f"run folder: {run.path}")
+        say(f"model licence: {manifest.model.license}")
+    say(f"run folder: {run.path}")
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
@@ -79,4 +82,4 @@ def interval(low: float | None, high: float | None) -> str:
 def warn(warnings: Sequence[str]) -> None:
     """Print warnings to standard error."""
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        notices.warn(warning)

@@ -6,11 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.stub_embedder import WIDTH, StubEmbedder, posts, replies, turns
-
-from empeval import DataError
 from empeval_training.hybrid import (
     FOLDS,
     Facts,
@@ -25,6 +20,11 @@ from empeval_training.hybrid import (
     weighted_sums,
 )
 from empeval_training.signals import NAMES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.stub_embedder import WIDTH, StubEmbedder, posts, replies, turns
+
+from empeval import DataError
 
 numbers = st.floats(-1e6, 1e6)
 

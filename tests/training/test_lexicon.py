@@ -6,10 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from empeval_training.lexicon import NAMES, asks_openly, is_empathic, lexical, sentences
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from empeval_training.lexicon import NAMES, asks_openly, is_empathic, lexical, sentences
 
 
 def signals(reply):

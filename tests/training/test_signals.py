@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.stub_embedder import StubEmbedder, posts, turns
-
-from empeval import DataError, EmpevalError
-from empeval_training.ratings import MECHANISMS
 from empeval_training.signals import (
     NAMES,
     Embedder,
@@ -19,6 +15,10 @@ from empeval_training.signals import (
     probabilities,
     save_arrays,
 )
+from support.stub_embedder import StubEmbedder, posts, turns
+
+from empeval import DataError, EmpevalError
+from empeval_training.ratings import MECHANISMS
 
 
 def levels_of(rated):
