@@ -41,6 +41,7 @@ from empeval.runs import (
     prompts_hash,
     question_hash,
     redacted,
+    same_file,
     slug,
 )
 from empeval.workspace import check_folder, locked, open_folder
@@ -394,15 +395,9 @@ def _refuse_text(names: Sequence[str] | None, what: str) -> None:
 
 
 def _refuse_one_file(tasks: Sequence[str]) -> None:
-    """Refuse tasks whose names become the same file's (upper and lower case are the same)."""
-    names: dict[str, str] = {}
-    for task in tasks:
-        other = names.setdefault(slug(task).casefold(), task)
-        if other != task:
-            raise UsageError(
-                f"The tasks '{other}' and '{task}' would write to the same file; ask them in two "
-                "runs."
-            )
+    doubled = same_file(tasks)
+    if doubled:
+        raise UsageError(f"The tasks {doubled} would write to the same file; ask them in two runs.")
 
 
 def _default_path(manifest: Manifest) -> Path:

@@ -154,6 +154,19 @@ def slug(text: str, length: int = 60) -> str:
     return clean[-length:].strip("-.") or "unnamed"
 
 
+def same_file(names: Iterable[str]) -> str:
+    """Two names that become the same file's, in quotation marks, or ``""``.
+
+    Upper and lower case are the same to some systems.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(slug(name).casefold(), name)
+        if other != name:
+            return f"{other!r} and {name!r}"
+    return ""
+
+
 class Run:
     """A run folder: its manifest and its files.
 
@@ -376,12 +389,16 @@ def _read_manifest(path: Path) -> Manifest:
         what = "is no run folder (it has no run.json)" if there else "does not exist"
         raise RunFolderError(f"{path} {what}.")
     try:
-        return redacted(msgspec.json.decode(read_regular(file), type=Manifest))
+        manifest = redacted(msgspec.json.decode(read_regular(file), type=Manifest))
     except UNREADABLE as error:
         raise RunFolderError(
             f"{file} cannot be read as a manifest: {reason(error)}. "
             f"'empeval runs repair {path}' rebuilds it from what else is there."
         ) from error
+    doubled = same_file(manifest.tasks)
+    if doubled:
+        raise RunFolderError(f"{file} names the tasks {doubled}, whose files would be the same.")
+    return manifest
 
 
 def _no_doubles(path: Path, ids: Iterable[str]) -> None:

@@ -113,21 +113,22 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     from empeval.cli.text import print_marks, print_rows, say
     from empeval.comparing.words import amount, interval, probability, sentence
 
-    say(f"base       {result.base}  {result.base_model}")
-    say(f"candidate  {result.candidate}  {result.candidate_model}")
+    say(f"base       {result.base}  {result.base_model}", form)
+    say(f"candidate  {result.candidate}  {result.candidate_model}", form)
     print()
     for problem in result.forced:
-        say(f"FORCED: {problem}")
+        say(f"FORCED: {problem}", form)
     for task in result.tasks:
         alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
         say(
             f"{task.task}: {task.shared} shared items of {task.clusters} clusters"
             f"{alone if task.only_base or task.only_candidate else ''}"
             f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
-            f"{task.base_words:.1f} and {task.candidate_words:.1f}"
+            f"{task.base_words:.1f} and {task.candidate_words:.1f}",
+            form,
         )
     for remark in result.remarks:
-        say(f"note: {remark}")
+        say(f"note: {remark}", form)
     print()
     shown = [d for d in result.differences if d.headline or everything]
     rest = len(result.differences) - len(shown)
@@ -137,7 +138,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     print()
     for d in shown:
         if d.headline:
-            say(sentence(d))
+            say(sentence(d), form)
     print()
     print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
     details = [_details(d) for d in shown if d.headline]
@@ -149,7 +150,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
             reach = "" if one.reach is None else (
                 f"; two repeats differ by up to {amount(one.reach)} 19 times in 20"
             )  # fmt: skip
-            say(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}")
+            say(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}", form)
         print()
     if result.rates:
         print_rows(
@@ -251,11 +252,11 @@ def print_many(many: ManyRuns, form: str) -> None:
     from empeval.cli.text import print_marks, say
 
     for problem in many.forced:
-        say(f"FORCED: {problem}")
+        say(f"FORCED: {problem}", form)
     for remark in many.remarks:
-        say(f"note: {remark}")
+        say(f"note: {remark}", form)
     for matrix in many.matrices:
-        say(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items")
+        say(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items", form)
         print()
         _print_matrix(matrix, form)
     print_marks(

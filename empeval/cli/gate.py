@@ -74,10 +74,10 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         print_json(verdict)
         return verdict.exit_code
-    say(f"candidate {candidate.path}, base {base.path}")
+    say(f"candidate {candidate.path}, base {base.path}", options.format)
     print()
     for problem in verdict.comparison.forced:
-        say(f"FORCED: {problem}")
+        say(f"FORCED: {problem}", options.format)
     rows = [
         {"": check.outcome, "check": f"{check.kind}: {check.name}", "why": check.said}
         for check in verdict.checks

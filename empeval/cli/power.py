@@ -57,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
         count = options.clusters or one.clusters
         say(
             f"{one.task} {one.scorer}.{one.metric}: {one.pairs} pairs of past runs, {one.items} "
-            f"items of {one.clusters} clusters"
+            f"items of {one.clusters} clusters",
+            options.format,
         )
         print()
         rows = [

@@ -31,7 +31,7 @@ def print_run(run: Run, form: str) -> None:
             }
         )
         return
-    say(f"{manifest.model.title}  ({manifest.status})")
+    say(f"{manifest.model.title}  ({manifest.status})", form)
     print()
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
@@ -39,17 +39,17 @@ def print_run(run: Run, form: str) -> None:
         if notes:
             print()
             for note in notes:
-                say(note)
+                say(note, form)
     print()
     print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
         counts = Counter(line.status for line in run.responses(task))
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
-        say(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}")
+        say(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}", form)
     if manifest.model.license:
-        say(f"model licence: {manifest.model.license}")
-    say(f"run folder: {run.path}")
+        say(f"model licence: {manifest.model.license}", form)
+    say(f"run folder: {run.path}", form)
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:

@@ -31,12 +31,16 @@ def print_json(value: Any) -> None:
     print(json_text(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
-def say(text: object = "") -> None:
+def say(text: object, form: str = "table") -> None:
     """Print one line in which nothing steers the terminal; line ends in the text are written out.
 
     What a run, a model, a plugin or a file says goes through here, or through ``print_rows``.
+
+    Args:
+        text: the line.
+        form: of the tables beside it; with ``md`` it becomes no tag, link or table.
     """
-    print(plain(text))
+    print(markdown(text) if form == "md" else plain(text))
 
 
 def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | None = None) -> None:
