@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import stat
 from collections.abc import Iterator
@@ -117,8 +118,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         check_regular(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()  # of a process of this number that was killed
+        _remove_parts(path)
         os.close(open_regular(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         try:
             yield part
@@ -129,6 +129,27 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote this file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        number = left.name.split(".")[-2]
+        if number.isdecimal() and (int(number) == os.getpid() or not _alive(int(number))):
+            with contextlib.suppress(FileNotFoundError):
+                left.unlink()
+
+
+def _alive(number: int) -> bool:
+    if os.name != "posix":
+        return True  # asking would end it
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:

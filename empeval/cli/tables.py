@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ def print_run(run: Run, form: str) -> None:
     if form == "json":
         print_json(
             {
-                "run": str(run.path),
+                "run": near(run.path),
                 "status": manifest.status,
                 "model": msgspec.to_builtins(manifest.model),
                 "warnings": manifest.warnings,
@@ -49,7 +50,13 @@ def print_run(run: Run, form: str) -> None:
         say(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}", form)
     if manifest.model.license:
         say(f"model licence: {manifest.model.license}", form)
-    say(f"run folder: {run.path}", form)
+    say(f"run folder: {near(run.path)}", form)
+
+
+def near(path: Path) -> str:
+    """A path as a person would type it: from the current folder where it lies below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
