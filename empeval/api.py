@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from empeval.errors import RunFolderError, UsageError
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Task
 from empeval.marks import with_marks, without_marks
+from empeval.notices import warn
 from empeval.question import (
     AskedScorer,
     AskedTask,
@@ -28,6 +30,7 @@ from empeval.question import (
     split_task_arguments,
 )
 from empeval.records import Metric
+from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
     Manifest,
@@ -37,6 +40,8 @@ from empeval.runs import (
     data_fingerprint,
     prompts_hash,
     question_hash,
+    redacted,
+    same_file,
     slug,
 )
 from empeval.workspace import check_folder, locked, open_folder
@@ -97,7 +102,12 @@ def prepare(
         raise UsageError(f"limit is {limit!r}; it must be a whole number.")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}; it must be 1 or more.")
+    out = Path(os.path.abspath(out)) if out is not None else None
+    here = Path.cwd()  # a task or a plugin may go to another folder
+    remember({**(model_args or {}), "": model})
+    remember(task_args or {})
     hooks = hooks if hooks is not None else Hooks().load_installed()
+    _refuse_one_file(tasks)
     for name in tasks:
         registry.find("tasks", name)
     generator = resolve_generator(model, model_args or {}, hooks)
@@ -130,7 +140,8 @@ def prepare(
         warnings=warnings,
         environment=environment(),
     )
-    path = Path(out) if out is not None else _default_path(manifest)
+    manifest = redacted(manifest)
+    path = out if out is not None else here / _default_path(manifest)
     return Prepared(manifest, path, asked, chosen, generator, hooks)
 
 
@@ -248,6 +259,7 @@ def score(
     hooks = hooks if hooks is not None else Hooks().load_installed()
     path = Path(source)
     if path.is_dir():
+        path = Path(os.path.abspath(path))
         if out is not None:
             raise UsageError("--out goes with a file of dialogues; scores of a run go into it.")
         return _score_run(Run(path), scorers, hooks, progress)
@@ -267,10 +279,7 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
     }
     missing = [name for name, task in tasks.items() if task is None]
     if missing:
-        print(
-            f"warning: the plugin of {', '.join(missing)} is not installed; it is not scored anew",
-            file=sys.stderr,
-        )
+        warn(f"the plugin of {', '.join(missing)} is not installed; it is not scored anew")
     chosen = scorers_for({n: t for n, t in tasks.items() if t is not None}, scorers)
     with locked(folder.path):
         folder = Run(folder.path)
@@ -285,6 +294,8 @@ def _score_file(
     hooks: Hooks,
     progress: bool,
 ) -> Run:
+    target = Path(os.path.abspath(out)) if out is not None else None
+    here, file = Path.cwd(), Path(os.path.abspath(path))
     pairs = read_dialogues(path)
     items = [item for item, _ in pairs]
     task = Dialogues(items)
@@ -295,7 +306,7 @@ def _score_file(
         status="running",
         created=_now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        model=ModelEntry(uri=f"file:{path}", name=path.stem, fingerprint=file_fingerprint(path)),
+        model=ModelEntry(uri=f"file:{path}", name=path.stem, fingerprint=file_fingerprint(file)),
         tasks={
             DIALOGUES: TaskEntry(
                 version=task.card.version,
@@ -311,7 +322,8 @@ def _score_file(
         scorers={DIALOGUES: {s.label: s.entry for s in chosen[DIALOGUES]}},
         environment=environment(),
     )
-    target = Path(out) if out is not None else _default_path(manifest)
+    manifest = redacted(manifest)
+    target = target if target is not None else here / _default_path(manifest)
     check_folder(target, manifest)
     with locked(target):
         folder = open_folder(target, manifest)
@@ -380,6 +392,12 @@ def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
 def _refuse_text(names: Sequence[str] | None, what: str) -> None:
     if isinstance(names, str):
         raise UsageError(f"'{what}' is the text '{names}'; give a list of names: ['{names}'].")
+
+
+def _refuse_one_file(tasks: Sequence[str]) -> None:
+    doubled = same_file(tasks)
+    if doubled:
+        raise UsageError(f"The tasks {doubled} would write to the same file; ask them in two runs.")
 
 
 def _default_path(manifest: Manifest) -> Path:

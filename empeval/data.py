@@ -99,7 +99,7 @@ def _folder(path: str | os.PathLike[str], source: str) -> Path:
         raise UsageError(
             f"{source} {folder} {problem}; name the folder that holds data sets as org/name."
         )
-    return folder
+    return Path(os.path.abspath(folder))
 
 
 def require_columns(

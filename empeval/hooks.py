@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from empeval.installed import entry_points
+from empeval.notices import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +139,7 @@ class Hooks:
                 sentence = f"{hook} raised {type(error).__name__}: {error}"
                 if (name, sentence) not in self.problems:
                     self.problems.append((name, sentence))
-                    print(f"warning: plugin {name}: {sentence}", file=sys.stderr)
+                    warn(f"plugin {name}: {sentence}")
                 continue
             if result is not None:
                 results += result if isinstance(result, list) else [result]

@@ -7,15 +7,16 @@ lines and at most one torn one at the end; opening the journal again repairs tha
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
-from empeval.errors import RunFolderError, StorageError
+from empeval.errors import RunFolderError
+from empeval.files import open_regular, read_regular, storage_error, sync
 
 T = TypeVar("T")
 
@@ -24,10 +25,11 @@ def read_journal(path: Path, record: type[T]) -> list[T]:
     """Read every whole line of a journal; a torn last line (no line end) is left out.
 
     Raises:
-        RunFolderError: a line is no valid record; the message names file and line.
+        RunFolderError: a line is no valid record (the message names file and line), or the file
+            is no regular one.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -49,39 +51,50 @@ def read_journal(path: Path, record: type[T]) -> list[T]:
 class Journal(Generic[T]):
     """Appends records to one file.
 
-    Opening repairs a torn last line: it is cut off, and its record will be written anew. Use as
-    a context manager.
+    Opening repairs a torn last line: it is cut off, and its record will be written anew. A line
+    is handed to the operating system as it comes, so that a process that is killed loses none;
+    closing has the file reach the disk. Use as a context manager.
+
+    Args:
+        path: the file.
+        clean: what to make of a record before it is written.
 
     Raises:
-        StorageError: the file cannot be opened or written (full disk, no permission).
+        StorageError: the file cannot be opened or written (full disk, no permission, a link or
+            a FIFO in its place).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clean: Callable[[T], T] | None = None) -> None:
         self.path = path
+        self._clean = clean
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed in close()
-            self._repair()
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+            descriptor = open_regular(path, flags)
+            self._file = open(  # noqa: SIM115 - closed in close()
+                path, "ab", buffering=0, opener=lambda *_: descriptor
+            )
+            self._repair(descriptor)
         except OSError as error:
-            raise _storage_error(path, error) from error
+            raise storage_error(path, error) from error
 
-    def _repair(self) -> None:
+    def _repair(self, descriptor: int) -> None:
         size = self._file.seek(0, os.SEEK_END)
-        with open(self.path, "rb") as file:
-            end = size
-            while end > 0:
-                start = max(0, end - 65536)
-                file.seek(start)
-                newline = file.read(end - start).rfind(b"\n")
-                if newline >= 0:
-                    end = start + newline + 1
-                    break
-                end = start
+        end = size
+        while end > 0:
+            start = max(0, end - 65536)
+            os.lseek(descriptor, start, os.SEEK_SET)
+            newline = os.read(descriptor, end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
         if end < size:
             self._file.truncate(end)
 
     def append(self, record: T) -> None:
         """Write one record and hand it to the operating system before returning."""
+        record = record if self._clean is None else self._clean(record)
         line = msgspec.json.encode(record) + b"\n"
         offset = self._file.seek(0, os.SEEK_END)
         view = memoryview(line)
@@ -92,11 +105,16 @@ class Journal(Generic[T]):
         except OSError as error:
             with contextlib.suppress(OSError):  # else repaired when it is opened again
                 self._file.truncate(offset)
-            raise _storage_error(self.path, error) from error
+            raise storage_error(self.path, error) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Have the file reach the disk, once for all of its lines, and close it."""
+        try:
+            sync(self._file)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        finally:
+            self._file.close()
 
     def __enter__(self) -> Journal[T]:
         return self
@@ -108,30 +126,3 @@ class Journal(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def write_whole(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step, so that a reader sees the old one or the new one.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise _storage_error(path, error) from error
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StorageError(
-            f"{path} cannot be written: the disk is full. What was finished is safe: free some "
-            "space and run the same command again to go on."
-        )
-    return StorageError(f"{path} cannot be written: {error.strerror or error}.")

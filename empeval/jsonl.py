@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval.errors import DataError
+from empeval.files import open_regular
 
 BOM = b"\xef\xbb\xbf"
 
@@ -23,7 +24,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     import jsonlines
 
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below, after the generator ends
+        descriptor = open_regular(path, follow=True)  # a FIFO is refused, never waited for
+        file = open(descriptor, "rb")  # noqa: SIM115 - closed below, after the generator ends
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     with file:

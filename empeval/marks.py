@@ -6,13 +6,13 @@ and kept in the manifest. Whoever reads a run folder later needs neither.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from empeval.certificates import Certificate, certificate_of, one_line
 from empeval.domains import departures
+from empeval.escaping import plain
 from empeval.interfaces import Scorer, ScorerCard
 from empeval.records import Sample, Score
 from empeval.runs import AuditMark, Manifest, Run
@@ -194,10 +194,6 @@ def _cleaned(mark: AuditMark) -> AuditMark:
 
 
 def _plain(text: str) -> str:
-    """Text on one line that moves no cursor, rings no bell and does not run on."""
-    spaced = " ".join(text.split())
-    clean = "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char).startswith("C") else char
-        for char in spaced[: LONGEST + 1]
-    )
+    """Text on one line that steers no terminal and does not run on."""
+    clean = plain(" ".join(text.split())[: LONGEST + 1])
     return clean if len(clean) <= LONGEST else clean[: LONGEST - 3] + "..."

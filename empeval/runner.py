@@ -14,6 +14,7 @@ from typing import Any, overload
 import msgspec
 
 from empeval.errors import EmpevalError, some
+from empeval.escaping import plain
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task
 from empeval.marks import mark_of
@@ -312,7 +313,7 @@ def bar(total: int, done: int, label: str, progress: bool) -> Any:
     return tqdm(
         total=total,
         initial=done,
-        desc=label,
+        desc=plain(label),
         unit="",
         dynamic_ncols=True,
         leave=False,

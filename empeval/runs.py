@@ -6,6 +6,7 @@
     responses/<task>.jsonl           a line an item (ResponseLine)
     scores/<task>/<scorer>.jsonl     a line an item (Score)
     metrics.json                     the figures (MetricsFile)
+    .run.json.copy                   the manifest again, for 'empeval runs repair'
 
 Other programs read these files; ``empeval schema`` prints their JSON Schema.
 """
@@ -17,15 +18,24 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from empeval.errors import RunFolderError, StorageError
-from empeval.journal import Journal, read_journal, write_whole
+from empeval.files import inside, read_regular, write_json
+from empeval.journal import Journal, read_journal
 from empeval.records import Item, Metric, MetricsFile, ResponseLine, Sampling, Score
+from empeval.redacting import is_secret, redact, redact_command, redact_values, without_user
+
+Noted = TypeVar("Noted", ResponseLine, Score, Metric)
 
 SCHEMA: Literal[1] = 1
+
+COPY = ".run.json.copy"
+
+UNREADABLE = (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a JSON file that anybody may have written can raise."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +154,19 @@ def slug(text: str, length: int = 60) -> str:
     return clean[-length:].strip("-.") or "unnamed"
 
 
+def same_file(names: Iterable[str]) -> str:
+    """Two names that become the same file's, in quotation marks, or ``""``.
+
+    Upper and lower case are the same to some systems.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(slug(name).casefold(), name)
+        if other != name:
+            return f"{other!r} and {name!r}"
+    return ""
+
+
 class Run:
     """A run folder: its manifest and its files.
 
@@ -162,12 +185,20 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     def responses_path(self, task: str) -> Path:
-        """Where a task's responses are."""
-        return self.path / "responses" / f"{slug(task)}.jsonl"
+        """Where a task's responses are.
+
+        Raises:
+            RunFolderError: there is a symbolic link on the way to them.
+        """
+        return inside(self.path, "responses", f"{slug(task)}.jsonl")
 
     def scores_path(self, task: str, scorer: str) -> Path:
-        """Where one scorer's scores of a task are."""
-        return self.path / "scores" / slug(task) / f"{slug(scorer)}.jsonl"
+        """Where one scorer's scores of a task are.
+
+        Raises:
+            RunFolderError: there is a symbolic link on the way to them.
+        """
+        return inside(self.path, "scores", slug(task), f"{slug(scorer)}.jsonl")
 
     def responses(self, task: str) -> list[ResponseLine]:
         """A task's responses so far, each id once.
@@ -194,12 +225,12 @@ class Run:
     def metrics(self) -> list[Metric]:
         """The figures in ``metrics.json``; empty while the run is unfinished."""
         path = self.path / "metrics.json"
-        if not path.exists():
+        if not os.path.lexists(path):
             return []
         try:
-            return msgspec.json.decode(path.read_bytes(), type=MetricsFile).metrics
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RunFolderError(f"{path} cannot be read: {error}.") from error
+            return msgspec.json.decode(read_regular(path), type=MetricsFile).metrics
+        except UNREADABLE as error:
+            raise RunFolderError(f"{path} cannot be read: {reason(error)}.") from error
 
     @property
     def complete(self) -> bool:
@@ -207,21 +238,22 @@ class Run:
         return self.manifest.status == "complete" and (self.path / "metrics.json").exists()
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace ``run.json``."""
-        self.manifest = manifest
-        write_whole(self.path / "run.json", manifest)
+        """Replace ``run.json`` and its copy; no secret is written into them."""
+        self.manifest = redacted(manifest)
+        _write_manifest(self.path, self.manifest)
 
     def write_metrics(self, metrics: list[Metric]) -> None:
         """Replace ``metrics.json``."""
-        write_whole(self.path / "metrics.json", MetricsFile(schema=SCHEMA, metrics=metrics))
+        metrics = [_without_secrets(metric) for metric in metrics]
+        write_json(self.path / "metrics.json", MetricsFile(schema=SCHEMA, metrics=metrics))
 
     def journal_responses(self, task: str) -> Journal[ResponseLine]:
         """Open a task's responses for appending."""
-        return Journal(self.responses_path(task))
+        return Journal(self.responses_path(task), _without_secrets)
 
     def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
         """Open one scorer's scores of a task for appending."""
-        return Journal(self.scores_path(task, scorer))
+        return Journal(self.scores_path(task, scorer), _without_secrets)
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Run:
@@ -236,13 +268,42 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{path} cannot be made: {error.strerror}.") from error
-        write_whole(path / "run.json", manifest)
+        return cls.rewrite(path, manifest)
+
+    @classmethod
+    def rewrite(cls, path: Path, manifest: Manifest) -> Run:
+        """Give a folder a manifest, whatever it holds.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        _write_manifest(path, redacted(manifest))
         return cls(path)
 
 
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    write_json(path / COPY, manifest)
+    write_json(path / "run.json", manifest)
+
+
+def redacted(manifest: Manifest) -> Manifest:
+    """A manifest in which ``***`` stands for every key, token and password."""
+    hidden = redact_values(msgspec.to_builtins(manifest))
+    made: Manifest = msgspec.convert(hidden, Manifest)
+    return msgspec.structs.replace(made, command=redact_command(manifest.command))
+
+
+def _without_secrets(record: Noted) -> Noted:
+    """A record of the folder with its note redacted: notes tell what was raised."""
+    if not record.note:
+        return record
+    made: Noted = msgspec.structs.replace(record, note=redact(record.note))
+    return made
+
+
 def is_run(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds a run's manifest."""
-    return os.path.isfile(Path(path) / "run.json")
+    """Whether a folder holds a run's manifest, be it one that can be read or not."""
+    return os.path.lexists(Path(path) / "run.json")
 
 
 def check_free(path: Path) -> None:
@@ -293,7 +354,7 @@ def _question(manifest: Manifest) -> dict[str, Any]:
         "seed": manifest.seed,
         "tasks": sorted(manifest.tasks),
     }
-    flat.update({f"model argument {k}": v for k, v in model.arguments.items()})
+    flat.update({f"model argument {k}": v for k, v in _open(model.arguments).items()})
     flat.update({f"model {k}": msgspec.to_builtins(v) for k, v in model.details.items()})
     for name, task in manifest.tasks.items():
         flat[f"{name} version"] = task.version
@@ -301,9 +362,14 @@ def _question(manifest: Manifest) -> dict[str, Any]:
         flat[f"{name} prompts"] = task.prompts_hash
         for key, value in msgspec.to_builtins(task.sampling).items():
             flat[f"{name} {key}"] = value
-        flat.update({f"{name} argument {k}": v for k, v in task.arguments.items()})
+        flat.update({f"{name} argument {k}": v for k, v in _open(task.arguments).items()})
     question: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
     return question
+
+
+def _open(arguments: dict[str, str]) -> dict[str, str]:
+    """The arguments that make the question: who may ask, and by which key, is no part of it."""
+    return {k: without_user(v) for k, v in arguments.items() if not is_secret(k)}
 
 
 def _short(value: Any) -> str:
@@ -311,16 +377,28 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def reason(error: BaseException) -> str:
+    """Why a file could not be read, in a clause."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def _read_manifest(path: Path) -> Manifest:
     file = path / "run.json"
-    if not os.path.isfile(file):
+    if not os.path.lexists(file):
         there = os.path.exists(path)
         what = "is no run folder (it has no run.json)" if there else "does not exist"
         raise RunFolderError(f"{path} {what}.")
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RunFolderError(f"{file} cannot be read as a manifest: {error}.") from error
+        manifest = redacted(msgspec.json.decode(read_regular(file), type=Manifest))
+    except UNREADABLE as error:
+        raise RunFolderError(
+            f"{file} cannot be read as a manifest: {reason(error)}. "
+            f"'empeval runs repair {path}' rebuilds it from what else is there."
+        ) from error
+    doubled = same_file(manifest.tasks)
+    if doubled:
+        raise RunFolderError(f"{file} names the tasks {doubled}, whose files would be the same.")
+    return manifest
 
 
 def _no_doubles(path: Path, ids: Iterable[str]) -> None:

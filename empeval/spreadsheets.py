@@ -6,13 +6,14 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval.errors import RunFolderError, StorageError, UsageError
+from empeval.errors import RunFolderError, UsageError
+from empeval.escaping import SHEET_NAME_LIMIT, sheet_name
+from empeval.files import replacing
 from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
 from empeval.records import Sheet
@@ -26,9 +27,6 @@ Cell = str | float | int | bool | None
 CELL_LIMIT = 32_767
 """Characters that a cell of a spreadsheet holds."""
 CUT = " ... (cut)"
-
-_NAME_LIMIT = 31
-_FORBIDDEN = re.compile(r"[\[\]:*?/\\]")
 
 
 def export(
@@ -59,6 +57,7 @@ def export(
     if not run.complete:
         raise RunFolderError(f"{run.path} is unfinished; run its command again first.")
     path = Path(out)
+    place = Path(os.path.abspath(path))  # a plugin's hook may go to another folder
     chosen = form or _format_of(path)
     if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
         raise UsageError(f"--out {path}: the name of an xlsx file must end in .xlsx.")
@@ -67,18 +66,16 @@ def export(
     if chosen != "xlsx" and path.is_file():
         raise UsageError(f"--out {path} is a file; {chosen} needs a folder.")
     every = sheets(run, hooks if hooks is not None else Hooks().load_installed())
-    with _writing(path):
-        if chosen == "xlsx":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _whole(path, lambda part: _write_xlsx(part, every))
-            return [path]
-        path.mkdir(parents=True, exist_ok=True)
-        write = _write_csv if chosen == "csv" else _write_parquet
-        files = []
-        for sheet, name in zip(every, file_names(every, chosen), strict=True):
-            _whole(path / name, lambda part, sheet=sheet: write(part, sheet))  # type: ignore[misc]
-            files.append(path / name)
-        return files
+    if chosen == "xlsx":
+        with replacing(place) as part:
+            _write_xlsx(part, every)
+        return [path]
+    write = _write_csv if chosen == "csv" else _write_parquet
+    names = file_names(every, chosen)
+    for sheet, name in zip(every, names, strict=True):
+        with replacing(place / name) as part:
+            write(part, sheet)
+    return [path / name for name in names]
 
 
 def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
@@ -168,56 +165,33 @@ def _task(run: Run, task: str) -> Sheet:
 
 
 def sheet_names(every: Sequence[Sheet]) -> list[str]:
-    """Names that a spreadsheet takes, all different.
-
-    A spreadsheet allows 31 characters without ``[]:*?/\\``.
-    """
-    taken: set[str] = set()
-    names = []
-    for sheet in every:
-        clean = _FORBIDDEN.sub("-", sheet.name).strip("' ")[:_NAME_LIMIT] or "sheet"
-        name, number = clean, 2
-        while name.casefold() in taken:
-            end = f" {number}"
-            name, number = clean[: _NAME_LIMIT - len(end)] + end, number + 1
-        taken.add(name.casefold())
-        names.append(name)
-    return names
+    """Names that a spreadsheet takes, all different."""
+    return _different([sheet_name(sheet.name) for sheet in every], " ")
 
 
 def file_names(every: Sequence[Sheet], form: str) -> list[str]:
     """Names of files for sheets, all different."""
-    return [f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.{form}" for name in sheet_names(every)]
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".") for name in sheet_names(every)]
+    return [f"{name}.{form}" for name in _different([name or "sheet" for name in names], "-")]
+
+
+def _different(names: Sequence[str], space: str) -> list[str]:
+    """The names, numbered where one has been there (upper and lower case are the same)."""
+    taken: set[str] = set()
+    made = []
+    for clean in names:
+        name, number = clean, 2
+        while name.casefold() in taken:
+            end = f"{space}{number}"
+            name, number = clean[: SHEET_NAME_LIMIT - len(end)] + end, number + 1
+        taken.add(name.casefold())
+        made.append(name)
+    return made
 
 
 def _format_of(path: Path) -> Format:
     end = path.suffix.lower().removeprefix(".")
     return end if end in FORMATS else "csv"
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except PermissionError as error:
-        raise StorageError(
-            f"{error.filename or path} cannot be written: permission denied. Is it open in "
-            "another program, or its folder write-protected?"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or path} cannot be written: {error.strerror or error}."
-        ) from error
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file beside its place and move it there: it is whole or as it was."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write_csv(path: Path, sheet: Sheet) -> None:
@@ -266,10 +240,9 @@ def _write_xlsx(path: Path, every: Sequence[Sheet]) -> None:
     for sheet, name in zip(every, sheet_names(every), strict=True):
         page = book.create_sheet(name)
         page.freeze_panes = "A2"
-        header = [WriteOnlyCell(page, value=column) for column in sheet.columns]
+        header = [cell(page, column) for column in sheet.columns]
         for made in header:
             made.font = bold
-            made.data_type = "s"
         page.append(header)
         for row in sheet.rows:
             page.append([cell(page, value) for value in row])

@@ -10,6 +10,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from empeval.errors import RunFolderError
+from empeval.files import check_regular
 from empeval.runs import Manifest, Run, check_free, differences, is_run
 
 
@@ -72,27 +73,39 @@ def _is_whole(folder: Run, manifest: Manifest) -> bool:
     )
 
 
+class BusyError(RunFolderError):
+    """Another process is writing to a run folder."""
+
+
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, make: bool = True) -> Iterator[None]:
     """Keep a second empeval out of a run folder while this one writes.
 
+    Args:
+        path: the folder.
+        make: make it where it is not there.
+
     Raises:
-        RunFolderError: another process has it.
+        BusyError: another process has it.
+        RunFolderError: it cannot be made or locked.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if make:
+            path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(f"{path} cannot be made: {error.strerror}.") from error
     lock = FileLock(path / ".lock")
     try:
+        check_regular(path / ".lock")  # opening it would empty what a link leads to
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunFolderError(f"Another empeval is writing to {path}; wait for it.") from None
+        raise BusyError(f"Another empeval is writing to {path}; wait for it.") from None
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         for left in path.glob(".*.part"):  # of a process that was killed while it wrote
-            left.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder of that name is none of ours
+                left.unlink()
         yield
     finally:
         lock.release()

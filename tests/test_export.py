@@ -148,12 +148,12 @@ def test_a_file_that_another_program_holds_is_left_as_it_was(run, tmp_path, monk
 
 
 def test_a_file_that_cannot_be_opened_is_one_line(run, tmp_path):
-    (tmp_path / "results.xlsx.part").mkdir()
+    os.mkfifo(tmp_path / "results.xlsx")
     command = [sys.executable, "-m", "empeval", "export", str(run.path), "--out", "results.xlsx"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: results.xlsx.part cannot be written")
+    assert "results.xlsx cannot be written: it is a FIFO" in line
 
 
 class Adding:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empeval import RunFolderError, Score, StorageError
-from empeval.journal import Journal, read_journal, write_whole
+from empeval.files import write_json
+from empeval.journal import Journal, read_journal
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 scores = st.builds(
@@ -137,11 +138,11 @@ def test_a_journal_that_cannot_be_opened_is_a_storage_error(tmp_path):
 
 def test_a_whole_file_is_replaced_or_left_as_it_was(tmp_path):
     path = tmp_path / "run.json"
-    write_whole(path, {"a": 1})
-    write_whole(path, {"a": 2})
+    write_json(path, {"a": 1})
+    write_json(path, {"a": 2})
     assert msgspec.json.decode(path.read_bytes()) == {"a": 2}
     with pytest.raises(TypeError):
-        write_whole(path, {"a": object()})
+        write_json(path, {"a": object()})
     assert msgspec.json.decode(path.read_bytes()) == {"a": 2}
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
 
@@ -149,8 +150,8 @@ def test_a_whole_file_is_replaced_or_left_as_it_was(tmp_path):
 def test_a_whole_file_that_cannot_be_written_leaves_no_part_behind(tmp_path):
     (tmp_path / "run.json").mkdir()
     with pytest.raises(StorageError, match=r"run\.json cannot be written"):
-        write_whole(tmp_path / "run.json", {})
+        write_json(tmp_path / "run.json", {})
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        write_whole(tmp_path / "file" / "run.json", {})
+        write_json(tmp_path / "file" / "run.json", {})

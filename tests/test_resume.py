@@ -188,7 +188,7 @@ def test_a_second_process_is_kept_out_of_a_folder_that_one_is_writing_to(
     second = finish(begin("--model-args", "pause=0.1"))
     assert first.poll() is None
     assert second.code == 2
-    assert "Another empeval is writing to run" in second.err
+    assert f"Another empeval is writing to {tmp_path / 'run'}" in second.err
 
 
 FULL_DISK = """

@@ -21,7 +21,7 @@ from empeval.auditing.rivals import SIMILARITY, trivial_rivals, words
 from empeval.certificates import Agreement, Certificate, Domain, Trial
 from empeval.data import rows_fingerprint
 from empeval.errors import EmpevalError, RunFolderError, UsageError
-from empeval.journal import write_whole
+from empeval.files import write_json
 from empeval.question import AskedScorer
 from empeval.runs import slug
 
@@ -161,7 +161,7 @@ def audit(
     )
     fields = {name: getattr(certificate, name) for name in Certificate.__struct_fields__}
     finished = Finished(**fields, question=question)
-    write_whole(path, finished)
+    write_json(path, finished)
     return finished, False
 
 

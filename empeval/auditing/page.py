@@ -11,7 +11,7 @@ from empeval.__about__ import __version__
 from empeval.auditing import plots as drawn
 from empeval.auditing import words
 from empeval.certificates import Certificate, one_line
-from empeval.errors import StorageError
+from empeval.files import write_text
 from empeval.report import plots
 from empeval.report.build import inline_svg
 
@@ -26,7 +26,8 @@ def write_page(certificates: Sequence[Certificate], out: Path) -> Path:
     Raises:
         StorageError: it cannot be written.
     """
-    return write_text(out, page(certificates))
+    write_text(out, page(certificates))
+    return out
 
 
 def page(certificates: Sequence[Certificate]) -> str:
@@ -71,19 +72,3 @@ def _plots(certificates: Sequence[Certificate]) -> list[tuple[str, str, Any]]:
             title = f"What can fool {certificate.scorer}"
             found.append((title, f"{title}: mean change of each trial.", figure))
     return found
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Replace a text file in one step.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text.encode("utf-8", "replace"))
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
-    return path

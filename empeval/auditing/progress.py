@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from empeval.notices import tell
+
 EVERY = 60.0
 """Seconds between two lines where nobody watches."""
 
@@ -53,4 +55,4 @@ def progress_bar(total: int, done: int, label: str, progress: bool) -> Any:
 
 def say(text: str) -> None:
     """Print a line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    tell(text)

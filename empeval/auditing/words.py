@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from empeval.certificates import Agreement, Certificate, Figure, Trial, one_line, short
+from empeval.escaping import markdown as as_markdown
 
 Rows = list[dict[str, str]]
 
@@ -183,15 +184,15 @@ def _markdown(certificate: Certificate) -> Iterator[str]:
     from tabulate import tabulate
 
     def table(rows: Rows) -> str:
-        cells = [[escaped(cell) for cell in row.values()] for row in rows]
+        cells = [[as_markdown(cell) for cell in row.values()] for row in rows]
         return tabulate(cells, headers=list(rows[0]), tablefmt="github", disable_numparse=True)
 
     c = certificate
-    yield f"# Audit of {escaped(c.scorer)}\n"
-    yield f"{escaped(one_line(c))}.\n"
-    yield f"* version {escaped(c.version)}, {escaped(c.distribution)}"
-    yield f"* fingerprint {escaped(c.fingerprint or 'none')}"
-    yield f"* headline value: {escaped(c.primary)}"
+    yield f"# Audit of {as_markdown(c.scorer)}\n"
+    yield f"{as_markdown(one_line(c))}.\n"
+    yield f"* version {as_markdown(c.version)}, {as_markdown(c.distribution)}"
+    yield f"* fingerprint {as_markdown(c.fingerprint or 'none')}"
+    yield f"* headline value: {as_markdown(c.primary)}"
     yield f"* cost: {cost_line(c)}"
     yield f"* audited on: {domain_line(c)}; parts: {part_of(c)}"
     yield f"* made {c.made} by empeval {c.empeval}\n"
@@ -211,31 +212,18 @@ def _markdown(certificate: Certificate) -> Iterator[str]:
     said = remarks(c)
     if said:
         yield "## Remarks\n"
-        yield from (f"* {escaped(text)}" for text in said)
+        yield from (f"* {as_markdown(text)}" for text in said)
         yield ""
     sources = {a.rated_set: a for a in c.agreements}
     if sources:
         yield "## Rated replies\n"
         for name, a in sources.items():
-            licence = escaped(a.license or "no licence stated")
-            yield f"* {escaped(name)}: {escaped(a.source)}; {licence}"
+            licence = as_markdown(a.license or "no licence stated")
+            yield f"* {as_markdown(name)}: {as_markdown(a.source)}; {licence}"
 
 
 KINDS = {"flattery": "What can fool it", "invariance": "What must not matter"}
 """Kinds of trials, and what they are called."""
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown takes as it is, on one line."""
-    text = plain(" ".join(str(text).split()))
-    for sign in "\\`*_<>[]|#":
-        text = text.replace(sign, f"\\{sign}")
-    return text
-
-
-def plain(text: str) -> str:
-    """Text without the control characters that would steer a terminal."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _or_dash(figure: Figure | None) -> str:

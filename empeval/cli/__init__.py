@@ -27,12 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done. 1: something failed. 2: the question was wrong. 130: interrupted.
     """
-    _survive_odd_characters()
+    from empeval.cli.streams import standard_streams
+
+    with standard_streams():
+        return _guarded(arguments)
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
     try:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, and not when the interpreter ends, a closed pipe is no error
+            sys.stdout.flush()  # here a full disk is an error that can be told
     except EmpevalError as error:
         return say_error(error)
     except KeyboardInterrupt:
@@ -41,19 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    except BrokenPipeError:
-        _forget_output()
-        return 0
     except Exception as error:  # whatever is left is ours, or a plugin's
+        from empeval.notices import tell
+
         if os.environ.get("EMPEVAL_DEBUG"):
             raise
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return say_error(EmpevalError(_full_disk(error)))
-        print(
-            f"error: {type(error).__name__}: {error}\n"
+        tell(f"error: {type(error).__name__}: {error}")
+        tell(
             "This is a defect of empeval or of a plugin. EMPEVAL_DEBUG=1 shows where; what was "
-            "finished is saved.",
-            file=sys.stderr,
+            "finished is saved."
         )
         return 1
 
@@ -108,28 +112,20 @@ def say_error(error: EmpevalError) -> int:
     """Say what went wrong, in the way of an error message, and return its exit code."""
     if os.environ.get("EMPEVAL_DEBUG"):
         raise error
-    print(f"error: {error}", file=sys.stderr)
+    from empeval.notices import tell
+
+    tell(f"error: {error}")
     return error.exit_code
 
 
 def _full_disk(error: OSError) -> str:
     """What could not be written; run folders have an error of their own."""
+    from empeval.cli.streams import forget
+
     what = error.filename
     if what is None:  # a stream
-        _forget_output()
+        forget(1)
         what = "Standard output or a temporary file"
     return (
         f"{what} cannot be written: the disk is full. Free some space; what was finished is safe."
     )
-
-
-def _forget_output() -> None:
-    """Let the interpreter flush what is left of the output to nowhere when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _survive_odd_characters() -> None:
-    """Text that the terminal's encoding lacks is replaced rather than raised."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")

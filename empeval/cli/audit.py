@@ -68,10 +68,11 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from empeval.auditing.audit import Settings, audit, check_scorer
-    from empeval.auditing.page import write_page, write_text
+    from empeval.auditing.page import write_page
     from empeval.auditing.words import markdown
-    from empeval.cli.text import print_json
+    from empeval.cli.text import print_json, say
     from empeval.errors import UsageError
+    from empeval.files import write_text
     from empeval.runs import slug
     from empeval.workspace import locked
 
@@ -111,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     _warn(remarks)
     for made in certificates:
         print_certificate(made, options.format)
-    print(f"page: {page}")
+    say(f"page: {page}")
     return 0
 
 
@@ -119,30 +120,31 @@ def print_certificate(certificate: Certificate, form: str) -> None:
     """A certificate as tables that fit a terminal, or as Markdown."""
     from empeval.auditing import words
     from empeval.certificates import one_line
-    from empeval.cli.text import print_rows
+    from empeval.cli.text import print_rows, say
 
     if form == "md":
         print(words.markdown(certificate))
         return
-    _print_wrapped([words.plain(f"{certificate.scorer}: {one_line(certificate)}")])
+    _print_wrapped([f"{certificate.scorer}: {one_line(certificate)}"])
     print()
     if certificate.agreements:
         for rows in words.agreement_tables(certificate):
-            print_rows([_plain(row) for row in rows], form)
+            print_rows(rows, form)
             print()
     for kind, title in words.KINDS.items():
         trials = [trial for trial in certificate.trials if trial.kind == kind]
         if trials:
-            print(f"{title}: {certificate.primary}\n")
-            print_rows([_plain(row) for row in words.trial_rows(trials)], form)
+            say(f"{title}: {certificate.primary}")
+            print()
+            print_rows(words.trial_rows(trials), form)
             print()
     _print_wrapped(
         [
-            *(f"FAILED {words.plain(text)}" for text in words.failed_trials(certificate)),
+            *(f"FAILED {text}" for text in words.failed_trials(certificate)),
             f"cost: {words.cost_line(certificate)}",
             f"audited on: {words.domain_line(certificate)}; parts: {words.part_of(certificate)}",
-            *(f"note: {words.plain(text)}" for text in words.undecided_trials(certificate)),
-            *(f"note: {words.plain(text)}" for text in words.remarks(certificate)),
+            *(f"note: {text}" for text in words.undecided_trials(certificate)),
+            *(f"note: {text}" for text in words.remarks(certificate)),
         ]
     )
     print()
@@ -151,14 +153,10 @@ def print_certificate(certificate: Certificate, form: str) -> None:
 def _print_wrapped(lines: Sequence[str]) -> None:
     import textwrap
 
+    from empeval.escaping import plain
+
     for line in lines:
-        print(textwrap.fill(line, 100, subsequent_indent="  "))
-
-
-def _plain(row: dict[str, str]) -> dict[str, str]:
-    from empeval.auditing.words import plain
-
-    return {key: plain(cell) for key, cell in row.items()}
+        print(textwrap.fill(plain(line), 100, subsequent_indent="  "))
 
 
 def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
@@ -213,9 +211,7 @@ def _list_ratings(form: str) -> None:
 
 
 def _warn(remarks: Sequence[str]) -> None:
-    import sys
-
-    from empeval.auditing.words import plain
+    from empeval.notices import warn
 
     for remark in remarks:
-        print(f"warning: {plain(remark)}", file=sys.stderr)
+        warn(remark)

@@ -110,23 +110,25 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
     """A comparison as tables and sentences."""
-    from empeval.cli.text import print_marks, print_rows
+    from empeval.cli.text import print_marks, print_rows, say
     from empeval.comparing.words import amount, interval, probability, sentence
 
-    print(f"base       {result.base}  {result.base_model}")
-    print(f"candidate  {result.candidate}  {result.candidate_model}\n")
+    say(f"base       {result.base}  {result.base_model}", form)
+    say(f"candidate  {result.candidate}  {result.candidate_model}", form)
+    print()
     for problem in result.forced:
-        print(f"FORCED: {problem}")
+        say(f"FORCED: {problem}", form)
     for task in result.tasks:
         alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
-        print(
+        say(
             f"{task.task}: {task.shared} shared items of {task.clusters} clusters"
             f"{alone if task.only_base or task.only_candidate else ''}"
             f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
-            f"{task.base_words:.1f} and {task.candidate_words:.1f}"
+            f"{task.base_words:.1f} and {task.candidate_words:.1f}",
+            form,
         )
     for remark in result.remarks:
-        print(f"note: {remark}")
+        say(f"note: {remark}", form)
     print()
     shown = [d for d in result.differences if d.headline or everything]
     rest = len(result.differences) - len(shown)
@@ -136,7 +138,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     print()
     for d in shown:
         if d.headline:
-            print(sentence(d))
+            say(sentence(d), form)
     print()
     print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
     details = [_details(d) for d in shown if d.headline]
@@ -148,7 +150,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
             reach = "" if one.reach is None else (
                 f"; two repeats differ by up to {amount(one.reach)} 19 times in 20"
             )  # fmt: skip
-            print(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}")
+            say(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}", form)
         print()
     if result.rates:
         print_rows(
@@ -247,14 +249,15 @@ def print_many(many: ManyRuns, form: str) -> None:
     """Rankings and pairs of three or more runs."""
     from pathlib import Path
 
-    from empeval.cli.text import print_marks
+    from empeval.cli.text import print_marks, say
 
     for problem in many.forced:
-        print(f"FORCED: {problem}")
+        say(f"FORCED: {problem}", form)
     for remark in many.remarks:
-        print(f"note: {remark}")
+        say(f"note: {remark}", form)
     for matrix in many.matrices:
-        print(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items\n")
+        say(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items", form)
+        print()
         _print_matrix(matrix, form)
     print_marks(
         many.audits, form, {r.run: Path(r.run).name for m in many.matrices for r in m.ranking}

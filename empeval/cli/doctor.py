@@ -24,10 +24,12 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a check; 1 if any failed."""
+    from empeval.cli.text import say
+
     failed = False
     for state, subject, finding in checks(options):
         failed |= state == "fail"
-        print(f"{state:5} {subject:14} {' '.join(finding.splitlines())}")
+        say(f"{state:5} {subject:14} {' '.join(finding.splitlines())}")
     return 1 if failed else 0
 
 

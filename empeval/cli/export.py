@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
+    from empeval.cli.text import say
     from empeval.spreadsheets import export
 
     out, form = options.out, options.format
@@ -46,5 +47,5 @@ def run(options: argparse.Namespace) -> int:
         form = form or "xlsx"
         out = f"{name}.xlsx" if form == "xlsx" else name
     for path in export(options.source, out, form, hooks=options.hooks):
-        print(path)
+        say(path)
     return 0

@@ -50,15 +50,15 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    import sys
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_marks, print_rows
+    from empeval.cli.text import print_json, print_marks, print_rows, say
     from empeval.errors import StorageError
     from empeval.gating.documents import write
     from empeval.gating.passed import find_base, note
     from empeval.gating.policy import read_policy
     from empeval.gating.verdict import gate
+    from empeval.notices import warn
     from empeval.runs import Run
 
     policy = read_policy(Path(options.policy))
@@ -70,13 +70,14 @@ def run(options: argparse.Namespace) -> int:
     try:
         note(candidate, verdict, options.policy)
     except StorageError as error:
-        print(f"warning: {error} 'latest-passed' will not find this run.", file=sys.stderr)
+        warn(f"{error} 'latest-passed' will not find this run.")
     if options.format == "json":
         print_json(verdict)
         return verdict.exit_code
-    print(f"candidate {candidate.path}, base {base.path}\n")
+    say(f"candidate {candidate.path}, base {base.path}", options.format)
+    print()
     for problem in verdict.comparison.forced:
-        print(f"FORCED: {problem}")
+        say(f"FORCED: {problem}", options.format)
     rows = [
         {"": check.outcome, "check": f"{check.kind}: {check.name}", "why": check.said}
         for check in verdict.checks

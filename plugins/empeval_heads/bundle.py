@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ import msgspec
 
 from empeval import UsageError
 from empeval.checkpoints import check_target, locate, on_disk
+from empeval.files import write_json
 from empeval_heads.labels import EMOTIONS, STRATEGIES
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -107,7 +107,5 @@ def read_eq(folder: Path) -> EqFacts:
 def write_eq(folder: Path, facts: EqFacts) -> Path:
     """Write ``eq.json``; whole or not at all."""
     path = folder / "eq.json"
-    part = path.with_name("eq.json.part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-    os.replace(part, path)
+    write_json(path, facts)
     return path

@@ -41,11 +41,11 @@ def add(subcommands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    import sys
-
     from tabulate import tabulate
 
     import empeval
+    from empeval.escaping import plain
+    from empeval.notices import warn
     from empeval.question import parse_pairs
     from empeval_heads.bundle import locate_heads, read_eq
     from empeval_heads.variants import variants
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         hooks=options.hooks,
     )
     for warning in finished.manifest.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
     figures = variants(finished, options.task)
     rows = [
         [
@@ -90,11 +90,11 @@ def run(options: argparse.Namespace) -> int:
     for metric in finished.metrics():
         if metric.scorer == options.task and metric.value is not None:
             value = f"{metric.value:.2f} {_interval((0, metric.ci_low, metric.ci_high), 2)}"
-            print(f"{metric.task} {metric.metric}: {value} {metric.unit}")
-    print(f"run folder: {finished.path}")
+            print(plain(f"{metric.task} {metric.metric}: {value} {metric.unit}"))
+    print(plain(f"run folder: {finished.path}"))
     if options.xlsx:
         for path in empeval.export(finished, options.xlsx, "xlsx", hooks=options.hooks):
-            print(path)
+            print(plain(path))
     return 0
 
 

@@ -7,13 +7,13 @@ holds anything but tensors and plain values is refused, never run.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from empeval import UsageError
+from empeval.files import replacing
 
 Kind = Literal["emotion", "strategy"]
 KINDS: tuple[Kind, ...] = ("emotion", "strategy")
@@ -145,11 +145,9 @@ def write_head(folder: Path, facts: HeadFacts, state: dict[str, Any]) -> list[Pa
         for name, weight in state.items()
     }
     paths = [folder / f"{facts.kind}-head{suffix}" for suffix in (".safetensors", ".pt")]
-    parts = [path.with_name(f"{path.name}.part") for path in paths]
-    save_file(plain, parts[0], metadata={FORMAT: text})  # one entry: the order of two is random
-    torch.save({"format": FORMAT, "facts": text, "state": plain}, parts[1])
-    for part, path in zip(parts, paths, strict=True):
-        os.replace(part, path)
+    with replacing(paths[0]) as tensors, replacing(paths[1]) as pickled:
+        save_file(plain, tensors, metadata={FORMAT: text})  # one entry: the order of two is random
+        torch.save({"format": FORMAT, "facts": text, "state": plain}, pickled)
     return paths
 
 
