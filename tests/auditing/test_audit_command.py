@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.command import finish, start
+from support.distributions import make_distribution
 from support.rated_rows import rows, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,9 +107,10 @@ def test_fresh_forgets_what_was_kept(cli, biased, mine, tmp_path, monkeypatch):
 def test_an_audit_killed_in_the_middle_goes_on_to_the_same_end(biased_folder, tmp_path):
     mine = write(tmp_path / "mine.jsonl", rows(40))
     command = ("audit", "slow-marks", "--ratings", str(mine), *QUICK)
-    process = start(
-        *command, "--out", "killed", folder=tmp_path, path=[biased_folder], SLOW_MARKS="0.01"
-    )
+    # a name that two plugins have is no rival: embeddings would only take time here
+    points = {"empeval.scorers": {"similarity": "support.biased:OneNote"}}
+    path = [biased_folder, make_distribution(tmp_path / "twin", "twin", points=points)]
+    process = start(*command, "--out", "killed", folder=tmp_path, path=path, SLOW_MARKS="0.01")
     scores = tmp_path / "killed" / "scores" / "slow-marks.jsonl"
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
@@ -122,7 +124,7 @@ def test_an_audit_killed_in_the_middle_goes_on_to_the_same_end(biased_folder, tm
     assert not (tmp_path / "killed" / "slow-marks" / "audit.json").exists()
     scores.write_bytes(kept + b'{"key": "torn')
     for out in ("killed", "whole"):
-        outcome = finish(start(*command, "--out", out, folder=tmp_path, path=[biased_folder]))
+        outcome = finish(start(*command, "--out", out, folder=tmp_path, path=path))
         assert outcome.code == 0, outcome.err
     assert scores.read_bytes().startswith(kept)
     killed, whole = (
