@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from empeval import DataError
@@ -53,7 +54,7 @@ class KeptLabels:
             arrays = load_file(path)
             keys = arrays["keys"].tolist()
             self._labels = dict(zip(keys, arrays["labels"].tolist(), strict=True))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise DataError(f"{path} holds no labels: {error}.") from error
 
     def has(self, example: Example) -> bool:

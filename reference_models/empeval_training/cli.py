@@ -216,8 +216,9 @@ def run_model(options: argparse.Namespace) -> int:
                 rows.append([str(out), part, f["n"], *(f"{x:.4f}" for x in figures)])
     headers = ["run", "test replies", "n", "MAE", "Spearman", "emotion acc.", "MAE of median"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
-    print("\nSpearman with people's ratings:")
-    print(tabulate(people, headers=names, disable_numparse=True))
+    if people:
+        print("\nSpearman with people's ratings:")
+        print(tabulate(people, headers=names, disable_numparse=True))
     return 0
 
 

@@ -176,3 +176,10 @@ def write_conversations(folder: Path, split: str, numbers: Any) -> None:
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The objects of a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def teacher_rows(replies: Any) -> list[Any]:
+    """Rated replies as the teacher reads them."""
+    from empeval_training.teacher.targets import TeacherRow
+
+    return [TeacherRow(r.context, r.reply) for r in replies]

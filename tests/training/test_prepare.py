@@ -9,6 +9,7 @@ from empeval import DataError, UsageError
 from empeval.auditing.rated import RatedReply
 from empeval.data import use_data_directory
 from empeval_training import prepare as module
+from empeval_training.bundled_labels import KeptLabels, write_labels
 from empeval_training.data import read_examples, read_prepared
 from empeval_training.examples import HUMAN
 from empeval_training.prepare import MEASURED, prepare
@@ -150,6 +151,53 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(make, tmp_p
 def test_a_folder_without_a_teacher_is_refused(make, tmp_path):
     with pytest.raises(UsageError, match="holds no finished teacher"):
         make(tmp_path / "ed", teacher=tmp_path)
+
+
+def test_labels_that_came_with_us_label_the_same_replies_without_a_teacher(
+    make, made, tmp_path, monkeypatch
+):
+    kept = tmp_path / "labels.safetensors"
+    labelled = {split: [e for e in read_examples(made[0], split) if "rated:" not in e.variant]
+                for split in SPLITS}  # fmt: skip
+    write_labels([e for examples in labelled.values() for e in examples], kept)
+    monkeypatch.setattr(module, "KeptLabels", lambda: KeptLabels(kept))
+    prepared = make(tmp_path / "ed", teacher=None, ratings=None, conversations_of=ALL, variants=3)
+    assert prepared.labeller == "bundled"
+    assert (tmp_path / "ed" / "rated.jsonl").read_text() == ""
+    for split, expected in labelled.items():
+        found = {e.id: e for e in read_examples(tmp_path / "ed", split)}
+        common = [e for e in expected if e.id in found and found[e.id].reply == e.reply]
+        assert len(common) > 0.9 * len(found)
+        for example in common:
+            own = found[example.id]
+            assert own.empathy == pytest.approx(example.empathy, abs=3e-3)  # of half precision
+            assert own.mechanisms == pytest.approx(example.mechanisms, abs=2e-3)
+
+
+def test_a_label_is_of_one_text_alone(made, tmp_path):
+    from msgspec.structs import replace
+
+    examples = read_examples(made[0], "test")
+    write_labels(examples, tmp_path / "labels.safetensors")
+    labels = KeptLabels(tmp_path / "labels.safetensors")
+    assert labels.has(examples[0])
+    assert not labels.has(replace(examples[0], reply="Something else."))
+    assert not labels.has(replace(examples[0], id="another"))
+    assert labels.label([replace(examples[0], reply="Something else.")]) == []
+
+
+@pytest.mark.parametrize("content", [None, b"half"])
+def test_labels_that_cannot_be_read_are_named(tmp_path, content):
+    if content:
+        (tmp_path / "labels.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"labels\.safetensors holds no labels"):
+        KeptLabels(tmp_path / "labels.safetensors")
+
+
+def test_a_teacher_without_ratings_is_refused(make, tmp_path):
+    for lacking in ("teacher", "ratings"):
+        with pytest.raises(UsageError, match="go together"):
+            make(tmp_path / "ed", **{lacking: None})
 
 
 def test_a_folder_being_written_anew_is_not_taken_for_a_finished_one(make, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from support.audited import certificate
+from support.rated_files import teacher_rows
 
 from empeval import DataError, UsageError
 from empeval.data import use_data_directory
@@ -21,7 +22,7 @@ from empeval_training.prepare import prepare
 from empeval_training.recipe import load_recipe
 from empeval_training.results import PEOPLE, write_documents
 from empeval_training.teacher.data import read_rated_sets
-from empeval_training.teacher.labelling import link, rows_of
+from empeval_training.teacher.labelling import link
 from empeval_training.teacher.targets import HEADS
 from empeval_training.teacher.training import TeacherReader
 
@@ -248,7 +249,7 @@ def test_what_the_audits_say_stands_beside_what_the_teacher_reaches(
     for number, head in enumerate(HEADS[:3]):
         replies = sets["epitome"].replies
         said = [r.mean(head.dimension) for r in replies]
-        expected = spearmanr(reader.latents(rows_of(replies))[:, number], said).statistic
+        expected = spearmanr(reader.latents(teacher_rows(replies))[:, number], said).statistic
         column = next(n for n, h in enumerate(headings) if h.startswith(f"epitome {head.name}"))
         assert f"(n {len(replies)})" in headings[column]
         found = float(agreements["the teacher"][column].split()[0])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
-from support.rated_files import EXCHANGED, RATED, SPLITS
+from support.rated_files import EXCHANGED, RATED, SPLITS, teacher_rows
 from support.small_recipes import small_teacher
 from transformers import TrainerCallback
 
@@ -59,9 +59,7 @@ def test_a_teacher_learns_what_people_said(teacher, sets):
         validation = by_name[head.rated_set].only("validation")
         own = result["validation"][head.name]
         assert own["n"] == len(validation.replies)
-        from empeval_training.teacher.labelling import rows_of
-
-        latents = reader.latents(rows_of(validation.replies))[:, number]
+        latents = reader.latents(teacher_rows(validation.replies))[:, number]
         said = [r.mean(head.dimension) for r in validation.replies]
         assert own["spearman"] == pytest.approx(spearmanr(latents, said).statistic, abs=2e-3)
     # the ratings go with the words: even a random encoder tells three sentences apart
@@ -171,10 +169,8 @@ def test_the_bundled_recipes_load_and_others_are_refused():
 
 
 def test_latents_do_not_hang_on_what_else_is_read(teacher, sets):
-    from empeval_training.teacher.labelling import rows_of
-
     reader = TeacherReader.load(teacher)
-    rows = rows_of(sets[0].replies[:9])
+    rows = teacher_rows(sets[0].replies[:9])
     together = reader.latents(rows)
     assert together.shape == (9, len(HEADS))
     alone = np.concatenate([reader.latents([row]) for row in rows])

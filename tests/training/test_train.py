@@ -70,6 +70,14 @@ def test_people_are_agreed_with_as_scipy_says_and_measured_on_the_checkpoint(run
     assert result["figures"]["people"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_without_rated_replies_there_are_no_figures_of_people(run_small, prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "ed")
+    (data / "rated.jsonl").write_text("")
+    out, result = run_small("baseline", data=data, frozen_layers="0")
+    assert set(result["figures"]) == {"human", "all"}
+    assert "what people said" not in (out / "checkpoint" / "README.md").read_text()
+
+
 def test_a_model_that_says_the_same_of_every_reply_agrees_with_nobody(prepared):
     rated = read_examples(prepared, "rated")
     flat = {"empathy": np.full(len(rated), 3.0), "mechanisms": np.ones((len(rated), 3))}
