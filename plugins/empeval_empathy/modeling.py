@@ -88,14 +88,20 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
 
         The Huber loss has its corner at 0.5: squared where it is small, absolute beyond. With
         ``empathy_weight`` 0 (STM's first stage) the emotion is trained alone. The mechanisms add
-        ``lambda_mechanisms`` times their mean squared error.
+        ``lambda_mechanisms`` times their mean squared error. Labels that are NaN count for nothing.
         """
         if not self.empathy_weight:
             return emotion
-        regression = functional.smooth_l1_loss(empathy, target.to(empathy.dtype), beta=0.5)
+        rated = ~target.isnan()
+        shown, wanted = empathy[rated], target[rated].to(empathy.dtype)
+        regression = functional.smooth_l1_loss(shown, wanted, beta=0.5, reduction="sum")
+        regression = regression / rated.sum().clamp(min=1)
         loss = self.config.lambda_emo * emotion + self.empathy_weight * regression
         if mechanisms is not None and levels is not None:
-            squared = functional.mse_loss(mechanisms, levels.to(mechanisms.dtype))
+            rated = ~levels.isnan()
+            shown, wanted = mechanisms[rated], levels[rated].to(mechanisms.dtype)
+            squared = functional.mse_loss(shown, wanted, reduction="sum")
+            squared = squared / rated.sum().clamp(min=1)
             loss = loss + self.config.lambda_mechanisms * squared
         return loss
 

@@ -58,12 +58,12 @@ part, and whether the rule was kept. The sentences are others than those in trai
 """
 
 
-def audits_text(audits: Path, teacher: Path, ratings: Path) -> str:
+def audits_text(audits: Path, teacher: Path | None, ratings: Path) -> str:
     """The section's text.
 
     Args:
         audits: what ``empeval audit NAME ... --out`` wrote.
-        teacher: the run of the teacher.
+        teacher: the run of the teacher; ``None`` leaves its row out.
         ratings: the folder of rated sets.
 
     Raises:
@@ -73,7 +73,9 @@ def audits_text(audits: Path, teacher: Path, ratings: Path) -> str:
     certificates = {one.scorer: one for one in found if one is not None}
     if not certificates:
         raise UsageError(f"{audits} holds no finished audit; make one with empeval audit.")
-    rows: dict[str, Sequence[Agreement]] = {TEACHER: teacher_agreements(teacher, ratings)}
+    rows: dict[str, Sequence[Agreement]] = {}
+    if teacher is not None:
+        rows[TEACHER] = teacher_agreements(teacher, ratings)
     rows |= {name: one.agreements for name, one in certificates.items()}
     return TEXT.format(
         agreement=_table(rows, lambda a: _shown(a.spearman)),

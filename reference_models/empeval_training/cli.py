@@ -9,6 +9,7 @@ from typing import Any
 from empeval_training.eq.cli import add as add_eq
 
 EPILOG = """examples:
+  empeval train prepare-ed --ratings FOLDER --out ed
   empeval train teacher --ratings FOLDER --out teacher
   empeval train prepare-ed --teacher teacher --ratings FOLDER --out ed --conversations 3200
   empeval train baseline --data ed --out runs
@@ -77,7 +78,7 @@ def _add_prepare(actions: Any) -> None:
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
     parser.add_argument(
         "--teacher", type=Path, metavar="FOLDER",
-        help="of the action teacher; without it, the labels that come with empeval",
+        help="of the action teacher; without it, what people rated alone",
     )  # fmt: skip
     parser.add_argument("--ratings", type=Path, metavar="FOLDER", help=f"{RATINGS}; with --teacher")
     parser.add_argument("--conversations", type=_count, metavar="N", help="of train; default all")
@@ -117,7 +118,7 @@ def _add_results(actions: Any) -> None:
     parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the models")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
     parser.add_argument(
-        "--teacher", type=Path, required=True, metavar="FOLDER", help="of the action teacher"
+        "--teacher", type=Path, metavar="FOLDER", help="of the action teacher, if one labelled"
     )
     parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
     parser.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 from collections import Counter
@@ -75,7 +76,8 @@ def read_examples(folder: Path, split: str) -> list[Example]:
             example = msgspec.convert(row, Example)
         except msgspec.ValidationError as error:
             raise DataError(f"{path}, line {number}: {error}.") from error
-        if not 1 <= example.empathy <= 5 or not example.context or not example.reply.strip():
+        in_range = example.empathy is None or 1 <= example.empathy <= 5
+        if not in_range or not example.context or not example.reply.strip():
             raise DataError(f"{path}, line {number}: it needs a context, a reply and a label 1-5.")
         examples.append(example)
     if not examples:
@@ -84,8 +86,9 @@ def read_examples(folder: Path, split: str) -> list[Example]:
 
 
 def only_humans(examples: Sequence[Example]) -> list[Example]:
-    """The human replies among them: the headline test set."""
-    return [example for example in examples if example.variant == HUMAN]
+    """The human replies among them, or where there are none those that people rated."""
+    humans = [example for example in examples if example.variant == HUMAN]
+    return humans or [example for example in examples if example.variant.startswith("rated:")]
 
 
 def draw(examples: Sequence[Any], count: int | None, seed: int) -> list[Any]:
@@ -115,8 +118,8 @@ class Labelled:
         self.rows: list[dict[str, Any]] = [
             {
                 "views": view,
-                "empathy": example.empathy,
-                "mechanisms": example.mechanisms,
+                "empathy": math.nan if example.empathy is None else example.empathy,
+                "mechanisms": example.mechanisms or (math.nan,) * 3,
                 "emotion": number.get(example.emotion, NO_EMOTION),
             }
             for view, example in zip(built, examples, strict=True)

@@ -30,8 +30,8 @@ class Example(msgspec.Struct, frozen=True):
         reply: the listener turn, or a variant of it.
         variant: ``human``, or how the reply was made (see ``variants.VARIANTS``),
             ``rated:SET`` for one that people rated.
-        empathy: the hybrid label in [1, 5]; 0 until it has been labelled.
-        mechanisms: emotional reaction, interpretation and exploration, each in [0, 2].
+        empathy: the label in [1, 5]; 0 until it has been labelled, ``None`` where nobody said.
+        mechanisms: emotional reaction, interpretation and exploration, each in [0, 2]; or ``None``.
     """
 
     id: str
@@ -41,8 +41,8 @@ class Example(msgspec.Struct, frozen=True):
     context: tuple[str, ...]
     reply: str
     variant: str = HUMAN
-    empathy: float = 0.0
-    mechanisms: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    empathy: float | None = 0.0
+    mechanisms: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
 
 
 def human_examples(split: str, conversations: int | None, seed: int) -> list[Example]:

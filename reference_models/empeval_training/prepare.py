@@ -8,10 +8,13 @@ from pathlib import Path
 import msgspec
 
 from empeval import DataError, UsageError, rows_fingerprint
+from empeval_empathy.emotions import EMOTIONS
 from empeval_training.bundled_labels import KeptLabels
 from empeval_training.data import RATED, Prepared, make_folder, write_json
 from empeval_training.examples import SPLITS, Example, add_variants, human_examples
+from empeval_training.people_labels import people_examples, people_variants
 from empeval_training.progress import say
+from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.labelling import Labeller, label_examples, rated_examples
 from empeval_training.teacher.training import conversations
 
@@ -42,11 +45,11 @@ def prepare(
     Args:
         out: the folder to write: ``train.jsonl``, ``validation.jsonl``, ``test.jsonl``,
             ``rated.jsonl`` (the rated sets' test part) and ``prepared.json``.
-        teacher: what ``empeval train teacher`` wrote; ``None`` takes the labels that come with
-            empeval, and those replies alone that have one.
-        ratings: the folder of rated sets, needed with a teacher. Their training part become
-            training examples, their validation part validation examples; no conversation of theirs
-            is drawn otherwise.
+        teacher: what ``empeval train teacher`` wrote; ``None`` labels nothing that people have
+            not rated.
+        ratings: the folder of rated sets. Their training part become training examples, their
+            validation part validation examples; no conversation of theirs is drawn otherwise.
+            ``None`` takes the labels that come with empeval, and those replies alone that have one.
         conversations_of: how many of each split (``None``: all).
         variants: variants of each human reply.
         seed: of every draw.
@@ -55,8 +58,10 @@ def prepare(
         EmpevalError: data that cannot be had or are not what they should be.
     """
     make_folder(out)
-    if (teacher is None) != (ratings is None):
-        raise UsageError("A teacher and the ratings that it learned go together: give both.")
+    if teacher is not None and ratings is None:
+        raise UsageError("A teacher goes with the ratings that it learned: give --ratings too.")
+    if ratings is not None and teacher is None:
+        return _write(out, people_alone(ratings, seed), EMOTIONS, {}, seed, "people")
     labeller = Labeller(teacher, ratings) if teacher and ratings else None
     known = conversations(labeller.sets) if labeller else frozenset()
     labels = None if labeller else KeptLabels()
@@ -88,6 +93,18 @@ def prepare(
     return _write(
         out, every, emotions, conversations_of, seed, "teacher" if labeller else "bundled"
     )
+
+
+def people_alone(ratings: Path, seed: int) -> dict[str, list[Example]]:
+    """Examples that people labelled, by file; the rated sets' parts are the splits."""
+    sets = read_rated_sets(ratings)
+    every: dict[str, list[Example]] = {}
+    for split in SPLITS:
+        rated = people_examples(sets, split)
+        every[split] = rated if split == "test" else rated + people_variants(rated, seed)
+        say(f"{split}: {len(every[split])} replies")
+    every[RATED] = every["test"]
+    return every
 
 
 def _keep_apart(splits: dict[str, list[Example]]) -> None:

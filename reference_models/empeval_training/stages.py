@@ -230,7 +230,7 @@ def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
     target, emotion, _ = prediction.label_ids
     known = emotion != NO_EMOTION
     return {
-        "mae": float(np.abs(empathy - target).mean()),
+        "mae": float(np.nanmean(np.abs(empathy - target))),
         "emotion_accuracy": float((logits.argmax(-1) == emotion)[known].mean()),
     }
 

@@ -33,7 +33,7 @@ from empeval_training.data import (
     read_prepared,
     write_json,
 )
-from empeval_training.examples import HUMAN, Example
+from empeval_training.examples import Example
 from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
@@ -89,7 +89,8 @@ def _train(
     transformers.set_seed(seed)
     started = time.perf_counter()
     splits = _read_splits(data, recipe, seed, prepared.emotions)
-    humans = np.array([example.variant == HUMAN for example in splits["test"]])
+    own = {example.id for example in only_humans(splits["test"])}
+    humans = np.array([example.id in own for example in splits["test"]])
     base = encoder_folder(recipe.encoder)
     tokenizer = load_tokenizer(base)
     views = ViewBuilder(tokenizer, recipe.max_length)
@@ -232,6 +233,8 @@ def figures_of(
     emotion = np.array(labelled.emotion_labels)[chosen]
     known = emotion != NO_EMOTION
     empathy = output["empathy"][chosen]
+    labelled_rows = ~np.isnan(target)
+    empathy, target = empathy[labelled_rows], target[labelled_rows]
     figures = {
         "n": len(target),
         "mae": float(np.abs(empathy - target).mean()),
@@ -242,7 +245,10 @@ def figures_of(
     }
     levels = np.array([row["mechanisms"] for row in labelled.rows])[chosen]
     for column, name in enumerate(MECHANISMS):
-        figures[name] = _spearman(output["mechanisms"][chosen][:, column], levels[:, column])
+        rated = ~np.isnan(levels[:, column])
+        figures[name] = _spearman(
+            output["mechanisms"][chosen][rated, column], levels[rated, column]
+        )
     if "full_emotion" in output:
         full = output["full_emotion"][chosen]
         figures["full_emotion_accuracy"] = float((full == emotion)[known].mean())
@@ -260,7 +266,7 @@ def people_figures(rated: Sequence[Example], output: dict[str, np.ndarray]) -> d
     figures: dict[str, float] = {}
     for name in ("exchanges-1-5", "ratings-1-3"):
         own = names == name
-        said = [example.empathy for example in rated if example.variant == f"rated:{name}"]
+        said = [e.empathy or 0.0 for e in rated if e.variant == f"rated:{name}"]
         if own.any():
             figures[name] = _spearman(output["empathy"][own], np.array(said))
     own = names == "epitome"
