@@ -47,6 +47,14 @@ def add(verbs: Verbs) -> None:
         help="compare what differs in version, data or scorer, and say so",
     )
     parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
+    parser.add_argument(
+        "--max-unscored",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="the share of a run's items that a figure may lack the score of (default 0.05); "
+        "with more, the verdict is by the worst case",
+    )
     parser.add_argument("--resamples", type=positive, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
     parser.add_argument("--all", action="store_true", help="every figure and slice in the table")
@@ -68,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         "metrics": options.metrics,
         "force": options.force,
         "partial": options.partial,
+        "max_unscored": options.max_unscored,
         "resamples": options.resamples,
         "seed": options.seed,
     }
@@ -233,7 +242,8 @@ def _details(d: Difference) -> dict[str, str]:
         "saved by pairing": "-" if d.variance_saved is None else f"{100 * d.variance_saved:.0f} %",
         "detectable": shown(d.detectable),
         "clusters for the margin": "-" if d.needed is None else str(d.needed),
-        "failed": f"{d.base_failed}, {d.candidate_failed}",
+        "without a score": f"{d.base_unscored} of {d.base_items}, "
+        f"{d.candidate_unscored} of {d.candidate_items}",
         "worst case": shown(d.worst_case),
         "at equal length": (
             "-"
@@ -313,7 +323,8 @@ def _grid(matrix: Matrix) -> list[dict[str, str]]:
         d = pair.difference
         star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
         cells[(pair.candidate, pair.base)] = amount(d.difference) + star
-        cells[(pair.base, pair.candidate)] = amount(-d.difference) + star
+        back = None if d.difference is None else -d.difference
+        cells[(pair.base, pair.candidate)] = amount(back) + star
     order: Sequence[str] = [r.run for r in matrix.ranking]
     return [
         {

@@ -14,6 +14,7 @@ EPILOG = """examples:
 exit codes: 0 pass, 1 error, 2 usage, 3 regression, 4 inconclusive (when the policy blocks it).
 A policy:
   inconclusive = "block"
+  max_unscored = 0.05
 
   [[headline]]
   metric = "eqbench_v2"

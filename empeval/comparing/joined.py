@@ -113,8 +113,20 @@ class RunFiles:
             self._scores[key] = {s.id: s for s in self.run.scores(task, label)}
         return self._scores[key]
 
-    def metrics(self, task: str) -> dict[tuple[str, str], Metric]:
+    def items(self, task: str) -> int:
+        """How many items of a task were asked: what the manifest says, or all that is there."""
+        return max(self.run.manifest.tasks[task].n_items, len(self.answers(task)))
+
+    def scored(self, task: str, label: str, source: Source) -> int:
+        """How many items have a value of their own, whatever a convention counts the others as."""
+        own = msgspec.structs.replace(source, failed_as=None)
+        values = item_values(self.scores(task, label), list(self.answers(task)), own)
+        return int(np.isfinite(values).sum())
+
+    def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
         """The figures of a task that are plain means over items, by scorer and name.
+
+        Those without a value, since no item has one, are among them only when that is asked for.
 
         A figure of a run that was written before figures named their source is one when a value
         of its scorer has its name.
@@ -126,7 +138,7 @@ class RunFiles:
             source = metric.source
             if source is None and self._is_value(task, metric):
                 source = Source(metric.metric)
-            if source is not None and metric.value is not None:
+            if source is not None and (valueless or metric.value is not None):
                 key = metric.scorer, metric.metric
                 found[key] = msgspec.structs.replace(metric, source=source)
         return found

@@ -12,6 +12,7 @@ from empeval.comparing.joined import AskedItem, RunFiles, item_values, numbered
 from empeval.comparing.records import Difference
 from empeval.comparing.resampling import RESAMPLES, rank_samples
 from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare_files
+from empeval.comparing.unscored import MAX_UNSCORED, by_worst_case
 from empeval.errors import UsageError
 from empeval.marks import Marked, marks_of
 from empeval.records import Source
@@ -88,6 +89,7 @@ def compare_many(
     metrics: Sequence[str] | None = None,
     force: bool = False,
     partial: bool = False,
+    max_unscored: float = MAX_UNSCORED,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ManyRuns:
@@ -107,6 +109,7 @@ def compare_many(
                 margins=margins,
                 metrics=metrics,
                 force=force,
+                max_unscored=max_unscored,
                 resamples=resamples,
                 seed=seed,
             )
@@ -153,7 +156,11 @@ def _matrix(
         (one, other): adjusted_verdict(d, p)
         for (one, other, d), p in zip(tested, adjusted, strict=True)
     }
-    apart = {pair for pair, d in kept.items() if d.p_holm is not None and d.p_holm < ALPHA}
+    apart = {
+        pair
+        for pair, d in kept.items()
+        if d.p_holm is not None and d.p_holm < ALPHA and not d.too_unscored
+    }
     letters = groups(order, apart)
     place = {run: rank for rank, run in enumerate(order)}
     ranking = [
@@ -255,13 +262,17 @@ def _turned(d: Difference) -> Difference:
         d,
         base=d.candidate,
         candidate=d.base,
-        difference=-d.difference,
+        difference=negative(d.difference),
         ci_low=negative(d.ci_high),
         ci_high=negative(d.ci_low),
         effect_size=negative(d.effect_size),
         improved=None if d.improved is None else 1 - d.improved,
         base_failed=d.candidate_failed,
         candidate_failed=d.base_failed,
+        base_items=d.candidate_items,
+        candidate_items=d.base_items,
+        base_unscored=d.candidate_unscored,
+        candidate_unscored=d.base_unscored,
         worst_case=negative(d.worst_case),
         verdict=verdicts.get(d.verdict, d.verdict),
         not_worse_by_margin=None if d.margin is None or d.ci_high is None
@@ -270,4 +281,4 @@ def _turned(d: Difference) -> Difference:
         adjusted_low=negative(d.adjusted_high),
         adjusted_high=negative(d.adjusted_low),
     )  # fmt: skip
-    return turned
+    return by_worst_case(turned) if d.too_unscored else turned

@@ -15,7 +15,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         task, scorer, metric, unit, higher_is_better: which figure, as in ``metrics.json``.
-        base, candidate: means over the shared items.
+        base, candidate: means over the shared items with a value in both runs. Where there is
+            none, ``difference`` is ``null``, and so is the mean of a run without any value.
         difference: candidate less base.
         ci_low, ci_high: its 95 % interval; ``null`` with fewer than two clusters.
         method: ``bootstrap-t`` over clusters, or ``t`` where that is unstable or nothing varies.
@@ -35,8 +36,14 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         not_worse_by_margin: whether non-inferiority is shown; ``null`` without a margin.
         n, n_clusters: shared items with a value in both runs.
         base_failed, candidate_failed: shared items without a value in one.
-        worst_case: the difference when items without a value count as the lowest value of both
-            runs; ``null`` where none is without.
+        base_items, candidate_items: each run's items, by its manifest.
+        base_unscored, candidate_unscored: those of them without a score of their own, whatever a
+            convention counts them as.
+        too_unscored: whether more of them than allowed have none, on either side: the figure then
+            does not hold, whatever the scored items say; see ``unscored.with_unscored_rule``.
+        worst_case: the difference when shared items without a value count as the worst value: the
+            end of the value's range, or the worst one of both runs where that is open; ``null``
+            where none is without.
         per_word, length_adjusted, adjusted_low, adjusted_high: slope of the item differences on
             the difference of the replies' lengths, and the difference at equal length with its
             95 % interval; ``null`` where lengths do not differ.
@@ -47,9 +54,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     unit: str
     higher_is_better: bool | None
-    base: float
-    candidate: float
-    difference: float
+    base: float | None
+    candidate: float | None
+    difference: float | None
     ci_low: float | None
     ci_high: float | None
     method: Literal["bootstrap-t", "t"]
@@ -71,6 +78,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     n_clusters: int = 0
     base_failed: int = 0
     candidate_failed: int = 0
+    base_items: int = 0
+    candidate_items: int = 0
+    base_unscored: int = 0
+    candidate_unscored: int = 0
+    too_unscored: bool = False
     worst_case: float | None = None
     per_word: float | None = None
     length_adjusted: float | None = None
@@ -107,8 +119,9 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """How often answers of a task are of a kind.
 
     Attributes:
-        task, kind: ``truncated``, ``empty``, ``missing``, ``error``, ``repeated`` (another item of
-            the run has the very same answer), or ``SCORER: STATUS`` (``eqbench: unparsed``).
+        task, kind: ``unparsed`` (no score by one of the scorers, in whatever way), ``truncated``,
+            ``empty``, ``missing``, ``error``, ``repeated`` (another item of the run has the very
+            same answer), or ``SCORER: STATUS`` (``eqbench: unparsed``).
         base, candidate: percent of the shared items.
         difference, ci_low, ci_high: in percent points.
         p: exact McNemar over items where clusters are single items, else the paired t test.

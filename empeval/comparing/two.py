@@ -15,8 +15,7 @@ from empeval.comparing.estimating import (
     headline_of,
     names_of,
     paired_figures,
-    slices,
-    with_adjusted,
+    with_values,
 )
 from empeval.comparing.joined import (
     Answer,
@@ -28,9 +27,11 @@ from empeval.comparing.joined import (
     remarks,
     shared_tasks,
 )
+from empeval.comparing.parts import slices, with_adjusted
 from empeval.comparing.rates import rates
 from empeval.comparing.records import Comparison, Difference, Noise, Slice, TaskFacts
 from empeval.comparing.resampling import RESAMPLES
+from empeval.comparing.unscored import MAX_UNSCORED, with_unscored_rule
 from empeval.errors import UsageError, nearest
 from empeval.marks import marks_of
 from empeval.records import Source
@@ -51,6 +52,7 @@ def compare(
     repeats: Sequence[Run] = (),
     force: bool = False,
     partial: bool = False,
+    max_unscored: float = MAX_UNSCORED,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
@@ -65,6 +67,8 @@ def compare(
         repeats: runs that repeat the base with other seeds, for the noise floor.
         force: compare what differs in version, data or scorer; the result says so.
         partial: take unfinished runs as they are.
+        max_unscored: the share of either side's items, 0 to 1, that a figure may lack; with more
+            the verdict is by the worst case.
         resamples: of intervals and sign flips.
         seed: of both.
 
@@ -80,6 +84,7 @@ def compare(
         metrics=metrics,
         repeats=repeats,
         force=force,
+        max_unscored=max_unscored,
         resamples=resamples,
         seed=seed,
     )
@@ -93,12 +98,17 @@ def compare_files(
     metrics: Sequence[str] | None,
     repeats: Sequence[Run] = (),
     force: bool,
+    max_unscored: float = MAX_UNSCORED,
     resamples: int,
     seed: int,
 ) -> Comparison:
     """What ``compare`` does, on folders that keep what was read of them for the next pair."""
     if resamples < 100:
         raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
+    if not 0 <= max_unscored <= 1:
+        raise UsageError(
+            f"max_unscored is {max_unscored:g}; it is a share from 0 to 1 (0.05 for 5 %)."
+        )
     base, candidate, files = one.run, other.run, (one, other)
     tasks = shared_tasks(*files)
     problems = misfits(*files, tasks)
@@ -115,10 +125,11 @@ def compare_files(
     for task in tasks:
         joined = join(*files, task)
         facts.append(_facts(joined))
-        pairs = paired_figures(*files, joined)
+        pairs = with_values(paired_figures(*files, joined), metrics)
         known |= {name for pair in pairs for name in names_of(pair.metric)}
         headlines = headline_of(pairs, metrics)
-        found += estimate(pairs, joined, headlines, margin_of, resamples=resamples, seed=seed)
+        every = estimate(pairs, joined, headlines, margin_of, resamples=resamples, seed=seed)
+        found += [with_unscored_rule(d, max_unscored) for d in every]
         parts += [s for n in sorted(headlines) for s in slices(pairs[n], joined)]
         failures += rates(*files, joined)
         noise += [_noise(files[0], repeats, joined, pairs[n]) for n in sorted(headlines)]
@@ -180,8 +191,11 @@ def _with_holm(found: Sequence[Difference]) -> list[Difference]:
 
 
 def adjusted_verdict(d: Difference, p_holm: float) -> Difference:
-    """A difference with its adjusted p; *better* and *worse* take one under 0.05."""
-    lost = d.verdict in ("better", "worse") and p_holm >= ALPHA
+    """A difference with its adjusted p; *better* and *worse* take one under 0.05.
+
+    A verdict by the worst case stays: it does not rest on a test.
+    """
+    lost = d.verdict in ("better", "worse") and p_holm >= ALPHA and not d.too_unscored
     made: Difference = msgspec.structs.replace(
         d, p_holm=p_holm, verdict="inconclusive" if lost else d.verdict
     )

@@ -43,8 +43,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: of the whole: a regression anywhere is one; an inconclusive check makes it
-            inconclusive when the policy says that this blocks, as does a scorer that is not
-            audited where the policy requires it.
+            inconclusive when the policy says that this blocks. Two things block whatever it says:
+            a scorer that is not audited where that is required, and a headline figure that lacks
+            the scores of too many items.
         exit_code: 0 pass, 3 regression, 4 inconclusive.
         checks: one by one.
         comparison: behind them.
@@ -82,6 +83,7 @@ def gate(
         metrics=names,
         force=force,
         partial=partial,
+        max_unscored=policy.max_unscored,
         resamples=policy.resamples,
         seed=policy.seed,
     )
@@ -101,11 +103,21 @@ def gate(
     outcome: Outcome = "pass"
     if "regression" in outcomes:
         outcome = "regression"
-    elif unaudited or ("inconclusive" in outcomes and policy.inconclusive == "block"):
+    elif (
+        unaudited
+        or _lacking(comparison, names)
+        or ("inconclusive" in outcomes and policy.inconclusive == "block")
+    ):
         outcome = "inconclusive"
     return Verdict(
         outcome=outcome, exit_code=EXIT_CODES[outcome], checks=checks, comparison=comparison
     )
+
+
+def _lacking(comparison: Comparison, names: Sequence[str]) -> bool:
+    """Whether a headline figure lacks the scores of too many items to be judged."""
+    every = [d for name in names for d in find(comparison, name, "headline")]
+    return any(d.too_unscored for d in every)
 
 
 def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
@@ -220,10 +232,15 @@ def _failures(comparison: Comparison, policy: Policy) -> Iterator[Check]:
 
 
 def _check_kind(kind: str, comparison: Comparison) -> None:
-    from empeval.comparing.rates import FAILURES, STATUSES
+    from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
 
     scorers = {d.scorer for d in comparison.differences}
-    known = {*STATUSES, "repeated", *(f"{s}: {status}" for s in scorers for status in FAILURES)}
+    known = {
+        *STATUSES,
+        "repeated",
+        UNPARSED,
+        *(f"{s}: {status}" for s in scorers for status in FAILURES),
+    }
     if kind not in known:
         raise UsageError(f"failures: unknown kind '{kind}'.{nearest(kind, known)}")
 
@@ -232,6 +249,12 @@ def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
     name = f"{wanted.metric} while {wanted.rises} rises"
     kept = find(comparison, wanted.metric, "guardrail")[0]
     rising = find(comparison, wanted.rises, "guardrail")[0]
+    for d in (kept, rising):
+        if d.too_unscored:
+            return Check(kind="guardrail", name=name, outcome="inconclusive", said=sentence(d))
+    if kept.difference is None or rising.difference is None:
+        said = "no item has both runs' values of both figures."
+        return Check(kind="guardrail", name=name, outcome="inconclusive", said=said)
     up = -rising.difference if rising.higher_is_better is False else rising.difference
     down = kept.difference if kept.higher_is_better is False else -kept.difference
     if up <= 0:
