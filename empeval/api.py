@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 from empeval import registry, runner
+from empeval.contained import contained
 from empeval.data import use_data_directory
 from empeval.dialogues import DIALOGUES, Dialogues, file_fingerprint, read_dialogues
 from empeval.environment import environment
-from empeval.errors import RunFolderError, UsageError
+from empeval.errors import EmpevalError, RunFolderError, StorageError, UsageError
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Task
+from empeval.interfaces import Generator, ModelCard, Task
 from empeval.marks import with_marks, without_marks
 from empeval.question import (
     AskedScorer,
@@ -108,8 +109,9 @@ def prepare(
     ]
     chosen = scorers_for({a.name: a.task for a in asked}, scorers)
     warnings = [w for a in asked for w in a.warnings]
-    warnings += generator.prepare({a.name: a.items for a in asked})
-    card = generator.card
+    with contained(registry.label_of(generator)):
+        warnings += [str(text) for text in generator.prepare({a.name: a.items for a in asked})]
+    card = registry.checked_card(generator, ModelCard)
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
@@ -210,14 +212,24 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
                 _add(timing, f"{asked.name} answers", seconds)
-            decided = generator.runtime()
+            with contained(registry.label_of(generator)):
+                decided = dict(generator.runtime())
         finally:
-            generator.close()
+            _close(generator)
         if decided:
             facts = {**folder.manifest.environment, "generator": decided}
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
         return _score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+
+
+def _close(generator: Generator) -> None:
+    """Free a model; one that fails at that has answered all the same."""
+    try:
+        with contained(registry.label_of(generator)):
+            generator.close()
+    except EmpevalError as error:
+        print(f"warning: {error}", file=sys.stderr)
 
 
 def score(
@@ -335,13 +347,27 @@ def _score_and_finish(
     progress: bool,
 ) -> Run:
     folder.write_manifest(_with_scorers(folder, scorers))
+    problems: list[EmpevalError] = []
+    able: dict[str, list[AskedScorer]] = {name: [] for name in scorers}
     for name, chosen in scorers.items():
         for asked in chosen:
-            seconds = runner.score_stage(folder, name, asked, hooks, progress=progress)
+            try:
+                seconds = runner.score_stage(folder, name, asked, hooks, progress=progress)
+            except (StorageError, RunFolderError):
+                raise
+            except EmpevalError as error:  # the others' figures are not this one's to spoil
+                problems.append(error)
+                continue
+            able[name].append(asked)
             _add(timing, f"{name} {asked.label}", seconds)
-    metrics: list[Metric] = runner.metrics_stage(folder, tasks, scorers)
+    metrics: list[Metric] = runner.metrics_stage(folder, tasks, able, problems)
     folder.write_metrics(metrics)
-    marked = with_marks(folder.manifest, runner.audit_stage(folder, scorers))
+    marked = with_marks(folder.manifest, runner.audit_stage(folder, able))
+    if problems:
+        folder.write_manifest(msgspec.structs.replace(marked, timing=timing))
+        if len(problems) == 1:
+            raise problems[0]
+        raise EmpevalError(" ".join(str(problem) for problem in problems))
     folder.write_manifest(
         msgspec.structs.replace(marked, status="complete", finished=_now(), timing=timing)
     )

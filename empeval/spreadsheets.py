@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
         UsageError: a plugin's sheet has a name that is taken, or rows of another width.
     """
     own = [_summary(run), _about(run), *(_task(run, name) for name in run.manifest.tasks)]
-    added = [s for found in hooks.fire("empeval_export_sheets", run=run) for s in found]
+    added = _added(hooks.fire("empeval_export_sheets", run=run))
     every = [*own, *added]
     doubled = [n for n, count in Counter(s.name.casefold() for s in every).items() if count > 1]
     if doubled:
@@ -96,6 +97,15 @@ def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
         if any(len(row) != len(sheet.columns) for row in sheet.rows):
             raise UsageError(f"The sheet '{sheet.name}' has rows of another width than its header.")
     return every
+
+
+def _added(found: Sequence[Any]) -> list[Sheet]:
+    """The sheets in what plugins returned; anything else is said and left out."""
+    every = [s for sheets in found for s in (sheets if isinstance(sheets, list) else [sheets])]
+    odd = [type(s).__name__ for s in every if not isinstance(s, Sheet)]
+    if odd:
+        print(f"warning: a plugin gave a {odd[0]} for a sheet; it is left out", file=sys.stderr)
+    return [s for s in every if isinstance(s, Sheet)]
 
 
 def _summary(run: Run) -> Sheet:

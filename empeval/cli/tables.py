@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from empeval.cli.text import print_json, print_marks, print_rows
+from empeval.errors import EmpevalError
 from empeval.marks import marks_of
 from empeval.records import Metric
-from empeval.runs import Run
+from empeval.runs import Run, is_run
 
 
 def print_run(run: Run, form: str) -> None:
@@ -47,6 +50,21 @@ def print_run(run: Run, form: str) -> None:
     if manifest.model.license:
         print(f"model licence: {manifest.model.license}")
     print(f"run folder: {run.path}")
+
+
+@contextmanager
+def figures_all_the_same(path: str | Path, form: str) -> Iterator[None]:
+    """Print what figures a run has got when scoring ends in an error: those of the other scorers.
+
+    Raises:
+        EmpevalError: the same.
+    """
+    try:
+        yield
+    except EmpevalError:
+        if is_run(path) and not (run := Run(path)).complete and run.metrics():
+            print_run(run, form)
+        raise
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
