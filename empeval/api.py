@@ -40,7 +40,7 @@ from empeval.runs import (
     question_hash,
     slug,
 )
-from empeval.workspace import check_folder, locked, open_folder
+from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
 
@@ -200,6 +200,8 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
     check_folder(prepared.path, prepared.manifest, resume=resume)
     with locked(prepared.path):
         folder = open_folder(prepared.path, prepared.manifest)
+        labels = {name: [s.label for s in chosen] for name, chosen in prepared.scorers.items()}
+        forget_errors(folder, labels)
         if folder.complete:
             return folder
         hooks.fire(
@@ -286,6 +288,8 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
     chosen = scorers_for({n: t for n, t in tasks.items() if t is not None}, scorers)
     with locked(folder.path):
         folder = Run(folder.path)
+        forget = {name: [asked.label for asked in those] for name, those in chosen.items()}
+        forget_errors(folder, forget, answers=False)
         timing = dict(folder.manifest.timing)
         return _score_and_finish(folder, tasks, chosen, hooks, timing, progress)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -116,7 +117,19 @@ def write_whole(path: Path, value: Any) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    _replace(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def write_lines(path: Path, records: Iterable[Any]) -> None:
+    """Replace a JSONL file in one step.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    _replace(path, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+
+
+def _replace(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,14 +15,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from empeval.errors import RunFolderError, StorageError
-from empeval.journal import Journal, read_journal, write_whole
+from empeval.journal import Journal, read_journal, write_lines, write_whole
 from empeval.records import Item, Metric, MetricsFile, ResponseLine, Sampling, Score
 
 SCHEMA: Literal[1] = 1
@@ -222,6 +222,16 @@ class Run:
     def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
         """Open one scorer's scores of a task for appending."""
         return Journal(self.scores_path(task, scorer))
+
+    def forget(self, path: Path, ids: Collection[str]) -> None:
+        """Take the lines of these items out of one of the folder's JSONL files.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if ids and path.exists():
+            keep = [line for line in read_journal(path, dict) if line.get("id") not in ids]
+            write_lines(path, keep)
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Run:

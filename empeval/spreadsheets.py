@@ -13,9 +13,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval.errors import RunFolderError, StorageError, UsageError
+from empeval.counts import notices, once, require_whole
+from empeval.errors import StorageError, UsageError
 from empeval.hooks import Hooks
-from empeval.records import Sheet
+from empeval.journal import read_journal
+from empeval.records import ResponseLine, Score, Sheet
 from empeval.runs import Run
 
 Format = Literal["xlsx", "csv", "parquet"]
@@ -36,6 +38,7 @@ def export(
     out: str | Path,
     form: Format | None = None,
     *,
+    partial: bool = False,
     hooks: Hooks | None = None,
 ) -> list[Path]:
     """Write a finished run as a spreadsheet.
@@ -45,6 +48,7 @@ def export(
         out: for ``xlsx`` a file, with a sheet for each table; for ``csv`` and ``parquet`` a
             folder, with a file for each.
         form: which; by default what ``out`` ends in, else ``csv``.
+        partial: take an unfinished run, or one whose files lack lines, as it is.
         hooks: hook modules to ask for more sheets instead of the installed ones.
 
     Returns:
@@ -56,8 +60,8 @@ def export(
         StorageError: it cannot be written.
     """
     run = run if isinstance(run, Run) else Run(run)
-    if not run.complete:
-        raise RunFolderError(f"{run.path} is unfinished; run its command again first.")
+    if not partial:
+        require_whole(run, "export what is there with --partial")
     path = Path(out)
     chosen = form or _format_of(path)
     if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
@@ -126,6 +130,7 @@ def _about(run: Run) -> Sheet:
         ("model", manifest.model.uri),
         ("model fingerprint", manifest.model.fingerprint),
         ("model licence", manifest.model.license),
+        *(("notice", text) for text in notices(run)),
         ("limit", manifest.limit),
         ("seed", manifest.seed),
     ]
@@ -146,7 +151,7 @@ def _about(run: Run) -> Sheet:
 
 def _task(run: Run, task: str) -> Sheet:
     """A row an item: what was asked and answered, and what every scorer said of it."""
-    lines = run.responses(task)
+    lines = list(once(read_journal(run.responses_path(task), ResponseLine)).values())
     columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
     rows: list[list[Cell]] = [
         [
@@ -161,7 +166,7 @@ def _task(run: Run, task: str) -> Sheet:
         for line in lines
     ]
     for label in run.manifest.scorers.get(task, {}):
-        scores = {score.id: score for score in run.scores(task, label)}
+        scores = once(read_journal(run.scores_path(task, label), Score))
         found = scores.values()
         values = list(dict.fromkeys(name for score in found for name in score.values))
         labels = list(dict.fromkeys(name for score in found for name in score.labels))

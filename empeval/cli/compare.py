@@ -119,17 +119,18 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
     """A comparison as tables and sentences."""
-    from empeval.cli.text import print_marks, print_rows
+    from empeval.cli.text import print_marks, print_notices, print_rows
     from empeval.comparing.words import amount, interval, probability, sentence
 
     print(f"base       {result.base}  {result.base_model}")
     print(f"candidate  {result.candidate}  {result.candidate_model}\n")
+    print_notices(result.notices)
     for problem in result.forced:
         print(f"FORCED: {problem}")
     for task in result.tasks:
         alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
         print(
-            f"{task.task}: {task.shared} shared items of {task.clusters} clusters"
+            f"{task.task}: {task.shared} of {task.items} items shared, {task.clusters} clusters"
             f"{alone if task.only_base or task.only_candidate else ''}"
             f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
             f"{task.base_words:.1f} and {task.candidate_words:.1f}"
@@ -221,6 +222,7 @@ def difference_row(d: Difference) -> dict[str, str]:
         "95% interval": interval(d.ci_low, d.ci_high),
         "p": probability(d.p),
         "p (Holm)": probability(d.p_holm),
+        "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
         "verdict": "-" if d.higher_is_better is None else d.verdict,
     }
 
@@ -257,14 +259,18 @@ def print_many(many: ManyRuns, form: str) -> None:
     """Rankings and pairs of three or more runs."""
     from pathlib import Path
 
-    from empeval.cli.text import print_marks
+    from empeval.cli.text import print_marks, print_notices
 
+    print_notices(many.notices)
     for problem in many.forced:
         print(f"FORCED: {problem}")
     for remark in many.remarks:
         print(f"note: {remark}")
     for matrix in many.matrices:
-        print(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items\n")
+        print(
+            f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} of {matrix.items} "
+            "items have a value in every run\n"
+        )
         _print_matrix(matrix, form)
     print_marks(
         many.audits, form, {r.run: Path(r.run).name for m in many.matrices for r in m.ranking}

@@ -54,9 +54,9 @@ def run(options: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_marks, print_rows
+    from empeval.cli.text import print_json, print_marks, print_notices, print_rows
     from empeval.errors import StorageError
-    from empeval.gating.documents import write
+    from empeval.gating.documents import compared_items, write
     from empeval.gating.passed import find_base, note
     from empeval.gating.policy import read_policy
     from empeval.gating.verdict import gate
@@ -76,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
         print_json(verdict)
         return verdict.exit_code
     print(f"candidate {candidate.path}, base {base.path}\n")
+    print_notices(verdict.comparison.notices)
+    print(*compared_items(verdict.comparison), "", sep="\n")
     for problem in verdict.comparison.forced:
         print(f"FORCED: {problem}")
     rows = [

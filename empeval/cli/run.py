@@ -79,7 +79,12 @@ def run(options: argparse.Namespace) -> int:
 
     from empeval import api
     from empeval.cli.preview import print_preview
-    from empeval.cli.tables import figures_all_the_same, print_run, warn
+    from empeval.cli.tables import (
+        figures_all_the_same,
+        print_run,
+        say_whole_failures,
+        warn,
+    )
     from empeval.data import use_data_directory
     from empeval.question import parse_pairs
     from empeval.runner import sampling_changes
@@ -109,4 +114,4 @@ def run(options: argparse.Namespace) -> int:
         with figures_all_the_same(prepared.path, options.format):
             finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
-    return 0
+    return say_whole_failures(finished)

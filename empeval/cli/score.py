@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     import os
 
     from empeval import api
-    from empeval.cli.tables import figures_all_the_same, print_run
+    from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
     from empeval.errors import UsageError
 
     if not os.path.exists(options.source):
@@ -42,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
             options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks
         )
     print_run(finished, options.format)
-    return 0
+    return say_whole_failures(finished)

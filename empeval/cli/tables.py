@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from empeval.cli.text import print_json, print_marks, print_rows
+from empeval.cli.text import print_json, print_marks, print_notices, print_rows
+from empeval.counts import UNANSWERED, notices, whole_failures
 from empeval.errors import EmpevalError
 from empeval.marks import marks_of
 from empeval.records import Metric
@@ -28,6 +29,7 @@ def print_run(run: Run, form: str) -> None:
                 "run": str(run.path),
                 "status": manifest.status,
                 "model": msgspec.to_builtins(manifest.model),
+                "notices": notices(run),
                 "warnings": manifest.warnings,
                 "metrics": msgspec.to_builtins(metrics),
                 "audits": msgspec.to_builtins(marks_of(run)),
@@ -35,6 +37,7 @@ def print_run(run: Run, form: str) -> None:
         )
         return
     print(f"{manifest.model.title}  ({manifest.status})\n")
+    print_notices(notices(run))
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
         notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]
@@ -46,10 +49,19 @@ def print_run(run: Run, form: str) -> None:
         counts = Counter(line.status for line in run.responses(task))
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
-        print(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}")
+        answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
+        print(f"{task}: {answered} of {entry.n_items} answered ({states}){licence}")
     if manifest.model.license:
         print(f"model licence: {manifest.model.license}")
     print(f"run folder: {run.path}")
+
+
+def say_whole_failures(run: Run) -> int:
+    """Say which tasks and scorers came to nothing; the exit code: 1 where there are such."""
+    found = whole_failures(run)
+    for text in found:
+        print(f"error: {text}", file=sys.stderr)
+    return 1 if found else 0
 
 
 @contextmanager

@@ -30,6 +30,14 @@ def print_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def print_notices(texts: Sequence[str]) -> None:
+    """Print what must not be overlooked above a table, and a line end after it."""
+    for text in texts:
+        print(f"NOTE WELL: {text}")
+    if texts:
+        print()
+
+
 def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | None = None) -> None:
     """Print what is known of the scorers' agreement with people, and a line end after it.
 

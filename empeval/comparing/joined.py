@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from empeval.errors import RunFolderError, UsageError
+from empeval.counts import notices, once, require_whole
+from empeval.errors import UsageError
 from empeval.journal import read_journal
 from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
 from empeval.runs import Run, ScorerEntry, TaskEntry
@@ -69,10 +70,11 @@ class RunFiles:
 
     Args:
         run: the folder.
-        partial: whether it may be unfinished.
+        partial: whether it may be unfinished, or lack lines that it says it has. Of an id that
+            comes twice, neither line is taken then.
 
     Raises:
-        RunFolderError: it is unfinished, and may not be.
+        RunFolderError: it is unfinished or lacks lines, and may not.
     """
 
     run: Run
@@ -82,11 +84,8 @@ class RunFiles:
     _scores: dict[tuple[str, str], dict[str, Score]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.run.complete and not self.partial:
-            raise RunFolderError(
-                f"{self.run.path} is unfinished. Run its command again, or compare what is there "
-                "with --partial."
-            )
+        if not self.partial:
+            require_whole(self.run, "compare what is there with --partial")
 
     @property
     def name(self) -> str:
@@ -96,21 +95,21 @@ class RunFiles:
     def answers(self, task: str) -> dict[str, Answer]:
         """Answers of a task by id."""
         if task not in self._answers:
-            lines = read_journal(self.run.responses_path(task), Answer)
-            self._answers[task] = {line.id: line for line in lines}
+            self._answers[task] = once(read_journal(self.run.responses_path(task), Answer))
         return self._answers[task]
 
     def lines(self, task: str) -> list[ResponseLine]:
         """Whole response lines of a task, for a report; ``answers`` is lighter."""
         if task not in self._lines:
-            self._lines[task] = self.run.responses(task)
+            path = self.run.responses_path(task)
+            self._lines[task] = list(once(read_journal(path, ResponseLine)).values())
         return self._lines[task]
 
     def scores(self, task: str, label: str) -> dict[str, Score]:
         """One scorer's scores of a task by id."""
         key = task, label
         if key not in self._scores:
-            self._scores[key] = {s.id: s for s in self.run.scores(task, label)}
+            self._scores[key] = once(read_journal(self.run.scores_path(task, label), Score))
         return self._scores[key]
 
     def items(self, task: str) -> int:
@@ -227,7 +226,22 @@ def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
                     theirs[label],
                     ("version", "fingerprint", "target"),
                 )
+        if not (base.partial and candidate.partial):
+            found += _other_items(base, candidate, task)
     return found
+
+
+def _other_items(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
+    """How the items of two runs differ, in a clause, or nothing."""
+    ours = {i: a.item_hash for i, a in base.answers(task).items()}
+    theirs = {i: a.item_hash for i, a in candidate.answers(task).items()}
+    counts = (
+        (len(ours.keys() - theirs.keys()), f"only in {base.name}"),
+        (len(theirs.keys() - ours.keys()), f"only in {candidate.name}"),
+        (sum(ours[i] != theirs[i] for i in ours.keys() & theirs.keys()), "with other content"),
+    )
+    said = ", ".join(f"{n} {where}" for n, where in counts if n)
+    return [f"{task}: not the same items ({said}; --partial compares the shared)"] if said else []
 
 
 def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[str]:
@@ -245,6 +259,11 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
     if ours == theirs:
         found.append("both runs are of the same model")
     return found
+
+
+def notices_of(every: Sequence[RunFiles]) -> list[str]:
+    """What should stand above the figures of runs, with the folder's name."""
+    return [f"{files.name}: {text}" for files in every for text in notices(files.run)]
 
 
 def _differences(

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from empeval.comparing.adjusting import holm
-from empeval.comparing.joined import AskedItem, RunFiles, item_values, numbered
+from empeval.comparing.joined import AskedItem, RunFiles, item_values, notices_of, numbered
 from empeval.comparing.records import Difference
 from empeval.comparing.resampling import RESAMPLES, rank_samples
 from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare_files
@@ -57,6 +57,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         task, scorer, metric, unit: which figure.
         ranking: the runs, best first.
+        items: that were asked, by the manifest that says most.
         shared: items that all runs have a value for.
         pairs: every two of them; ``p_holm`` is over all pairs.
     """
@@ -68,6 +69,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     ranking: list[Ranked]
     shared: int
     pairs: list[Pairing]
+    items: int = 0
 
 
 class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
     forced: list[str]
     remarks: list[str]
     audits: list[Marked] = []
+    notices: list[str] = []
 
 
 def compare_many(
@@ -131,6 +134,7 @@ def compare_many(
         matrices=matrices,
         forced=list(dict.fromkeys(forced)),
         remarks=list(dict.fromkeys(remarks)),
+        notices=notices_of(files),
         audits=[mark for one in files for mark in marks_of(one.run, {m.task for m in matrices})],
     )
 
@@ -188,6 +192,7 @@ def _matrix(
         unit=first.unit,
         ranking=ranking,
         shared=len(values),
+        items=max(one.items(task) for one in files),
         pairs=shown,
     )
 

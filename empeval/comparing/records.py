@@ -160,6 +160,7 @@ class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
     """How two runs overlap on a task, and how long their answers are.
 
     Attributes:
+        items: that were asked, by the manifest that says more.
         shared, clusters: items in both, and what they were cut from.
         only_base, only_candidate: items in one.
         changed: items of one id with another content, left out.
@@ -174,6 +175,7 @@ class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
     base_words: float
     candidate_words: float
+    items: int = 0
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +188,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         differences: every figure that is a plain mean of item values, the headline ones first.
         slices, rates, noise: see their records.
         forced: what would have refused the comparison, had it not been forced.
+        notices: what should stand above every figure: what a folder lacks, what was cut or
+            failed; see ``counts.notices``.
         remarks: what a reader should know.
         resamples, seed: of the intervals.
         audits: what each run folder says of its scorers' agreement with people.
@@ -206,3 +210,4 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     resamples: int
     seed: int
     audits: list[Marked] = []
+    notices: list[str] = []

@@ -24,6 +24,7 @@ from empeval.comparing.joined import (
     item_values,
     join,
     misfits,
+    notices_of,
     remarks,
     shared_tasks,
 )
@@ -124,7 +125,7 @@ def compare_files(
     known: set[str] = set()
     for task in tasks:
         joined = join(*files, task)
-        facts.append(_facts(joined))
+        facts.append(_facts(joined, max(side.items(task) for side in files)))
         pairs = with_values(paired_figures(*files, joined), metrics)
         known |= {name for pair in pairs for name in names_of(pair.metric)}
         headlines = headline_of(pairs, metrics)
@@ -149,6 +150,7 @@ def compare_files(
         resamples=resamples,
         seed=seed,
         audits=[*marks_of(base, tasks), *marks_of(candidate, tasks)],
+        notices=notices_of(files),
     )
 
 
@@ -202,12 +204,13 @@ def adjusted_verdict(d: Difference, p_holm: float) -> Difference:
     return made
 
 
-def _facts(joined: Joined) -> TaskFacts:
+def _facts(joined: Joined, items: int) -> TaskFacts:
     def words(answers: Sequence[Answer]) -> float:
         return float(np.mean([len(a.response.split()) for a in answers]))
 
     return TaskFacts(
         task=joined.task,
+        items=items,
         shared=len(joined.ids),
         clusters=joined.n_clusters,
         only_base=joined.only_base,

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from empeval.comparing.records import Comparison
 from empeval.comparing.words import amount, interval, probability
 from empeval.errors import StorageError
 from empeval.gating.verdict import Check, Verdict
@@ -38,11 +39,12 @@ def junit(verdict: Verdict) -> str:
         errors=str(counts["inconclusive"] if blocks else 0),
         skipped=str(0 if blocks else counts["inconclusive"]),
     )
-    known = audits(verdict)
-    if known:
-        properties = ElementTree.SubElement(suite, "properties")
-        for line in known:
-            ElementTree.SubElement(properties, "property", name="audit", value=_clean(line))
+    said = [("audit", line) for line in audits(verdict)]
+    said += [("items", line) for line in compared_items(verdict.comparison)]
+    said += [("notice", line) for line in verdict.comparison.notices]
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, line in said:
+        ElementTree.SubElement(properties, "property", name=name, value=_clean(line))
     for check in verdict.checks:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"empeval.{check.kind}", name=_clean(check.name)
@@ -68,6 +70,8 @@ def markdown(verdict: Verdict) -> str:
         f"Candidate {_code(comparison.candidate_model)}, base {_code(comparison.base_model)}.",
         "",
     ]
+    lines += [f"**{_text(text)}**\n" for text in comparison.notices]
+    lines += [f"{_text(text)}\n" for text in compared_items(comparison)]
     lines += [f"**Forced:** {_text(problem)}\n" for problem in comparison.forced]
     lines += ["| | check | result |", "|---|---|---|"]
     lines += [_row(check) for check in verdict.checks]
@@ -78,11 +82,16 @@ def markdown(verdict: Verdict) -> str:
             lines.append(
                 f"| {_text(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
                 f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
-                f"{d.n} |"
+                f"{d.n} of {max(d.base_items, d.candidate_items)} |"
             )
     lines += ["", *(f"- {_text(text)}" for text in audits(verdict))]
     lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
     return "\n".join(lines) + "\n"
+
+
+def compared_items(comparison: Comparison) -> list[str]:
+    """How many items of each task both runs have, a line each."""
+    return [f"{t.task}: {t.shared} of {t.items} items compared" for t in comparison.tasks]
 
 
 def audits(verdict: Verdict) -> list[str]:

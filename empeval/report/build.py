@@ -14,6 +14,7 @@ from empeval.__about__ import __version__
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import amount, interval, probability, sentence
+from empeval.counts import notices
 from empeval.errors import StorageError, UsageError
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
 from empeval.records import Source
@@ -172,6 +173,7 @@ def _page(
         metrics=_metrics(every),
         marks=[mark for one in every for mark in marks_of(one.run)],
         letters={str(one.run.path): one.letter for one in every},
+        notices=notices,
         mark_lines=mark_lines,
         mark_warnings=mark_warnings,
         warnings_of=other_warnings,
