@@ -197,21 +197,27 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
                     "95% interval": interval(s.ci_low, s.ci_high),
                     "p": probability(s.p),
                     "p (BH)": probability(s.p_adjusted),
-                    "n": str(s.n),
+                    "n": f"{s.n} of {s.items}" + (", too small" if s.too_small else ""),
                 }
                 for s in chosen
             ],
             form,
         )
         print()
-    hidden = len(result.slices) - len(chosen)
+    small = [s for s in result.slices if s.too_small and s not in chosen]
+    if small:
+        from empeval.errors import some
+
+        parts = some([f"{s.name} = {s.value} ({s.n})" for s in small])
+        print(f"{len(small)} slices are too small to be judged: {parts}")
+    hidden = len(result.slices) - len(chosen) - len(small)
     if hidden:
         print(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them")
 
 
 def difference_row(d: Difference) -> dict[str, str]:
     """A figure as a row of a table."""
-    from empeval.comparing.words import amount, interval, probability
+    from empeval.comparing.words import amount, interval, probability, verdict_of
 
     return {
         "task": d.task,
@@ -223,7 +229,7 @@ def difference_row(d: Difference) -> dict[str, str]:
         "p": probability(d.p),
         "p (Holm)": probability(d.p_holm),
         "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
-        "verdict": "-" if d.higher_is_better is None else d.verdict,
+        "verdict": verdict_of(d),
     }
 
 
@@ -281,7 +287,7 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
     from pathlib import Path
 
     from empeval.cli.text import print_rows
-    from empeval.comparing.words import amount, interval, probability
+    from empeval.comparing.words import amount, interval, probability, verdict_of
 
     print_rows(
         [
@@ -309,7 +315,8 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
                 "95% interval": interval(pair.difference.ci_low, pair.difference.ci_high),
                 "p": probability(pair.difference.p),
                 "p (Holm)": probability(pair.difference.p_holm),
-                "verdict": pair.difference.verdict,
+                "n": str(pair.difference.n),
+                "verdict": verdict_of(pair.difference),
             }
             for pair in ordered
         ],

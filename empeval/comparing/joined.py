@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,13 +164,17 @@ def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     return tasks
 
 
-def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
-    """The items of a task that both runs answered.
+def join(
+    base: RunFiles, candidate: RunFiles, task: str, only: Collection[str] | None = None
+) -> Joined:
+    """The items of a task that both runs answered, or those of them whose ids are in ``only``.
 
     Raises:
         UsageError: they share none.
     """
     ours, theirs = base.answers(task), candidate.answers(task)
+    if only is not None:
+        ours, theirs = ({i: a for i, a in x.items() if i in only} for x in (ours, theirs))
     both = [name for name in ours if name in theirs]
     shared = [name for name in both if ours[name].item_hash == theirs[name].item_hash]
     if not shared:

@@ -32,8 +32,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         detectable: the smallest true difference that would be found with 80 % power.
         margin: the smallest difference that matters, fixed beforehand; ``null``: none was.
         needed: clusters that it takes to find the margin with 80 % power.
-        verdict: in one word; see ``verdicts.decide``.
-        not_worse_by_margin: whether non-inferiority is shown; ``null`` without a margin.
+        verdict: of a headline figure, in one word; see ``verdicts.decide``. ``null`` for others:
+            among many figures some fall by chance, and nothing is decided by them.
+        not_worse_by_margin: of a headline figure, whether non-inferiority is shown; ``null``
+            without a margin.
         n, n_clusters: shared items with a value in both runs.
         base_failed, candidate_failed: shared items without a value in one.
         base_items, candidate_items: each run's items, by its manifest.
@@ -72,7 +74,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     detectable: float | None = None
     margin: float | None = None
     needed: int | None = None
-    verdict: Verdict = "inconclusive"
+    verdict: Verdict | None = None
     not_worse_by_margin: bool | None = None
     n: int = 0
     n_clusters: int = 0
@@ -95,10 +97,13 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         task, scorer, metric: which figure.
-        name, value: the property (``emotion``, ``sad``).
-        difference, ci_low, ci_high: candidate less base, with its 95 % t interval over clusters.
+        name, value: the property (``emotion``, ``sad``; ``eqbench.form``, ``plain``).
+        difference, ci_low, ci_high: candidate less base, with its 95 % t interval over clusters;
+            ``null`` for a part that is too small, as are the p values.
         p, p_adjusted: of the paired t test, raw and by Benjamini-Hochberg over all slices.
-        n, n_clusters: items.
+        n, n_clusters: items with a value in both runs.
+        items: those that have the property, with or without a value.
+        too_small: whether there are too few clusters of them for an interval.
     """
 
     task: str
@@ -106,13 +111,15 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     name: str
     value: str
-    difference: float
+    difference: float | None
     ci_low: float | None
     ci_high: float | None
     p: float | None
     p_adjusted: float | None
     n: int
     n_clusters: int
+    items: int = 0
+    too_small: bool = False
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -54,6 +54,7 @@ def compare(
     force: bool = False,
     partial: bool = False,
     max_unscored: float = MAX_UNSCORED,
+    slice_by: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
@@ -70,6 +71,7 @@ def compare(
         partial: take unfinished runs as they are.
         max_unscored: the share of either side's items, 0 to 1, that a figure may lack; with more
             the verdict is by the worst case.
+        slice_by: properties of the items that make parts however many values they have.
         resamples: of intervals and sign flips.
         seed: of both.
 
@@ -86,6 +88,7 @@ def compare(
         repeats=repeats,
         force=force,
         max_unscored=max_unscored,
+        slice_by=slice_by,
         resamples=resamples,
         seed=seed,
     )
@@ -100,10 +103,15 @@ def compare_files(
     repeats: Sequence[Run] = (),
     force: bool,
     max_unscored: float = MAX_UNSCORED,
+    slice_by: Sequence[str] = (),
+    only: Mapping[str, Collection[str]] | None = None,
     resamples: int,
     seed: int,
 ) -> Comparison:
-    """What ``compare`` does, on folders that keep what was read of them for the next pair."""
+    """What ``compare`` does, on folders that keep what was read of them for the next pair.
+
+    ``only`` has, by task, the ids of the items to compare; ``None``: all that both have.
+    """
     if resamples < 100:
         raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
     if not 0 <= max_unscored <= 1:
@@ -119,19 +127,20 @@ def compare_files(
             "--force compares them all the same and says so."
         )
     margin_of = margins_of(margins)
+    by = tuple(slice_by)
     found: list[Difference] = []
     parts: list[Slice] = []
     failures, noise, facts = [], [], []
     known: set[str] = set()
     for task in tasks:
-        joined = join(*files, task)
+        joined = join(*files, task, None if only is None else only.get(task))
         facts.append(_facts(joined, max(side.items(task) for side in files)))
         pairs = with_values(paired_figures(*files, joined), metrics)
         known |= {name for pair in pairs for name in names_of(pair.metric)}
         headlines = headline_of(pairs, metrics)
         every = estimate(pairs, joined, headlines, margin_of, resamples=resamples, seed=seed)
-        found += [with_unscored_rule(d, max_unscored) for d in every]
-        parts += [s for n in sorted(headlines) for s in slices(pairs[n], joined)]
+        found += [_judged(with_unscored_rule(d, max_unscored)) for d in every]
+        parts += [s for n in sorted(headlines) for s in slices(pairs[n], joined, by)]
         failures += rates(*files, joined)
         noise += [_noise(files[0], repeats, joined, pairs[n]) for n in sorted(headlines)]
     _check_names(metrics, margins, known)
@@ -190,6 +199,14 @@ def _with_holm(found: Sequence[Difference]) -> list[Difference]:
     adjusted = iter(holm([d.p for d in headlines if d.p is not None]))
     first = [d if d.p is None else adjusted_verdict(d, next(adjusted)) for d in headlines]
     return [*first, *(d for d in found if not d.headline)]
+
+
+def _judged(d: Difference) -> Difference:
+    """The difference as it is for a headline figure, and without a verdict for any other."""
+    if d.headline:
+        return d
+    bare: Difference = msgspec.structs.replace(d, verdict=None, not_worse_by_margin=None)
+    return bare
 
 
 def adjusted_verdict(d: Difference, p_holm: float) -> Difference:

@@ -35,6 +35,13 @@ def name_of(d: Difference) -> str:
     return own if d.task == d.scorer else f"{d.task} {own}"
 
 
+def verdict_of(d: Difference) -> str:
+    """What a table says: the verdict of a headline figure that has a direction, else a dash."""
+    if d.verdict is None or d.higher_is_better is None:
+        return "-"
+    return "cannot be told" if d.too_unscored and d.verdict == "inconclusive" else d.verdict
+
+
 def sentence(d: Difference) -> str:
     """The verdict on one figure in a sentence; "not significant" never reads as "same"."""
     if d.too_unscored or d.difference is None:

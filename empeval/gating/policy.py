@@ -31,9 +31,10 @@ class SliceLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """No part of the items may fall too far, whatever the whole does.
 
     Attributes:
-        by: the property that makes the parts (``emotion``, ``turn``).
+        by: the property of the items that makes the parts: ``emotion``, ``turn``, whatever their
+            ``target`` and ``metadata`` hold (``eqbench.form`` for what lies deeper).
         margin: the largest fall of a headline figure in a part, above 0.
-        least: parts with fewer items are not looked at.
+        least: parts with fewer items are not looked at, and named.
     """
 
     by: str

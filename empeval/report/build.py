@@ -13,7 +13,7 @@ from typing import Any
 from empeval.__about__ import __version__
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
-from empeval.comparing.words import amount, interval, probability, sentence
+from empeval.comparing.words import amount, interval, probability, sentence, verdict_of
 from empeval.counts import notices
 from empeval.errors import StorageError, UsageError
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
@@ -179,6 +179,7 @@ def _page(
         warnings_of=other_warnings,
         compared=compared,
         sentence=sentence,
+        verdict_of=verdict_of,
         plots=[
             {
                 "title": plot.title,

@@ -117,7 +117,9 @@ def forest(differences: Sequence[Difference]) -> Any:
         unit = d.effect_size / (d.difference or math.nan)
         sign = -1 if d.higher_is_better is False else 1
         low, high = sorted((sign * unit * d.ci_low, sign * unit * d.ci_high))
-        colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(d.verdict, INK_COLOUR)
+        colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(
+            d.verdict or "", INK_COLOUR
+        )
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([sign * d.effect_size], [place], "o", color=colour, markersize=6)
     axes.axvline(0, color=FAINT, linewidth=1)
