@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from empeval.contained import contained
 from empeval.data import use_data_directory
 from empeval.dialogues import DIALOGUES, Dialogues, file_fingerprint, read_dialogues
 from empeval.environment import environment
-from empeval.errors import EmpevalError, RunFolderError, StorageError, UsageError
+from empeval.errors import EmpevalError, RunFolderError, UsageError
+from empeval.finishing import add, now, score_and_finish
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, ModelCard, Task
-from empeval.marks import with_marks, without_marks
 from empeval.question import (
     AskedScorer,
     AskedTask,
@@ -28,7 +27,6 @@ from empeval.question import (
     scorers_for,
     split_task_arguments,
 )
-from empeval.records import Metric
 from empeval.runs import (
     SCHEMA,
     Manifest,
@@ -115,7 +113,7 @@ def prepare(
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
-        created=_now(),
+        created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
         model=ModelEntry(
             uri=model,
@@ -213,7 +211,7 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
         try:
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
-                _add(timing, f"{asked.name} answers", seconds)
+                add(timing, f"{asked.name} answers", seconds)
             with contained(registry.label_of(generator)):
                 decided = dict(generator.runtime())
         finally:
@@ -222,7 +220,7 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             facts = {**folder.manifest.environment, "generator": decided}
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
-        return _score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+        return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
 
 
 def _close(generator: Generator) -> None:
@@ -291,7 +289,7 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
         forget = {name: [asked.label for asked in those] for name, those in chosen.items()}
         forget_errors(folder, forget, answers=False)
         timing = dict(folder.manifest.timing)
-        return _score_and_finish(folder, tasks, chosen, hooks, timing, progress)
+        return score_and_finish(folder, tasks, chosen, hooks, timing, progress)
 
 
 def _score_file(
@@ -309,7 +307,7 @@ def _score_file(
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
-        created=_now(),
+        created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
         model=ModelEntry(uri=f"file:{path}", name=path.stem, fingerprint=file_fingerprint(path)),
         tasks={
@@ -337,63 +335,9 @@ def _score_file(
                 if item.id not in done:
                     journal.append(runner.finish(response, item))
         tasks: dict[str, Task | None] = {DIALOGUES: task}
-        return _score_and_finish(
+        return score_and_finish(
             folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress
         )
-
-
-def _score_and_finish(
-    folder: Run,
-    tasks: Mapping[str, Task | None],
-    scorers: Mapping[str, Sequence[AskedScorer]],
-    hooks: Hooks,
-    timing: dict[str, float],
-    progress: bool,
-) -> Run:
-    folder.write_manifest(_with_scorers(folder, scorers))
-    problems: list[EmpevalError] = []
-    able: dict[str, list[AskedScorer]] = {name: [] for name in scorers}
-    for name, chosen in scorers.items():
-        for asked in chosen:
-            try:
-                seconds = runner.score_stage(folder, name, asked, hooks, progress=progress)
-            except (StorageError, RunFolderError):
-                raise
-            except EmpevalError as error:  # the others' figures are not this one's to spoil
-                problems.append(error)
-                continue
-            able[name].append(asked)
-            _add(timing, f"{name} {asked.label}", seconds)
-    metrics: list[Metric] = runner.metrics_stage(folder, tasks, able, problems)
-    folder.write_metrics(metrics)
-    marked = with_marks(folder.manifest, runner.audit_stage(folder, able))
-    if problems:
-        folder.write_manifest(msgspec.structs.replace(marked, timing=timing))
-        if len(problems) == 1:
-            raise problems[0]
-        raise EmpevalError(" ".join(str(problem) for problem in problems))
-    folder.write_manifest(
-        msgspec.structs.replace(marked, status="complete", finished=_now(), timing=timing)
-    )
-    hooks.fire("empeval_run_finished", folder=str(folder.path), metrics=metrics)
-    return folder
-
-
-def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> Manifest:
-    """The manifest with these scorers; scores of another version or checkpoint are dropped.
-
-    So is what was known of their agreement with people: it is looked up anew when they are done.
-    """
-    entries = {name: dict(known) for name, known in folder.manifest.scorers.items()}
-    for name, chosen in scorers.items():
-        for asked in chosen:
-            known = entries.setdefault(name, {}).get(asked.label)
-            if known is not None and known != asked.entry:
-                folder.scores_path(name, asked.label).unlink(missing_ok=True)
-            entries[name][asked.label] = asked.entry
-    labels = {name: [asked.label for asked in chosen] for name, chosen in scorers.items()}
-    bare = without_marks(folder.manifest, labels)
-    return msgspec.structs.replace(bare, scorers=entries, status="running")
 
 
 def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
@@ -414,11 +358,3 @@ def _refuse_text(names: Sequence[str] | None, what: str) -> None:
 
 def _default_path(manifest: Manifest) -> Path:
     return Path(RUNS_FOLDER) / f"{slug(manifest.model.name, 40)}-{question_hash(manifest)}"
-
-
-def _add(timing: dict[str, float], key: str, seconds: float) -> None:
-    timing[key] = round(timing.get(key, 0.0) + seconds, 3)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -93,6 +93,21 @@ def test_a_scorer_that_lacks_its_checkpoint_says_so_and_the_other_scores(cli, tm
     assert [m.scorer for m in Run(tmp_path / "run").metrics()] == ["staying"]
 
 
+def test_a_finished_run_stays_one_when_a_further_scorer_fails(cli, tmp_path):
+    assert cli(*WORDS, "--scorers", "staying").code == 0
+    leaving.where["score"] = lambda: EmpevalError("there is no checkpoint here")
+    found = cli("score", "run", "--scorers", "leaving")
+    assert found.code == 1
+    assert "there is no checkpoint here" in found.err
+    run = Run(tmp_path / "run")
+    assert run.complete
+    assert list(run.manifest.scorers["leaving"]) == ["staying"]
+    assert cli("export", "run", "--format", "csv", "--out", "sheets").code == 0
+    leaving.where.clear()
+    assert cli("score", "run", "--scorers", "leaving").code == 0
+    assert {m.scorer for m in run.metrics()} == {"leaving", "staying"}
+
+
 @pytest.mark.parametrize("end", ENDS)
 def test_a_verb_of_a_plugin_that_leaves_is_no_success(cli, end):
     assert cli("leave").code == 7
