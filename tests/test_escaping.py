@@ -32,7 +32,8 @@ def evil(tmp_path):
     """A run in which everything that has a name has a bad one."""
     run = make_run(tmp_path / "run", normal(12, 1), model=EVIL, task=EVIL, metric=EVIL,
                    ids=[f"{EVIL}{n}" for n in range(12)], questions=[EVIL] * 12,
-                   statuses=["truncated"] * 3 + ["ok"] * 9, targets=[{"emotion": EVIL}] * 12)  # fmt: skip
+                   statuses=["truncated"] * 3 + ["ok"] * 9,
+                   targets=[{"emotion": EVIL}] * 12)  # fmt: skip
     entry = run.manifest.tasks[EVIL]
     tasks = {EVIL: msgspec.structs.replace(entry, license=EVIL, dataset=EVIL, version=EVIL)}
     model = msgspec.structs.replace(run.manifest.model, license=EVIL)
