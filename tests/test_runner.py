@@ -33,6 +33,7 @@ def ask(tmp_path):
 def test_a_run_folder_holds_what_it_promises(ask):
     run = ask()
     assert sorted(p.relative_to(run.path).as_posix() for p in run.path.rglob("*.json*")) == [
+        ".run.json.copy",
         "metrics.json",
         "responses/days.jsonl",
         "run.json",
