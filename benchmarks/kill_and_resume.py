@@ -144,22 +144,20 @@ def torn(folder: Path) -> list[str]:
     return bad
 
 
-def killed(command: list[str], folder: Path, longest: float, dice: random.Random) -> str:
+def killed(verb: Verb, folder: Path, dice: random.Random) -> str:
     """Start a command and kill it; ``""`` when it had ended, else whether it had written."""
     before = tree(folder)
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        verb.command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     started = time.monotonic()
-    if dice.random() < 0.5:
-        moment = started + dice.uniform(0.02, longest)
+    if verb.prints or dice.random() < 0.5:
+        moment = started + dice.uniform(0.02, verb.seconds)
         while time.monotonic() < moment and process.poll() is None:
             time.sleep(0.002)
     else:
         while process.poll() is None and tree(folder) == before:
             time.sleep(0.001)
-            if time.monotonic() - started > 0.9 * longest and dice.random() < 0.001:
-                break  # a verb that writes nothing
         time.sleep(abs(dice.gauss(0, 0.05)))
     process.kill()
     process.wait()
@@ -236,7 +234,7 @@ def round_of(name: str, verb: Verb, folder: Path, dice: random.Random) -> tuple[
     while not state:  # it was quicker than the dice
         shutil.rmtree(folder, ignore_errors=True)
         verb.prepare(folder)
-        state = killed(verb.command, folder, verb.seconds, dice)
+        state = killed(verb, folder, dice)
     counts = Counter({"different": len(torn(folder))})
     done = through(verb, folder)
     if done.returncode != verb.code:
@@ -271,8 +269,8 @@ def main() -> int:
         name = names[number % len(names)]
         state, counts = round_of(name, chosen[name], work / f"round{number}", dice)
         totals[name] += Counter({"kills": 1, state: 1}) + counts
-        if any(counts.values()):
-            print(f"round {number} ({name}, killed {state}): {dict(+counts)}", flush=True)
+        said = dict(+counts) or "as undisturbed"
+        print(f"round {number + 1}: {name}, killed {state}: {said}", flush=True)
     for name, total in totals.items():
         found = ", ".join(f"{total[what]} {what}" for what in COUNTED)
         print(f"{name:8} {total['kills']:4} kills, {total['writing']:4} while it wrote: {found}")

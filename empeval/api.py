@@ -7,20 +7,20 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from empeval import registry, runner
+from empeval.contained import contained
 from empeval.data import use_data_directory
 from empeval.dialogues import DIALOGUES, Dialogues, file_fingerprint, read_dialogues
 from empeval.environment import environment
-from empeval.errors import RunFolderError, UsageError
+from empeval.errors import EmpevalError, RunFolderError, UsageError
+from empeval.finishing import add, now, score_and_finish
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Task
-from empeval.marks import with_marks, without_marks
+from empeval.interfaces import Generator, ModelCard, Task
 from empeval.notices import warn
 from empeval.question import (
     AskedScorer,
@@ -29,7 +29,6 @@ from empeval.question import (
     scorers_for,
     split_task_arguments,
 )
-from empeval.records import Metric
 from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
@@ -44,7 +43,7 @@ from empeval.runs import (
     same_file,
     slug,
 )
-from empeval.workspace import check_folder, locked, open_folder
+from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
 
@@ -118,12 +117,13 @@ def prepare(
     ]
     chosen = scorers_for({a.name: a.task for a in asked}, scorers)
     warnings = [w for a in asked for w in a.warnings]
-    warnings += generator.prepare({a.name: a.items for a in asked})
-    card = generator.card
+    with contained(registry.label_of(generator)):
+        warnings += [str(text) for text in generator.prepare({a.name: a.items for a in asked})]
+    card = registry.checked_card(generator, ModelCard)
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
-        created=_now(),
+        created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
         model=ModelEntry(
             uri=model,
@@ -209,6 +209,8 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
     check_folder(prepared.path, prepared.manifest, resume=resume)
     with locked(prepared.path):
         folder = open_folder(prepared.path, prepared.manifest)
+        labels = {name: [s.label for s in chosen] for name, chosen in prepared.scorers.items()}
+        forget_errors(folder, labels)
         if folder.complete:
             return folder
         hooks.fire(
@@ -220,15 +222,25 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
         try:
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
-                _add(timing, f"{asked.name} answers", seconds)
-            decided = generator.runtime()
+                add(timing, f"{asked.name} answers", seconds)
+            with contained(registry.label_of(generator)):
+                decided = dict(generator.runtime())
         finally:
-            generator.close()
+            _close(generator)
         if decided:
             facts = {**folder.manifest.environment, "generator": decided}
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
-        return _score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+        return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+
+
+def _close(generator: Generator) -> None:
+    """Free a model; one that fails at that has answered all the same."""
+    try:
+        with contained(registry.label_of(generator)):
+            generator.close()
+    except EmpevalError as error:
+        warn(error)
 
 
 def score(
@@ -283,8 +295,10 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
     chosen = scorers_for({n: t for n, t in tasks.items() if t is not None}, scorers)
     with locked(folder.path):
         folder = Run(folder.path)
+        forget = {name: [asked.label for asked in those] for name, those in chosen.items()}
+        forget_errors(folder, forget, answers=False)
         timing = dict(folder.manifest.timing)
-        return _score_and_finish(folder, tasks, chosen, hooks, timing, progress)
+        return score_and_finish(folder, tasks, chosen, hooks, timing, progress)
 
 
 def _score_file(
@@ -304,7 +318,7 @@ def _score_file(
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
-        created=_now(),
+        created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
         model=ModelEntry(uri=f"file:{path}", name=path.stem, fingerprint=file_fingerprint(file)),
         tasks={
@@ -333,49 +347,9 @@ def _score_file(
                 if item.id not in done:
                     journal.append(runner.finish(response, item))
         tasks: dict[str, Task | None] = {DIALOGUES: task}
-        return _score_and_finish(
+        return score_and_finish(
             folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress
         )
-
-
-def _score_and_finish(
-    folder: Run,
-    tasks: Mapping[str, Task | None],
-    scorers: Mapping[str, Sequence[AskedScorer]],
-    hooks: Hooks,
-    timing: dict[str, float],
-    progress: bool,
-) -> Run:
-    folder.write_manifest(_with_scorers(folder, scorers))
-    for name, chosen in scorers.items():
-        for asked in chosen:
-            seconds = runner.score_stage(folder, name, asked, hooks, progress=progress)
-            _add(timing, f"{name} {asked.label}", seconds)
-    metrics: list[Metric] = runner.metrics_stage(folder, tasks, scorers)
-    folder.write_metrics(metrics)
-    marked = with_marks(folder.manifest, runner.audit_stage(folder, scorers))
-    folder.write_manifest(
-        msgspec.structs.replace(marked, status="complete", finished=_now(), timing=timing)
-    )
-    hooks.fire("empeval_run_finished", folder=str(folder.path), metrics=metrics)
-    return folder
-
-
-def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> Manifest:
-    """The manifest with these scorers; scores of another version or checkpoint are dropped.
-
-    So is what was known of their agreement with people: it is looked up anew when they are done.
-    """
-    entries = {name: dict(known) for name, known in folder.manifest.scorers.items()}
-    for name, chosen in scorers.items():
-        for asked in chosen:
-            known = entries.setdefault(name, {}).get(asked.label)
-            if known is not None and known != asked.entry:
-                folder.scores_path(name, asked.label).unlink(missing_ok=True)
-            entries[name][asked.label] = asked.entry
-    labels = {name: [asked.label for asked in chosen] for name, chosen in scorers.items()}
-    bare = without_marks(folder.manifest, labels)
-    return msgspec.structs.replace(bare, scorers=entries, status="running")
 
 
 def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
@@ -402,11 +376,3 @@ def _refuse_one_file(tasks: Sequence[str]) -> None:
 
 def _default_path(manifest: Manifest) -> Path:
     return Path(RUNS_FOLDER) / f"{slug(manifest.model.name, 40)}-{question_hash(manifest)}"
-
-
-def _add(timing: dict[str, float], key: str, seconds: float) -> None:
-    timing[key] = round(timing.get(key, 0.0) + seconds, 3)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

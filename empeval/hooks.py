@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from empeval.contained import ContainedError, contained, reason_of
+from empeval.errors import EmpevalError
 from empeval.installed import entry_points
 from empeval.notices import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from empeval.interfaces import Generator
     from empeval.records import Metric, Response, Sheet
@@ -101,9 +103,10 @@ class Hooks:
         for distribution, _, entry in points:
             name = f"{distribution}/{entry.name}"
             try:
-                self.register(entry.load(), name)
-            except (Exception, SystemExit) as error:  # an import may raise anything
-                self.problems.append((name, f"cannot be loaded: {type(error).__name__}: {error}"))
+                with contained(f"plugin {name}"):
+                    self.register(entry.load(), name)
+            except EmpevalError as error:
+                self.problems.append((name, f"cannot be loaded: {_reason(error)}"))
         return self
 
     def register(self, plugin: object, name: str) -> None:
@@ -122,6 +125,26 @@ class Hooks:
 
     def fire(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a hook in every plugin; results that are not ``None``, first come first."""
+        results: list[Any] = []
+        for _, result in self._each(hook, arguments):
+            if result is not None:
+                results += result if isinstance(result, list) else [result]
+        return results
+
+    def register_commands(self, verbs: argparse._SubParsersAction[Any]) -> dict[str, str]:
+        """Have every plugin add its verbs; verb -> the plugin whose it is."""
+        owners: dict[str, str] = {}
+        known = set(verbs.choices)
+        for name, _ in self._each("empeval_register_commands", {"subcommands": verbs}):
+            owners |= dict.fromkeys(set(verbs.choices) - known, name)
+            known = set(verbs.choices)
+        return owners
+
+    def _each(self, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Call a hook in one plugin after the other: its name, and what it returns.
+
+        A plugin that fails is reported, once for each reason, and returns ``None``.
+        """
         if hook not in self._callers:
             plugins = self.manager.list_name_plugin()  # unlike a set, in the order of registration
             self._callers[hook] = [
@@ -131,16 +154,18 @@ class Hooks:
                 )
                 for name, plugin in plugins
             ]
-        results: list[Any] = []
         for name, caller in self._callers[hook]:
+            result = None
             try:
-                result = caller(**arguments)
-            except Exception as error:  # a plugin may raise anything
-                sentence = f"{hook} raised {type(error).__name__}: {error}"
+                with contained(f"plugin {name}"):
+                    result = caller(**arguments)
+            except EmpevalError as error:
+                sentence = f"{hook} raised {_reason(error)}"
                 if (name, sentence) not in self.problems:
                     self.problems.append((name, sentence))
                     warn(f"plugin {name}: {sentence}")
-                continue
-            if result is not None:
-                results += result if isinstance(result, list) else [result]
-        return results
+            yield name, result
+
+
+def _reason(error: EmpevalError) -> str:
+    return error.reason if isinstance(error, ContainedError) else reason_of(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from empeval.errors import RunFolderError
-from empeval.files import open_regular, read_regular, storage_error, sync
+from empeval.files import open_regular, read_regular, storage_error, sync, write_bytes
 
 T = TypeVar("T")
 
@@ -126,3 +126,12 @@ class Journal(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def write_lines(path: Path, records: Iterable[object]) -> None:
+    """Replace a journal in one step.
+
+    Raises:
+        StorageError: it cannot be written, or its place is taken by what is no regular file.
+    """
+    write_bytes(path, b"".join(msgspec.json.encode(record) + b"\n" for record in records))

@@ -148,7 +148,9 @@ def mean_metric(
         higher_is_better=value.higher_is_better,
         n_clusters=len(set(clusters)),
         note=note,
-        source=None if of else Source(value.name, scale, failed_as, any_status),
+        source=None
+        if of
+        else Source(value.name, scale, failed_as, any_status, low=value.low, high=value.high),
     )
 
 

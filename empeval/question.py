@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from empeval import registry
+from empeval.contained import contained
 from empeval.errors import DataError, UsageError, nearest, some
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Scorer, Task
+from empeval.interfaces import Generator, Scorer, ScorerCard, Task, TaskCard
 from empeval.records import Item, Sampling
 from empeval.runs import ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
 
@@ -27,6 +28,7 @@ class AskedTask:
 
     Attributes:
         name: as the user wrote it. task: the instance. items: those asked, in order.
+        owner: how errors call it, with its distribution.
         entry: what the manifest says. warnings: for the user.
     """
 
@@ -43,14 +45,17 @@ class AskedTask:
         cls = registry.load(component)
         self.name = name
         self.task: Task = registry.build(cls, arguments, label=f"task '{name}'")
-        card = self.task.card
-        with registry.blame(f"task '{name}'"):
+        self.owner = f"task '{component.full_name}'"
+        card = registry.checked_card(self.task, TaskCard)
+        with contained(self.owner):
             every = [msgspec.structs.replace(i, task=name) for i in self.task.items()]
         check_items(name, every)
-        self.items = every if limit is None else self.task.select(every, limit, seed)
+        with contained(self.owner):
+            self.items = every if limit is None else list(self.task.select(every, limit, seed))
+            key = self.task.data_key()
         self.warnings: list[str] = []
         fingerprint = data_fingerprint(every)
-        known = card.fingerprints.get(self.task.data_key(), ())
+        known = card.fingerprints.get(key, ())
         if known and fingerprint not in known:
             self.warnings.append(
                 f"{name}: its rows differ from those that version {card.version} was tested with "
@@ -76,6 +81,7 @@ class AskedScorer:
 
     Attributes:
         label: how files and tables call it: the name, with the target made harmless.
+        owner: how errors call it, with its distribution.
     """
 
     def __init__(self, spec: str) -> None:
@@ -86,12 +92,18 @@ class AskedScorer:
         self.scorer: Scorer = registry.build(
             cls, {}, label=f"scorer '{name}'", target=target or None
         )
-        self.needs = self.scorer.card.needs
-        with registry.blame(f"scorer '{name}'"):
+        self.owner = f"scorer '{component.full_name}'"
+        card = registry.checked_card(self.scorer, ScorerCard)
+        self.needs = card.needs
+        with contained(self.owner):
             fingerprint = self.scorer.fingerprint()
+        if not isinstance(fingerprint, str | None):
+            raise registry.PluginError(
+                f"The fingerprint of the {self.owner} is {fingerprint!r:.60}; it must be text."
+            )
         self.entry = ScorerEntry(
             name=name,
-            version=self.scorer.card.version,
+            version=card.version,
             target=target or None,
             fingerprint=fingerprint,
             distribution=f"{component.distribution} {component.version}",

@@ -130,12 +130,15 @@ class Source(msgspec.Struct, frozen=True):
         scale: multiplies it (EQ-Bench's items are out of 10, its score of 100).
         failed_as: what an item without the value counts as; ``null``: it is left out.
         any_status: whether the value counts whatever the score's status, or only when it is ``ok``.
+        low, high: the range of the value, before ``scale``; ``null`` is open.
     """
 
     value: str
     scale: float = 1.0
     failed_as: float | None = None
     any_status: bool = False
+    low: float | None = None
+    high: float | None = None
 
 
 class Metric(msgspec.Struct, frozen=True):

@@ -6,21 +6,22 @@ imported is an error for whoever asks for it by name, and for nobody else.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from empeval.errors import EmpevalError, UsageError, nearest
+from empeval.contained import ContainedError, contained
+from empeval.errors import UsageError, nearest
 from empeval.installed import entry_points
 from empeval.interfaces import (
     INTERFACE_VERSION,
     Generator,
+    ModelCard,
     Scorer,
     ScorerCard,
     Task,
@@ -30,6 +31,7 @@ from empeval.interfaces import (
 Kind = Literal["tasks", "generators", "scorers"]
 KINDS: tuple[Kind, ...] = ("tasks", "generators", "scorers")
 _BASES: dict[Kind, type] = {"tasks": Task, "generators": Generator, "scorers": Scorer}
+Card = TypeVar("Card", TaskCard, ModelCard, ScorerCard)
 _CARDS: dict[type, type] = {Task: TaskCard, Scorer: ScorerCard}
 
 
@@ -100,12 +102,13 @@ def load(component: Component) -> type[Any]:
     module_name, _, attribute = component.value.partition(":")
     label = f"The {component.kind.removesuffix('s')} plugin '{component.full_name}'"
     try:
-        loaded: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            loaded = getattr(loaded, part)
-    except (Exception, SystemExit) as error:  # an import may raise anything
+        with contained(label):
+            loaded: Any = importlib.import_module(module_name)
+            for part in attribute.split("."):
+                loaded = getattr(loaded, part)
+    except ContainedError as error:
         raise PluginError(
-            f"{label} cannot be loaded: {type(error).__name__}: {error}. "
+            f"{label} cannot be loaded: {error.reason}. "
             f"Reinstall or remove '{component.distribution}'; other plugins are not affected."
         ) from error
     base = _BASES[typing.cast(Kind, component.kind)]
@@ -128,8 +131,9 @@ def load(component: Component) -> type[Any]:
 
 def options(cls: type[Any]) -> dict[str, Any]:
     """The keyword parameters of a component's ``__init__`` with their types, ``target`` apart."""
-    hints = typing.get_type_hints(cls.__init__)
-    parameters = inspect.signature(cls).parameters.values()
+    with contained(f"the signature of {cls.__qualname__} ({plugin_of(cls)})"):
+        hints = typing.get_type_hints(cls.__init__)
+        parameters = inspect.signature(cls).parameters.values()
     return {
         p.name: hints.get(p.name, str)
         for p in parameters
@@ -150,7 +154,7 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
     Raises:
         UsageError: an unknown option, a value that its type does not take, or a target for a
             class that takes none.
-        EmpevalError: the class raises something else.
+        ContainedError: the class raises something else.
     """
     known = options(cls)
     values: dict[str, Any] = {}
@@ -160,26 +164,46 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
             raise UsageError(f"Unknown option '{name}' of {label}.{takes}")
         values[name] = _convert(value, known[name], name, label)
     accepted = _accepted(cls, fixed, label)
-    with blame(label):
+    with contained(f"{label} ({plugin_of(cls)})"):
         return cls(**accepted, **values)
 
 
-@contextlib.contextmanager
-def blame(label: str) -> Iterator[None]:
-    """Name the plugin in whose code something goes wrong.
+def plugin_of(cls: type[Any]) -> str:
+    """The distribution that registers a class, or else the package that it is from."""
+    value = f"{cls.__module__}:{cls.__qualname__}"
+    for kind in KINDS:
+        for component in components(kind):
+            if component.value == value:
+                return component.distribution
+    return cls.__module__.partition(".")[0]
+
+
+def label_of(thing: Task | Generator | Scorer) -> str:
+    """What errors call a component: its kind, name and distribution."""
+    kind = next(k for k in KINDS if isinstance(thing, _BASES[k]))
+    value = f"{type(thing).__module__}:{type(thing).__qualname__}"
+    names = [c.full_name for c in components(kind) if c.value == value]
+    name = names[0] if len(names) == 1 else f"{plugin_of(type(thing))}/{type(thing).__name__}"
+    return f"the {kind.removesuffix('s')} '{name}'"
+
+
+def checked_card(thing: Task | Generator | Scorer, card: type[Card]) -> Card:
+    """A component's card, if it is what a run folder can hold.
 
     Raises:
-        EmpevalError: in the place of what is no error of empeval's own.
+        PluginError: it is no such card, or a field holds what it must not.
+        ContainedError: it cannot be had.
     """
+    label = label_of(thing)
+    with contained(f"the card of {label}"):
+        found = thing.card
     try:
-        yield
-    except EmpevalError:
-        raise
-    except Exception as error:  # a plugin may raise anything
-        raise EmpevalError(
-            f"{_capital(label)} fails with {type(error).__name__}: {error}. This is a defect of "
-            "its plugin; EMPEVAL_DEBUG=1 shows where."
-        ) from error
+        if not isinstance(found, card):
+            raise TypeError(f"it is no {card.__name__}")
+        msgspec.json.decode(msgspec.json.encode(found), type=card)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise PluginError(f"The card of {label} cannot be used: {error}.") from error
+    return found
 
 
 def _accepted(cls: type[Any], fixed: Mapping[str, Any], label: str) -> dict[str, Any]:

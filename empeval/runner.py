@@ -13,10 +13,11 @@ from typing import Any, overload
 
 import msgspec
 
+from empeval.contained import ContainedError, contained, each
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Scorer, Task
+from empeval.interfaces import Generator, Scorer, Task, ValueCard
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
 from empeval.reasoning import split_reasoning
@@ -30,9 +31,13 @@ from empeval.records import (
     Score,
     Scored,
 )
-from empeval.registry import blame
+from empeval.registry import label_of
 from empeval.runs import AuditMark, Run, item_hash
 
+ALIKE = 3
+"""Samples on which a scorer must fail in the same way before it is taken to fail on all."""
+ROUNDING = 1e-5
+"""How far a value may lie outside of its range, relative to the bound where that is above 1."""
 SCORING_CHUNK = 256
 """Samples handed to a scorer at once; chunks are cut the same way in every run."""
 
@@ -49,14 +54,21 @@ def generate_stage(
     done = {line.id for line in run.responses(asked.name)}
     by_id = {item.id: item for item in asked.items}
     sampling = asked.entry.sampling
-    todo = unfinished_groups(generator.plan(asked.items, sampling), done)
+    owner = label_of(generator)
+    with contained(owner):
+        plan = [list(group) for group in generator.plan(asked.items, sampling)]
+    todo = unfinished_groups(plan, done)
     if not todo:
         return 0.0
     with (
         run.journal_responses(asked.name) as journal,
         bar(len(by_id), len(done), f"{asked.name}: answers", progress) as ticks,
     ):
-        for response in generator.generate(todo, sampling):
+        for response in each(owner, lambda: generator.generate(todo, sampling)):
+            if not isinstance(response, Response):
+                raise EmpevalError(
+                    f"{asked.name}: {owner} gave a {type(response).__name__}, no Response."
+                )
             if response.id in done:
                 continue  # its group is repeated for the sake of others; the first answer stays
             if response.id not in by_id:
@@ -180,7 +192,13 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     """Scores of a chunk, one a sample, whatever the scorer does.
 
     Samples without an answer are not shown to the scorer. When it raises, the chunk is tried
-    sample by sample, and those that raise again get status ``error``.
+    sample by sample, and those that raise again get status ``error``. When the first ``ALIKE`` of
+    them (or all) raise the very same as the chunk did, it does not hang on the sample, and the
+    others are not tried.
+
+    Raises:
+        EmpevalError: one of empeval's own that does not hang on the sample (a checkpoint that is
+            not there).
     """
     scores: dict[str, Score] = {}
     answered: list[Sample] = []
@@ -194,48 +212,82 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     if answered:
         try:
             given = _checked(scorer, answered)
-        except EmpevalError:
-            raise
-        except Exception:  # a plugin may raise anything; find out on which sample
-            given = [_alone(scorer, sample) for sample in answered]
+        except EmpevalError as error:  # find out on which sample
+            given = _one_by_one(scorer, answered, error)
         scores.update({s.id: s for s in given})
     return [scores[sample.id] for sample in chunk]
 
 
+def _one_by_one(scorer: Scorer, samples: Sequence[Sample], first: EmpevalError) -> list[Score]:
+    """Scores of samples one by one, after all of them together have raised ``first``."""
+    made: list[Score] = []
+    reason, alike = _reason(first), 0
+    most = min(ALIKE, len(samples))
+    for sample in samples:
+        failed = reason
+        if alike < most:
+            try:
+                made += _checked(scorer, [sample])
+                alike = -len(samples)  # it does hang on the sample
+                continue
+            except EmpevalError as error:
+                failed = _reason(error)
+                alike = alike + 1 if failed == reason else -len(samples)
+            if alike == most and not isinstance(first, ContainedError):
+                raise first
+        made.append(Score(sample.id, "error", note=writable(failed[:500])))
+    return made
+
+
+def _reason(error: EmpevalError) -> str:
+    return error.reason if isinstance(error, ContainedError) else str(error)
+
+
 def _checked(scorer: Scorer, samples: Sequence[Sample]) -> list[Score]:
-    given = scorer.score(samples)
-    if [s.id for s in given] != [s.id for s in samples]:
-        raise ValueError(
-            f"{type(scorer).__name__} returned {len(given)} scores for {len(samples)} samples, "
-            "or in another order"
-        )
-    return [_kept(score) for score in given]
+    with contained(label_of(scorer)):
+        given = list(scorer.score(samples))
+        if [s.id for s in given] != [s.id for s in samples]:
+            raise ValueError(
+                f"{type(scorer).__name__} returned {len(given)} scores for {len(samples)} "
+                "samples, or in another order"
+            )
+        return [_kept(score, scorer.card.values) for score in given]
 
 
-def _alone(scorer: Scorer, sample: Sample) -> Score:
-    try:
-        return _checked(scorer, [sample])[0]
-    except EmpevalError:
-        raise
-    except Exception as error:  # a plugin may raise anything
-        note = writable(f"{type(error).__name__}: {error}"[:500])
-        return Score(sample.id, "error", note=note)
+def _kept(score: Score, declared: Sequence[ValueCard]) -> Score:
+    """A score as the run folder will give it back: numbers of any library as plain floats.
 
-
-def _kept(score: Score) -> Score:
-    """A score as the run folder will give it back: numbers of any library as plain floats."""
+    Values that are no number, that the card does not name, or that lie outside of the range it
+    states make an ``error`` of the sample, and are left out.
+    """
     values = {name: float(value) for name, value in score.values.items()}
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    cards = {card.name: card for card in declared}
+    bad = {name: said for name, value in values.items() if (said := _wrong(value, cards.get(name)))}
     kept: Score = msgspec.structs.replace(score, values=values)
     if bad:
-        finite = {name: value for name, value in values.items() if name not in bad}
-        note = f"not a finite number: {', '.join(bad)}"
-        kept = msgspec.structs.replace(kept, status="error", values=finite, note=note)
+        good = {name: value for name, value in values.items() if name not in bad}
+        note = "; ".join(f"{name} {said}" for name, said in bad.items())
+        kept = msgspec.structs.replace(kept, status="error", values=good, note=writable(note[:500]))
     return msgspec.json.decode(msgspec.json.encode(kept), type=Score)
 
 
+def _wrong(value: float, card: ValueCard | None) -> str:
+    """What is wrong with a value, ``""`` where nothing is; rounding may go past a bound."""
+    if not math.isfinite(value):
+        return "is not a finite number"
+    if card is None:
+        return f"({value:g}) is no value of the scorer's card"
+    for bound, sign in ((card.low, 1), (card.high, -1)):
+        if bound is not None and sign * (value - bound) < -ROUNDING * max(1.0, abs(bound)):
+            return f"is {value:g}, outside of the card's range from {card.low} to {card.high}"
+    return ""
+
+
 def metrics_stage(
-    run: Run, tasks: Mapping[str, Task | None], scorers: Mapping[str, Sequence[AskedScorer]]
+    run: Run,
+    tasks: Mapping[str, Task | None],
+    scorers: Mapping[str, Sequence[AskedScorer]],
+    problems: list[EmpevalError],
 ) -> list[Metric]:
     """Compute every figure of a run from its scores.
 
@@ -244,6 +296,8 @@ def metrics_stage(
         tasks: task name -> the task, or ``None`` when its plugin is not installed.
         scorers: those asked for now; figures of other scorers that have scored this run before
             are kept as they are.
+        problems: gets what goes wrong; a scorer or task whose figures cannot be computed lacks
+            its own and no other.
     """
     before = run.metrics()
     figures: list[Metric] = []
@@ -257,10 +311,11 @@ def metrics_stage(
                 continue
             by_id = {s.id: s for s in run.scores(name, label)}
             scored_by[label] = [Scored(s, by_id[s.id]) for s in samples if s.id in by_id]
-            made = _figures(f"scorer '{label}'", asked[label].scorer.metrics, scored_by[label])
+            scorer = asked[label].scorer
+            made = _figures(label_of(scorer), scorer.metrics, scored_by[label], problems)
             figures += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]
         if task is not None and scored_by:
-            made = _figures(f"task '{name}'", task.metrics, scored_by)
+            made = _figures(label_of(task), task.metrics, scored_by, problems)
             figures += [msgspec.structs.replace(m, task=name) for m in made]
     return figures
 
@@ -275,22 +330,33 @@ def audit_stage(
         for asked in chosen:
             entry = asked.entry
             name = f"{entry.name}:{entry.target}" if entry.target else entry.name
-            with blame(f"scorer '{asked.label}'"):
-                mark = mark_of(name, asked.scorer, samples, run.scores(task, asked.label))
+            scores = run.scores(task, asked.label)
+            try:
+                with contained(asked.owner):
+                    mark = mark_of(name, asked.scorer, samples, scores)
+            except EmpevalError as error:
+                mark = AuditMark(audited=False, line=f"cannot be checked: {_reason(error)}")
             found.setdefault(task, {})[asked.label] = mark
     return found
 
 
-def _figures(owner: str, compute: Callable[[Any], Sequence[Metric]], scored: Any) -> list[Metric]:
+def _figures(
+    owner: str,
+    compute: Callable[[Any], Sequence[Metric]],
+    scored: Any,
+    problems: list[EmpevalError],
+) -> list[Metric]:
     try:
-        return [_plain(metric) for metric in compute(scored)]
-    except EmpevalError:
-        raise
-    except Exception as error:  # a plugin may raise anything
-        raise EmpevalError(
-            f"The figures of the {owner} cannot be computed: {type(error).__name__}: {error}. "
-            "Answers and scores are saved."
-        ) from error
+        with contained(owner):
+            return [_plain(metric) for metric in compute(scored)]
+    except EmpevalError as error:
+        problem = EmpevalError(
+            f"The figures of {owner} cannot be computed: {_reason(error)}. Answers and scores "
+            "are saved."
+        )
+        problem.__cause__ = error
+        problems.append(problem)
+        return []
 
 
 def _plain(metric: Metric) -> Metric:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -24,7 +24,7 @@ import msgspec
 
 from empeval.errors import RunFolderError, StorageError
 from empeval.files import inside, read_regular, write_json
-from empeval.journal import Journal, read_journal
+from empeval.journal import Journal, read_journal, write_lines
 from empeval.records import Item, Metric, MetricsFile, ResponseLine, Sampling, Score
 from empeval.redacting import is_secret, redact, redact_command, redact_values, without_user
 
@@ -254,6 +254,16 @@ class Run:
     def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
         """Open one scorer's scores of a task for appending."""
         return Journal(self.scores_path(task, scorer), _without_secrets)
+
+    def forget(self, path: Path, ids: Collection[str]) -> None:
+        """Take the lines of these items out of one of the folder's JSONL files.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if ids and path.exists():
+            keep = [line for line in read_journal(path, dict) if line.get("id") not in ids]
+            write_lines(path, keep)
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Run:

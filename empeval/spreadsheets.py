@@ -11,12 +11,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval.errors import RunFolderError, UsageError
+from empeval.counts import notices, once, require_whole
+from empeval.errors import UsageError
 from empeval.escaping import SHEET_NAME_LIMIT, sheet_name
 from empeval.files import replacing
 from empeval.hooks import Hooks
+from empeval.journal import read_journal
 from empeval.marks import mark_lines, marks_of
-from empeval.records import Sheet
+from empeval.notices import warn
+from empeval.records import ResponseLine, Score, Sheet
 from empeval.runs import Run
 
 Format = Literal["xlsx", "csv", "parquet"]
@@ -34,6 +37,7 @@ def export(
     out: str | Path,
     form: Format | None = None,
     *,
+    partial: bool = False,
     hooks: Hooks | None = None,
 ) -> list[Path]:
     """Write a finished run as a spreadsheet.
@@ -43,6 +47,7 @@ def export(
         out: for ``xlsx`` a file, with a sheet for each table; for ``csv`` and ``parquet`` a
             folder, with a file for each.
         form: which; by default what ``out`` ends in, else ``csv``.
+        partial: take an unfinished run, or one whose files lack lines, as it is.
         hooks: hook modules to ask for more sheets instead of the installed ones.
 
     Returns:
@@ -54,8 +59,8 @@ def export(
         StorageError: it cannot be written.
     """
     run = run if isinstance(run, Run) else Run(run)
-    if not run.complete:
-        raise RunFolderError(f"{run.path} is unfinished; run its command again first.")
+    if not partial:
+        require_whole(run, "export what is there with --partial")
     path = Path(out)
     place = Path(os.path.abspath(path))  # a plugin's hook may go to another folder
     chosen = form or _format_of(path)
@@ -85,7 +90,7 @@ def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
         UsageError: a plugin's sheet has a name that is taken, or rows of another width.
     """
     own = [_summary(run), _about(run), *(_task(run, name) for name in run.manifest.tasks)]
-    added = [s for found in hooks.fire("empeval_export_sheets", run=run) for s in found]
+    added = _added(hooks.fire("empeval_export_sheets", run=run))
     every = [*own, *added]
     doubled = [n for n, count in Counter(s.name.casefold() for s in every).items() if count > 1]
     if doubled:
@@ -94,6 +99,15 @@ def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
         if any(len(row) != len(sheet.columns) for row in sheet.rows):
             raise UsageError(f"The sheet '{sheet.name}' has rows of another width than its header.")
     return every
+
+
+def _added(found: Sequence[Any]) -> list[Sheet]:
+    """The sheets in what plugins returned; anything else is said and left out."""
+    every = [s for sheets in found for s in (sheets if isinstance(sheets, list) else [sheets])]
+    odd = [type(s).__name__ for s in every if not isinstance(s, Sheet)]
+    if odd:
+        warn(f"a plugin gave a {odd[0]} for a sheet; it is left out")
+    return [s for s in every if isinstance(s, Sheet)]
 
 
 def _summary(run: Run) -> Sheet:
@@ -114,6 +128,7 @@ def _about(run: Run) -> Sheet:
         ("model", manifest.model.uri),
         ("model fingerprint", manifest.model.fingerprint),
         ("model licence", manifest.model.license),
+        *(("notice", text) for text in notices(run)),
         ("limit", manifest.limit),
         ("seed", manifest.seed),
     ]
@@ -135,7 +150,7 @@ def _about(run: Run) -> Sheet:
 
 def _task(run: Run, task: str) -> Sheet:
     """A row an item: what was asked and answered, and what every scorer said of it."""
-    lines = run.responses(task)
+    lines = list(once(read_journal(run.responses_path(task), ResponseLine)).values())
     columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
     rows: list[list[Cell]] = [
         [
@@ -150,7 +165,7 @@ def _task(run: Run, task: str) -> Sheet:
         for line in lines
     ]
     for label in run.manifest.scorers.get(task, {}):
-        scores = {score.id: score for score in run.scores(task, label)}
+        scores = once(read_journal(run.scores_path(task, label), Score))
         found = scores.values()
         values = list(dict.fromkeys(name for score in found for name in score.values))
         labels = list(dict.fromkeys(name for score in found for name in score.labels))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
 
+from empeval.counts import UNANSWERED
 from empeval.errors import RunFolderError
 from empeval.files import check_regular
 from empeval.runs import Manifest, Run, check_free, differences, is_run
@@ -59,6 +60,38 @@ def open_folder(path: Path, manifest: Manifest) -> Run:
     if folder.complete and not (same and _is_whole(folder, manifest)):
         folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
     return folder
+
+
+def forget_errors(
+    folder: Run, scorers: Mapping[str, Collection[str]], *, answers: bool = True
+) -> None:
+    """Take out what failed by an error, so that it is asked and scored again.
+
+    Answers of status ``error`` go, with every score of them, and scores of status ``error`` that
+    one of these scorers gave to an answer that is there. What the model did (a refusal, an answer
+    that cannot be read) stays. A folder that loses a line is unfinished.
+
+    Args:
+        folder: locked by the caller.
+        scorers: task -> labels of those that will score.
+        answers: whether answers will be asked for, too.
+    """
+    lost = False
+    for task in folder.manifest.tasks:
+        statuses = {line.id: line.status for line in folder.responses(task)}
+        failed = {i for i, status in statuses.items() if answers and status == "error"}
+        folder.forget(folder.responses_path(task), failed)
+        lost |= bool(failed)
+        for label in folder.manifest.scorers.get(task, {}):
+            gone = set(failed)
+            if label in scorers.get(task, ()):
+                answered = {i for i, status in statuses.items() if status not in UNANSWERED}
+                scores = folder.scores(task, label)
+                gone |= {s.id for s in scores if s.status == "error" and s.id in answered}
+            folder.forget(folder.scores_path(task, label), gone)
+            lost |= bool(gone)
+    if lost and folder.manifest.status != "running":
+        folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
 
 
 def _is_whole(folder: Run, manifest: Manifest) -> bool:

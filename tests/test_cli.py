@@ -313,11 +313,11 @@ def test_what_goes_wrong_inside_a_plugin_is_no_traceback(cli, monkeypatch):
     command = ("run", "--model", "dying:", "--tasks", "days", "--scorers", "length", "--out", "o")
     outcome = cli(*command)
     assert outcome.code == 1
-    assert "error: RuntimeError: out of memory" in outcome.err
+    assert "'odd-plugins/dying' fails with RuntimeError: out of memory" in outcome.err
     assert "EMPEVAL_DEBUG=1 shows where" in outcome.err
     assert "Traceback" not in outcome.err
     monkeypatch.setenv("EMPEVAL_DEBUG", "1")
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(empeval.EmpevalError, match="out of memory"):
         cli(*command)
 
 

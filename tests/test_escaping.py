@@ -32,6 +32,7 @@ def evil(tmp_path):
     """A run in which everything that has a name has a bad one."""
     run = make_run(tmp_path / "run", normal(12, 1), model=EVIL, task=EVIL, metric=EVIL,
                    ids=[f"{EVIL}{n}" for n in range(12)], questions=[EVIL] * 12,
+                   statuses=["truncated"] * 3 + ["ok"] * 9,
                    targets=[{"emotion": EVIL}] * 12)  # fmt: skip
     entry = run.manifest.tasks[EVIL]
     tasks = {EVIL: msgspec.structs.replace(entry, license=EVIL, dataset=EVIL, version=EVIL)}
@@ -64,6 +65,7 @@ def test_names_steer_no_terminal(cli, evil, tmp_path, form):
         found = cli(*command, "--format", form)
         assert found.code == 0, found.err
         assert_text(found.out)
+        assert command[0] == "runs" or "3 of 12 answers were cut or failed" in found.out
         if form == "json":
             json.loads(found.out)
         if form == "md":
@@ -85,6 +87,7 @@ def test_names_break_out_of_no_document(cli, evil, tmp_path):
     files = ("--junit", "gate.xml", "--markdown", "gate.md", "--json", "gate.json")
     cli("gate", other, "--baseline", run, "--policy", "gate.toml", *files)
     text = (tmp_path / "gate.md").read_text()
+    assert "3 of 12 answers were cut or failed" in text
     assert not set(text) & STEERING
     assert "<b>" not in re.sub("`[^`]*`", "", text), "outside of code"
     assert not any(line.startswith("FAKE") for line in text.splitlines())

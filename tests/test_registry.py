@@ -257,7 +257,10 @@ def test_a_class_need_not_take_the_target_that_it_never_gets():
 
 
 def test_what_goes_wrong_while_a_component_is_made_names_it():
-    with pytest.raises(EmpevalError, match="Scorer 'bare' fails with ZeroDivisionError: too weak"):
+    with pytest.raises(
+        EmpevalError,
+        match=r"Scorer 'bare' \(test_registry\) fails with ZeroDivisionError: too weak",
+    ):
         build(Bare, {"strength": "-1"}, label="scorer 'bare'")
 
 
@@ -291,7 +294,9 @@ class Broken(Task):
         modules={"shelf_module": source},
     )
     install(tmp_path / "site")
-    with pytest.raises(EmpevalError, match="Task 'shelf' fails with LookupError: no such shelf"):
+    with pytest.raises(
+        EmpevalError, match="Task 'shelf-plugin/shelf' fails with LookupError: no such shelf"
+    ):
         empeval.run("human:", ["shelf"], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -95,7 +95,6 @@ def test_any_answers_that_are_written_come_back(file, answers):
         (b'"text"\n', "line 1: not a JSON object"),
         (b"null\n", "line 1: not a JSON object"),
         (b'{"id": 1}\n', "line 1: needs a 'response'"),
-        (b'{"id": 1, "response": null}\n', "line 1: needs a 'response'"),
         (b'{"id": 1, "response": ["a"]}\n', "line 1: needs a 'response'"),
         (b'{"response": "a"}\n', "line 1: needs an 'id'"),
         (b'{"id": true, "response": "a"}\n', "line 1: needs an 'id'"),

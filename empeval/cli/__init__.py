@@ -7,9 +7,13 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from empeval.__about__ import __version__
 from empeval.errors import EmpevalError
+
+if TYPE_CHECKING:
+    from empeval.hooks import Hooks
 
 EPILOG = """examples:
   empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
@@ -63,15 +67,20 @@ def _guarded(arguments: Sequence[str] | None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    from empeval.contained import contained
     from empeval.hooks import Hooks
 
     hooks = Hooks().load_installed()
     options = build_parser(hooks).parse_args(arguments)
     options.hooks = hooks
-    return int(options.run(options) or 0)
+    owner = options.empeval_owners.get(options.empeval_verb)
+    if owner is None:
+        return int(options.run(options) or 0)
+    with contained(f"the verb '{options.empeval_verb}' of plugin '{owner}'", prints=True):
+        return int(options.run(options) or 0)
 
 
-def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
+def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
     """The parser of all verbs, those of plugins too."""
     from empeval.cli import (
         audit,
@@ -98,13 +107,13 @@ def build_parser(hooks: object | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="empeval_verb", required=True)
     asking, comparing = (run, score), (compare, gate, power, audit)
     looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
     for module in (*asking, *comparing, *looking):
         module.add(verbs)
-    if hooks is not None:
-        hooks.fire("empeval_register_commands", subcommands=verbs)  # type: ignore[attr-defined]
+    owners = hooks.register_commands(verbs) if hooks is not None else {}
+    parser.set_defaults(empeval_owners=owners)
     return parser
 
 

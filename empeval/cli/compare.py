@@ -47,6 +47,14 @@ def add(verbs: Verbs) -> None:
         help="compare what differs in version, data or scorer, and say so",
     )
     parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
+    parser.add_argument(
+        "--max-unscored",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="the share of a run's items that a figure may lack the score of (default 0.05); "
+        "with more, the verdict is by the worst case",
+    )
     parser.add_argument("--resamples", type=positive, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
     parser.add_argument("--all", action="store_true", help="every figure and slice in the table")
@@ -68,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         "metrics": options.metrics,
         "force": options.force,
         "partial": options.partial,
+        "max_unscored": options.max_unscored,
         "resamples": options.resamples,
         "seed": options.seed,
     }
@@ -110,18 +119,19 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
     """A comparison as tables and sentences."""
-    from empeval.cli.text import print_marks, print_rows, say
+    from empeval.cli.text import print_marks, print_notices, print_rows, say
     from empeval.comparing.words import amount, interval, probability, sentence
 
     say(f"base       {result.base}  {result.base_model}", form)
     say(f"candidate  {result.candidate}  {result.candidate_model}", form)
     print()
+    print_notices(result.notices, form)
     for problem in result.forced:
         say(f"FORCED: {problem}", form)
     for task in result.tasks:
         alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
         say(
-            f"{task.task}: {task.shared} shared items of {task.clusters} clusters"
+            f"{task.task}: {task.shared} of {task.items} items shared, {task.clusters} clusters"
             f"{alone if task.only_base or task.only_candidate else ''}"
             f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
             f"{task.base_words:.1f} and {task.candidate_words:.1f}",
@@ -173,7 +183,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
 
 
 def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
-    from empeval.cli.text import print_rows
+    from empeval.cli.text import print_rows, say
     from empeval.comparing.words import amount, interval, probability
 
     chosen = [
@@ -189,21 +199,27 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
                     "95% interval": interval(s.ci_low, s.ci_high),
                     "p": probability(s.p),
                     "p (BH)": probability(s.p_adjusted),
-                    "n": str(s.n),
+                    "n": f"{s.n} of {s.items}" + (", too small" if s.too_small else ""),
                 }
                 for s in chosen
             ],
             form,
         )
         print()
-    hidden = len(result.slices) - len(chosen)
+    small = [s for s in result.slices if s.too_small and s not in chosen]
+    if small:
+        from empeval.errors import some
+
+        parts = some([f"{s.name} = {s.value} ({s.n})" for s in small])
+        say(f"{len(small)} slices are too small to be judged: {parts}", form)
+    hidden = len(result.slices) - len(chosen) - len(small)
     if hidden:
         print(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them")
 
 
 def difference_row(d: Difference) -> dict[str, str]:
     """A figure as a row of a table."""
-    from empeval.comparing.words import amount, interval, probability
+    from empeval.comparing.words import amount, interval, probability, verdict_of
 
     return {
         "task": d.task,
@@ -214,7 +230,8 @@ def difference_row(d: Difference) -> dict[str, str]:
         "95% interval": interval(d.ci_low, d.ci_high),
         "p": probability(d.p),
         "p (Holm)": probability(d.p_holm),
-        "verdict": "-" if d.higher_is_better is None else d.verdict,
+        "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
+        "verdict": verdict_of(d),
     }
 
 
@@ -235,7 +252,8 @@ def _details(d: Difference) -> dict[str, str]:
         "saved by pairing": "-" if d.variance_saved is None else f"{100 * d.variance_saved:.0f} %",
         "detectable": shown(d.detectable),
         "clusters for the margin": "-" if d.needed is None else str(d.needed),
-        "failed": f"{d.base_failed}, {d.candidate_failed}",
+        "without a score": f"{d.base_unscored} of {d.base_items}, "
+        f"{d.candidate_unscored} of {d.candidate_items}",
         "worst case": shown(d.worst_case),
         "at equal length": (
             "-"
@@ -249,14 +267,19 @@ def print_many(many: ManyRuns, form: str) -> None:
     """Rankings and pairs of three or more runs."""
     from pathlib import Path
 
-    from empeval.cli.text import print_marks, say
+    from empeval.cli.text import print_marks, print_notices, say
 
+    print_notices(many.notices, form)
     for problem in many.forced:
         say(f"FORCED: {problem}", form)
     for remark in many.remarks:
         say(f"note: {remark}", form)
     for matrix in many.matrices:
-        say(f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} shared items", form)
+        say(
+            f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} of {matrix.items} "
+            "items have a value in every run",
+            form,
+        )
         print()
         _print_matrix(matrix, form)
     print_marks(
@@ -268,7 +291,7 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
     from pathlib import Path
 
     from empeval.cli.text import print_rows
-    from empeval.comparing.words import amount, interval, probability
+    from empeval.comparing.words import amount, interval, probability, verdict_of
 
     print_rows(
         [
@@ -296,7 +319,8 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
                 "95% interval": interval(pair.difference.ci_low, pair.difference.ci_high),
                 "p": probability(pair.difference.p),
                 "p (Holm)": probability(pair.difference.p_holm),
-                "verdict": pair.difference.verdict,
+                "n": str(pair.difference.n),
+                "verdict": verdict_of(pair.difference),
             }
             for pair in ordered
         ],
@@ -316,7 +340,8 @@ def _grid(matrix: Matrix) -> list[dict[str, str]]:
         d = pair.difference
         star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
         cells[(pair.candidate, pair.base)] = amount(d.difference) + star
-        cells[(pair.base, pair.candidate)] = amount(-d.difference) + star
+        back = None if d.difference is None else -d.difference
+        cells[(pair.base, pair.candidate)] = amount(back) + star
     order: Sequence[str] = [r.run for r in matrix.ranking]
     return [
         {

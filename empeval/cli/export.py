@@ -31,6 +31,7 @@ def add(verbs: Verbs) -> None:
         choices=("xlsx", "csv", "parquet"),
         help="by default what --out ends in, else csv; without --out, xlsx",
     )
+    parser.add_argument("--partial", action="store_true", help="take an unfinished run as it is")
     parser.set_defaults(run=run)
 
 
@@ -46,6 +47,6 @@ def run(options: argparse.Namespace) -> int:
         name = Path(options.source).resolve().name
         form = form or "xlsx"
         out = f"{name}.xlsx" if form == "xlsx" else name
-    for path in export(options.source, out, form, hooks=options.hooks):
+    for path in export(options.source, out, form, partial=options.partial, hooks=options.hooks):
         say(path)
     return 0

@@ -14,6 +14,7 @@ EPILOG = """examples:
 exit codes: 0 pass, 1 error, 2 usage, 3 regression, 4 inconclusive (when the policy blocks it).
 A policy:
   inconclusive = "block"
+  max_unscored = 0.05
 
   [[headline]]
   metric = "eqbench_v2"
@@ -52,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_marks, print_rows, say
+    from empeval.cli.text import print_json, print_marks, print_notices, print_rows, say
     from empeval.errors import StorageError
-    from empeval.gating.documents import write
+    from empeval.gating.documents import compared_items, write
     from empeval.gating.passed import find_base, note
     from empeval.gating.policy import read_policy
     from empeval.gating.verdict import gate
@@ -75,6 +76,10 @@ def run(options: argparse.Namespace) -> int:
         print_json(verdict)
         return verdict.exit_code
     say(f"candidate {candidate.path}, base {base.path}", options.format)
+    print()
+    print_notices(verdict.comparison.notices, options.format)
+    for line in compared_items(verdict.comparison):
+        say(line, options.format)
     print()
     for problem in verdict.comparison.forced:
         say(f"FORCED: {problem}", options.format)

@@ -8,8 +8,10 @@ import msgspec
 
 from empeval.api import Prepared
 from empeval.cli.text import print_json, say
+from empeval.contained import contained
 from empeval.escaping import lines
 from empeval.question import AskedTask
+from empeval.registry import label_of
 
 SHOWN = 2
 """Prompts shown of each task."""
@@ -33,7 +35,8 @@ def print_preview(prepared: Prepared, form: str) -> None:
 
 def _described(prepared: Prepared, asked: AskedTask) -> dict[str, Any]:
     entry = asked.entry
-    seen = [(item.id, prepared.generator.preview(item, entry.sampling)) for item in asked.items]
+    with contained(label_of(prepared.generator)):
+        seen = [(i.id, prepared.generator.preview(i, entry.sampling)) for i in asked.items]
     counts = [shown.tokens for _, shown in seen if shown.tokens is not None]
     return {
         "task": asked.name,

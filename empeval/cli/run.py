@@ -79,8 +79,9 @@ def run(options: argparse.Namespace) -> int:
 
     from empeval import api
     from empeval.cli.preview import print_preview
-    from empeval.cli.tables import print_run, warn
+    from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
     from empeval.data import use_data_directory
+    from empeval.notices import warn
     from empeval.question import parse_pairs
     from empeval.runner import sampling_changes
 
@@ -102,10 +103,12 @@ def run(options: argparse.Namespace) -> int:
             out=options.out,
             hooks=options.hooks,
         )
-        warn(prepared.manifest.warnings)
+        for warning in prepared.manifest.warnings:
+            warn(warning)
         if options.dry_run:
             print_preview(prepared, options.format)
             return 0
-        finished = api.execute(prepared, resume=options.resume, progress=True)
+        with figures_all_the_same(prepared.path, options.format):
+            finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
-    return 0
+    return say_whole_failures(finished)

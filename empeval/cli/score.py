@@ -32,13 +32,14 @@ def run(options: argparse.Namespace) -> int:
     import os
 
     from empeval import api
-    from empeval.cli.tables import print_run
+    from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
     from empeval.errors import UsageError
 
     if not os.path.exists(options.source):
         raise UsageError(f"There is no run folder or file {options.source}.")
-    finished = api.score(
-        options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks
-    )
+    with figures_all_the_same(options.out or options.source, options.format):
+        finished = api.score(
+            options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks
+        )
     print_run(finished, options.format)
-    return 0
+    return say_whole_failures(finished)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from empeval import notices
-from empeval.cli.text import print_json, print_marks, print_rows, say
+from empeval.cli.text import print_json, print_marks, print_notices, print_rows, say
+from empeval.counts import UNANSWERED, notices, whole_failures
+from empeval.errors import EmpevalError, RunFolderError
 from empeval.marks import marks_of
+from empeval.notices import tell
 from empeval.records import Metric
-from empeval.runs import Run
+from empeval.runs import Run, is_run
 
 
 def print_run(run: Run, form: str) -> None:
@@ -26,6 +30,7 @@ def print_run(run: Run, form: str) -> None:
                 "run": near(run.path),
                 "status": manifest.status,
                 "model": msgspec.to_builtins(manifest.model),
+                "notices": notices(run),
                 "warnings": manifest.warnings,
                 "metrics": msgspec.to_builtins(metrics),
                 "audits": msgspec.to_builtins(marks_of(run)),
@@ -34,6 +39,7 @@ def print_run(run: Run, form: str) -> None:
         return
     say(f"{manifest.model.title}  ({manifest.status})", form)
     print()
+    print_notices(notices(run), form)
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
         notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]
@@ -47,7 +53,8 @@ def print_run(run: Run, form: str) -> None:
         counts = Counter(line.status for line in run.responses(task))
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
-        say(f"{task}: {sum(counts.values())} of {entry.n_items} answered ({states}){licence}", form)
+        answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
+        say(f"{task}: {answered} of {entry.n_items} answered ({states}){licence}", form)
     if manifest.model.license:
         say(f"model licence: {manifest.model.license}", form)
     say(f"run folder: {near(run.path)}", form)
@@ -57,6 +64,31 @@ def near(path: Path) -> str:
     """A path as a person would type it: from the current folder where it lies below that."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def say_whole_failures(run: Run) -> int:
+    """Say which tasks and scorers came to nothing; the exit code: 1 where there are such."""
+    found = whole_failures(run)
+    for text in found:
+        tell(f"error: {text}")
+    return 1 if found else 0
+
+
+@contextmanager
+def figures_all_the_same(path: str | Path, form: str) -> Iterator[None]:
+    """Print what figures a run has got when scoring ends in an error: those of the other scorers.
+
+    Raises:
+        EmpevalError: the same.
+    """
+    place = os.path.abspath(path)  # a plugin may go to another folder
+    try:
+        yield
+    except EmpevalError:
+        with suppress(RunFolderError):  # of a damaged folder, the error says what there is to say
+            if is_run(place) and not (run := Run(place)).complete and run.metrics():
+                print_run(run, form)
+        raise
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
@@ -84,9 +116,3 @@ def number(value: float | None) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """An interval, or a dash."""
     return "-" if low is None or high is None else f"{number(low)} to {number(high)}"
-
-
-def warn(warnings: Sequence[str]) -> None:
-    """Print warnings to standard error."""
-    for warning in warnings:
-        notices.warn(warning)

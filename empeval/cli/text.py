@@ -43,6 +43,19 @@ def say(text: object, form: str = "table") -> None:
     print(markdown(text) if form == "md" else plain(text))
 
 
+def print_notices(texts: Sequence[str], form: str) -> None:
+    """Print what must not be overlooked above a table, and a line end after it.
+
+    Args:
+        texts: a line each.
+        form: of the tables below it.
+    """
+    for text in texts:
+        say(f"NOTE WELL: {text}", form)
+    if texts:
+        print()
+
+
 def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | None = None) -> None:
     """Print what is known of the scorers' agreement with people, and a line end after it.
 

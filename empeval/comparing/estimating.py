@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from empeval.comparing.joined import Joined, RunFiles, item_values
-from empeval.comparing.records import Difference, Slice
+from empeval.comparing.records import Difference
 from empeval.comparing.resampling import Sums, intervals, sign_flips
 from empeval.comparing.verdicts import clusters_needed, decide, detectable, t_interval, t_p
 from empeval.records import Metric, Source
@@ -21,11 +20,17 @@ MarginOf = Callable[[str, str, str, bool], float | None]
 
 @dataclass(frozen=True)
 class Paired:
-    """One figure's item values in both runs, shape (items,) each; NaN where there is none."""
+    """One figure's item values in both runs, shape (items,) each; NaN where there is none.
+
+    ``items`` and ``unscored`` count base and candidate: all of a run's items, not the shared ones
+    alone, and those without a value of their own.
+    """
 
     metric: Metric
     base: np.ndarray
     candidate: np.ndarray
+    items: tuple[int, int]
+    unscored: tuple[int, int]
 
     @property
     def differences(self) -> np.ndarray:
@@ -37,22 +42,56 @@ def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[
     """The figures that both runs have, in the base's order.
 
     A figure may come from another value in each run (EQ-Bench counts first or revised scores);
-    each run's own source is used. Figures in which fewer than one shared item counts are left out.
+    each run's own source is used. A run whose scorer could not give a single figure counts as one
+    without values: that its answers cannot be read is what is to be seen.
     """
-    theirs = candidate.metrics(joined.task)
+    task = joined.task
+    ours, theirs = (files.metrics(task, valueless=True) for files in (base, candidate))
+    keys = dict.fromkeys((*ours, *(key for key in theirs if _silent(base, ours, key, task))))
     found = []
-    for key, metric in base.metrics(joined.task).items():
-        other = theirs.get(key)
+    for key in keys:
+        metric = ours.get(key) or theirs[key]
+        other = theirs.get(key) or (metric if _silent(candidate, theirs, key, task) else None)
         if other is None:
             continue
-        pair = Paired(
-            metric,
-            _values(base, joined, metric),
-            _values(candidate, joined, other),
+        found.append(
+            Paired(
+                metric,
+                _values(base, joined, metric),
+                _values(candidate, joined, other),
+                items=(base.items(task), candidate.items(task)),
+                unscored=(_unscored(base, task, metric), _unscored(candidate, task, other)),
+            )
         )
-        if np.isfinite(pair.differences).any():
-            found.append(pair)
     return found
+
+
+def with_values(pairs: Sequence[Paired], chosen: Sequence[str] | None) -> list[Paired]:
+    """The figures of which either run has a value, and those that are asked for by name."""
+    names = set(chosen or ())
+    return [
+        pair
+        for pair in pairs
+        if names_of(pair.metric) & names
+        or np.isfinite(pair.base).any()
+        or np.isfinite(pair.candidate).any()
+    ]
+
+
+def _silent(
+    files: RunFiles,
+    figures: Mapping[tuple[str, str], Metric],
+    key: tuple[str, str],
+    task: str,
+) -> bool:
+    """Whether a run was scored by a figure's scorer and has no figure of it at all."""
+    scored = key[0] in files.run.manifest.scorers.get(task, {})
+    return scored and all(scorer != key[0] for scorer, _ in figures)
+
+
+def _unscored(files: RunFiles, task: str, metric: Metric) -> int:
+    source = metric.source or Source(metric.metric)
+    return files.items(task) - files.scored(task, metric.scorer, source)
 
 
 def _values(files: RunFiles, joined: Joined, metric: Metric) -> np.ndarray:
@@ -142,7 +181,7 @@ def _difference(
     metric = pair.metric
     there = np.isfinite(pair.differences)
     base, candidate, change = (x[there] for x in (pair.base, pair.candidate, pair.differences))
-    mean = float(change.mean())
+    mean = float(change.mean()) if len(change) else math.nan
     studentised = bool(np.isfinite(bounds).all())
     interval = _pair(bounds[0]) if studentised else t_interval(mean, error, clusters)
     inner = _pair(bounds[1]) if studentised else t_interval(mean, error, clusters, 0.9)
@@ -158,20 +197,20 @@ def _difference(
         metric=metric.metric,
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
-        base=float(base.mean()),
-        candidate=float(candidate.mean()),
-        difference=mean,
+        base=_mean(base if len(change) else pair.base),
+        candidate=_mean(candidate if len(change) else pair.candidate),
+        difference=mean if len(change) else None,
         ci_low=interval[0] if interval else None,
         ci_high=interval[1] if interval else None,
         method="bootstrap-t" if studentised else "t",
         p=flips if clusters > 1 else None,
         p_t=t_p(mean, error, clusters),
         p_mcnemar=mcnemar(base > 50, candidate > 50)
-        if metric.unit == "percent" and single
+        if metric.unit == "percent" and single and len(change)
         else None,
         headline=headline,
         effect_size=_ratio(mean, float(change.std(ddof=1)) if len(change) > 1 else 0.0),
-        improved=float((change > 0).mean() + 0.5 * (change == 0).mean()),
+        improved=float((change > 0).mean() + 0.5 * (change == 0).mean()) if len(change) else None,
         correlation=_correlation(base, candidate),
         variance_saved=_saved(base, candidate, change),
         detectable=detectable(error, clusters),
@@ -183,9 +222,21 @@ def _difference(
         n_clusters=clusters,
         base_failed=int(np.isnan(pair.base).sum()),
         candidate_failed=int(np.isnan(pair.candidate).sum()),
+        base_items=pair.items[0],
+        candidate_items=pair.items[1],
+        base_unscored=pair.unscored[0],
+        candidate_unscored=pair.unscored[1],
         worst_case=_worst(pair),
-        **adjusted,
+        per_word=adjusted["per_word"],
+        length_adjusted=adjusted["length_adjusted"],
+        adjusted_low=adjusted["adjusted_low"],
+        adjusted_high=adjusted["adjusted_high"],
     )
+
+
+def _mean(values: np.ndarray) -> float | None:
+    there = values[np.isfinite(values)]
+    return float(there.mean()) if len(there) else None
 
 
 def _pair(bound: np.ndarray) -> tuple[float, float]:
@@ -209,17 +260,24 @@ def _correlation(base: np.ndarray, candidate: np.ndarray) -> float | None:
 
 
 def _saved(base: np.ndarray, candidate: np.ndarray, change: np.ndarray) -> float | None:
-    apart = float(base.var() + candidate.var())
+    apart = float(base.var() + candidate.var()) if len(change) else 0.0
     return 1 - float(change.var()) / apart if apart > 0 else None
 
 
 def _worst(pair: Paired) -> float | None:
-    """The difference when items without a value count as the lowest value of both runs."""
+    """The difference when items without a value count as the worst one."""
     every = np.concatenate([pair.base, pair.candidate])
     if not np.isnan(every).any():
         return None
-    worst = np.nanmax if pair.metric.higher_is_better is False else np.nanmin
-    lowest = float(worst(every))
+    source = pair.metric.source or Source(pair.metric.metric)
+    down = pair.metric.higher_is_better is False
+    end = source.high if down else source.low
+    if end is not None:
+        lowest = end * source.scale * (100 if pair.metric.unit == "percent" else 1)
+    elif np.isfinite(every).any():
+        lowest = float(np.nanmax(every) if down else np.nanmin(every))
+    else:
+        return None
     filled = [np.where(np.isnan(x), lowest, x).mean() for x in (pair.base, pair.candidate)]
     return float(filled[1] - filled[0])
 
@@ -283,79 +341,3 @@ def at_equal_length(
         "adjusted_low": low,
         "adjusted_high": high,
     }
-
-
-FEWEST = 5
-"""Clusters that a slice must have."""
-MOST_VALUES = 40
-"""A property with more different values makes no slices."""
-
-
-def slices(pair: Paired, joined: Joined) -> list[Slice]:
-    """A figure on items that share a property: an emotion, a turn, what metadata say.
-
-    A property makes slices when it is a text or a whole number, has 2 to ``MOST_VALUES`` different
-    values, and differs between items; a slice has ``FEWEST`` clusters or more.
-    """
-    change = pair.differences
-    found = []
-    for name, values in properties(joined).items():
-        for value in sorted(set(values) - {None}, key=_natural):
-            rows = np.flatnonzero(np.array([v == value for v in values]) & np.isfinite(change))
-            if not len(rows):
-                continue
-            clusters = _renumbered(joined.clusters[rows])
-            groups = int(clusters.max()) + 1
-            if groups < FEWEST:
-                continue
-            sums = Sums.of(change[rows][:, None], clusters)
-            mean, error = float(sums.means[0]), float(sums.errors()[0])
-            low, high = t_interval(mean, error, groups) or (None, None)
-            found.append(
-                Slice(
-                    task=joined.task,
-                    scorer=pair.metric.scorer,
-                    metric=pair.metric.metric,
-                    name=name,
-                    value=str(value),
-                    difference=mean,
-                    ci_low=low,
-                    ci_high=high,
-                    p=t_p(mean, error, groups),
-                    p_adjusted=None,
-                    n=len(rows),
-                    n_clusters=groups,
-                )
-            )
-    return found
-
-
-def properties(joined: Joined) -> Mapping[str, list[str | int | None]]:
-    """Properties of the items by name: what ``target`` and ``metadata`` hold."""
-    columns: dict[str, list[str | int | None]] = {}
-    for place, item in enumerate(joined.items):
-        for name, value in {**item.metadata, **item.target}.items():
-            if isinstance(value, str | int) and not isinstance(value, bool):
-                column = columns.setdefault(name, [None] * len(joined.items))
-                column[place] = value
-    return {
-        name: column
-        for name, column in columns.items()
-        if 2 <= len(set(column) - {None}) <= MOST_VALUES
-    }
-
-
-def _natural(value: str | int | None) -> tuple[int, float, str]:
-    return (0, value, "") if isinstance(value, int) else (1, 0.0, str(value))
-
-
-def _renumbered(clusters: np.ndarray) -> np.ndarray:
-    return np.asarray(np.unique(clusters, return_inverse=True)[1])
-
-
-def with_adjusted(found: Sequence[Slice], adjusted: Sequence[float]) -> list[Slice]:
-    """Slices with their adjusted p; those without a p stay without."""
-    numbers = iter(adjusted)
-    return [
-        s if s.p is None else msgspec.structs.replace(s, p_adjusted=next(numbers)) for s in found
-    ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from empeval.errors import RunFolderError, UsageError
+from empeval.counts import notices, once, require_whole
+from empeval.errors import UsageError
 from empeval.journal import read_journal
 from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
 from empeval.runs import Run, ScorerEntry, TaskEntry
@@ -69,10 +70,11 @@ class RunFiles:
 
     Args:
         run: the folder.
-        partial: whether it may be unfinished.
+        partial: whether it may be unfinished, or lack lines that it says it has. Of an id that
+            comes twice, neither line is taken then.
 
     Raises:
-        RunFolderError: it is unfinished, and may not be.
+        RunFolderError: it is unfinished or lacks lines, and may not.
     """
 
     run: Run
@@ -82,11 +84,8 @@ class RunFiles:
     _scores: dict[tuple[str, str], dict[str, Score]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.run.complete and not self.partial:
-            raise RunFolderError(
-                f"{self.run.path} is unfinished. Run its command again, or compare what is there "
-                "with --partial."
-            )
+        if not self.partial:
+            require_whole(self.run, "compare what is there with --partial")
 
     @property
     def name(self) -> str:
@@ -96,25 +95,37 @@ class RunFiles:
     def answers(self, task: str) -> dict[str, Answer]:
         """Answers of a task by id."""
         if task not in self._answers:
-            lines = read_journal(self.run.responses_path(task), Answer)
-            self._answers[task] = {line.id: line for line in lines}
+            self._answers[task] = once(read_journal(self.run.responses_path(task), Answer))
         return self._answers[task]
 
     def lines(self, task: str) -> list[ResponseLine]:
         """Whole response lines of a task, for a report; ``answers`` is lighter."""
         if task not in self._lines:
-            self._lines[task] = self.run.responses(task)
+            path = self.run.responses_path(task)
+            self._lines[task] = list(once(read_journal(path, ResponseLine)).values())
         return self._lines[task]
 
     def scores(self, task: str, label: str) -> dict[str, Score]:
         """One scorer's scores of a task by id."""
         key = task, label
         if key not in self._scores:
-            self._scores[key] = {s.id: s for s in self.run.scores(task, label)}
+            self._scores[key] = once(read_journal(self.run.scores_path(task, label), Score))
         return self._scores[key]
 
-    def metrics(self, task: str) -> dict[tuple[str, str], Metric]:
+    def items(self, task: str) -> int:
+        """How many items of a task were asked: what the manifest says, or all that is there."""
+        return max(self.run.manifest.tasks[task].n_items, len(self.answers(task)))
+
+    def scored(self, task: str, label: str, source: Source) -> int:
+        """How many items have a value of their own, whatever a convention counts the others as."""
+        own = msgspec.structs.replace(source, failed_as=None)
+        values = item_values(self.scores(task, label), list(self.answers(task)), own)
+        return int(np.isfinite(values).sum())
+
+    def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
         """The figures of a task that are plain means over items, by scorer and name.
+
+        Those without a value, since no item has one, are among them only when that is asked for.
 
         A figure of a run that was written before figures named their source is one when a value
         of its scorer has its name.
@@ -126,7 +137,7 @@ class RunFiles:
             source = metric.source
             if source is None and self._is_value(task, metric):
                 source = Source(metric.metric)
-            if source is not None and metric.value is not None:
+            if source is not None and (valueless or metric.value is not None):
                 key = metric.scorer, metric.metric
                 found[key] = msgspec.structs.replace(metric, source=source)
         return found
@@ -153,13 +164,17 @@ def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     return tasks
 
 
-def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
-    """The items of a task that both runs answered.
+def join(
+    base: RunFiles, candidate: RunFiles, task: str, only: Collection[str] | None = None
+) -> Joined:
+    """The items of a task that both runs answered, or those of them whose ids are in ``only``.
 
     Raises:
         UsageError: they share none.
     """
     ours, theirs = base.answers(task), candidate.answers(task)
+    if only is not None:
+        ours, theirs = ({i: a for i, a in x.items() if i in only} for x in (ours, theirs))
     both = [name for name in ours if name in theirs]
     shared = [name for name in both if ours[name].item_hash == theirs[name].item_hash]
     if not shared:
@@ -215,7 +230,22 @@ def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
                     theirs[label],
                     ("version", "fingerprint", "target"),
                 )
+        if not (base.partial and candidate.partial):
+            found += _other_items(base, candidate, task)
     return found
+
+
+def _other_items(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
+    """How the items of two runs differ, in a clause, or nothing."""
+    ours = {i: a.item_hash for i, a in base.answers(task).items()}
+    theirs = {i: a.item_hash for i, a in candidate.answers(task).items()}
+    counts = (
+        (len(ours.keys() - theirs.keys()), f"only in {base.name}"),
+        (len(theirs.keys() - ours.keys()), f"only in {candidate.name}"),
+        (sum(ours[i] != theirs[i] for i in ours.keys() & theirs.keys()), "with other content"),
+    )
+    said = ", ".join(f"{n} {where}" for n, where in counts if n)
+    return [f"{task}: not the same items ({said}; --partial compares the shared)"] if said else []
 
 
 def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[str]:
@@ -233,6 +263,11 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
     if ours == theirs:
         found.append("both runs are of the same model")
     return found
+
+
+def notices_of(every: Sequence[RunFiles]) -> list[str]:
+    """What should stand above the figures of runs, with the folder's name."""
+    return [f"{files.name}: {text}" for files in every for text in notices(files.run)]
 
 
 def _differences(

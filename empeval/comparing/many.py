@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from empeval.comparing.adjusting import holm
-from empeval.comparing.joined import AskedItem, RunFiles, item_values, numbered
-from empeval.comparing.records import Difference
+from empeval.comparing.joined import AskedItem, RunFiles, item_values, notices_of, numbered
+from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.resampling import RESAMPLES, rank_samples
 from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare_files
+from empeval.comparing.unscored import MAX_UNSCORED, by_worst_case
 from empeval.errors import UsageError
 from empeval.marks import Marked, marks_of
 from empeval.records import Source
@@ -56,6 +57,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         task, scorer, metric, unit: which figure.
         ranking: the runs, best first.
+        items: that were asked, by the manifest that says most.
         shared: items that all runs have a value for.
         pairs: every two of them; ``p_holm`` is over all pairs.
     """
@@ -67,6 +69,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     ranking: list[Ranked]
     shared: int
     pairs: list[Pairing]
+    items: int = 0
 
 
 class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,7 @@ class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
     forced: list[str]
     remarks: list[str]
     audits: list[Marked] = []
+    notices: list[str] = []
 
 
 def compare_many(
@@ -88,10 +92,14 @@ def compare_many(
     metrics: Sequence[str] | None = None,
     force: bool = False,
     partial: bool = False,
+    max_unscored: float = MAX_UNSCORED,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ManyRuns:
     """Compare every two of at least three runs by their headline figures.
+
+    Each table rests on one set of items, those of which every run has a value: means, ranks,
+    letters and pairs.
 
     Args and errors as of ``two.compare``.
     """
@@ -99,17 +107,23 @@ def compare_many(
     forced: list[str] = []
     remarks: list[str] = []
     files = [RunFiles(run, partial) for run in runs]
+
+    def pair(one: int, other: int, only: Mapping[str, Collection[str]] | None = None) -> Comparison:
+        return compare_files(
+            files[one],
+            files[other],
+            margins=margins,
+            metrics=metrics,
+            force=force,
+            max_unscored=max_unscored,
+            only=only,
+            resamples=resamples,
+            seed=seed,
+        )
+
     for one in range(len(runs)):
         for other in range(one + 1, len(runs)):
-            result = compare_files(
-                files[one],
-                files[other],
-                margins=margins,
-                metrics=metrics,
-                force=force,
-                resamples=resamples,
-                seed=seed,
-            )
+            result = pair(one, other)
             forced += result.forced
             remarks += result.remarks
             for difference in result.differences:
@@ -117,19 +131,31 @@ def compare_many(
                     key = difference.task, difference.scorer, difference.metric
                     found.setdefault(key, []).append((one, other, difference))
     everything = len(runs) * (len(runs) - 1) // 2
-    matrices = [
-        _matrix(files, *key, pairs, seed)
-        for key, pairs in found.items()
-        if len(pairs) == everything
-    ]
+    matrices = []
+    for key, pairs in found.items():
+        if len(pairs) != everything:
+            continue
+        values, ids, items = _shared(files, *key)
+        common = [
+            (one, other, d if d.n == len(ids) else _same(pair(one, other, {key[0]: ids}), d))
+            for one, other, d in pairs
+        ]
+        matrices.append(_matrix(files, *key, common, values, items, seed))
     if not matrices:
         raise UsageError("The runs have no headline figure in common; name some with --metrics.")
     return ManyRuns(
         matrices=matrices,
         forced=list(dict.fromkeys(forced)),
         remarks=list(dict.fromkeys(remarks)),
+        notices=notices_of(files),
         audits=[mark for one in files for mark in marks_of(one.run, {m.task for m in matrices})],
     )
+
+
+def _same(result: Comparison, d: Difference) -> Difference:
+    """The figure of a difference in another comparison."""
+    key = d.task, d.scorer, d.metric
+    return next(o for o in result.differences if (o.task, o.scorer, o.metric) == key)
 
 
 def _matrix(
@@ -138,11 +164,12 @@ def _matrix(
     scorer: str,
     metric: str,
     pairs: Sequence[tuple[int, int, Difference]],
+    values: np.ndarray,
+    items: Sequence[AskedItem],
     seed: int,
 ) -> Matrix:
     first = pairs[0][2]
     sign = -1 if first.higher_is_better is False else 1
-    values, items = _shared(files, task, scorer, metric)
     means = values.mean(0) if len(values) else np.full(len(files), np.nan)
     order = [int(n) for n in np.argsort(-sign * means, kind="stable")]
     drawn = rank_samples(sign * values, numbered([i.cluster for i in items]), seed=seed + 2)
@@ -153,7 +180,11 @@ def _matrix(
         (one, other): adjusted_verdict(d, p)
         for (one, other, d), p in zip(tested, adjusted, strict=True)
     }
-    apart = {pair for pair, d in kept.items() if d.p_holm is not None and d.p_holm < ALPHA}
+    apart = {
+        pair
+        for pair, d in kept.items()
+        if d.p_holm is not None and d.p_holm < ALPHA and not d.too_unscored
+    }
     letters = groups(order, apart)
     place = {run: rank for rank, run in enumerate(order)}
     ranking = [
@@ -181,6 +212,7 @@ def _matrix(
         unit=first.unit,
         ranking=ranking,
         shared=len(values),
+        items=max(one.items(task) for one in files),
         pairs=shown,
     )
 
@@ -220,8 +252,8 @@ def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
 
 def _shared(
     files: Sequence[RunFiles], task: str, scorer: str, metric: str
-) -> tuple[np.ndarray, list[AskedItem]]:
-    """Values of the items that count in every run, shape (items, runs), and the items."""
+) -> tuple[np.ndarray, list[str], list[AskedItem]]:
+    """Values of the items that count in every run, shape (items, runs), their ids, and they."""
     first = files[0].answers(task)
     ids = [
         name
@@ -233,7 +265,11 @@ def _shared(
     ]
     columns = []
     for one in files:
-        figure = one.metrics(task)[(scorer, metric)]
+        figure = one.metrics(task).get((scorer, metric))
+        if figure is None:
+            raise UsageError(
+                f"No item of {task} has a value of {metric} in {one.run.path}; leave it out."
+            )
         source = figure.source or Source(metric)
         values = item_values(one.scores(task, scorer), ids, source)
         columns.append(100 * values if figure.unit == "percent" else values)
@@ -241,7 +277,8 @@ def _shared(
     there = np.isfinite(matrix).all(1)
     if not there.any():
         raise UsageError(f"No item of {task} has a value of {metric} in every run.")
-    return matrix[there], [first[name].item for name, ok in zip(ids, there, strict=True) if ok]
+    kept = [name for name, ok in zip(ids, there, strict=True) if ok]
+    return matrix[there], kept, [first[name].item for name in kept]
 
 
 def _turned(d: Difference) -> Difference:
@@ -255,19 +292,23 @@ def _turned(d: Difference) -> Difference:
         d,
         base=d.candidate,
         candidate=d.base,
-        difference=-d.difference,
+        difference=negative(d.difference),
         ci_low=negative(d.ci_high),
         ci_high=negative(d.ci_low),
         effect_size=negative(d.effect_size),
         improved=None if d.improved is None else 1 - d.improved,
         base_failed=d.candidate_failed,
         candidate_failed=d.base_failed,
+        base_items=d.candidate_items,
+        candidate_items=d.base_items,
+        base_unscored=d.candidate_unscored,
+        candidate_unscored=d.base_unscored,
         worst_case=negative(d.worst_case),
-        verdict=verdicts.get(d.verdict, d.verdict),
+        verdict=verdicts.get(str(d.verdict), d.verdict),
         not_worse_by_margin=None if d.margin is None or d.ci_high is None
         else (-d.ci_high > -d.margin),
         length_adjusted=negative(d.length_adjusted),
         adjusted_low=negative(d.adjusted_high),
         adjusted_high=negative(d.adjusted_low),
     )  # fmt: skip
-    return turned
+    return by_worst_case(turned) if d.too_unscored else turned

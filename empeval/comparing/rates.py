@@ -14,6 +14,8 @@ from empeval.comparing.resampling import Sums
 from empeval.comparing.verdicts import t_interval, t_p
 
 STATUSES = ("truncated", "empty", "missing", "error")
+UNPARSED = "unparsed"
+"""Answers without a score by one of the scorers or more, in whatever way."""
 FAILURES = ("unparsed", "refused", "truncated", "error")
 
 
@@ -23,7 +25,9 @@ def rates(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[Rate]:
     kinds["repeated"] = _repeated(joined.base), _repeated(joined.candidate)
     ours = base.run.manifest.scorers.get(joined.task, {})
     theirs = candidate.run.manifest.scorers.get(joined.task, {})
-    for label in (label for label in ours if label in theirs):
+    labels = [label for label in ours if label in theirs]
+    kinds[UNPARSED] = _unscored(base, joined, labels), _unscored(candidate, joined, labels)
+    for label in labels:
         for status in FAILURES:
             kinds[f"{label}: {status}"] = (
                 _scored(base, joined, label, status),
@@ -52,6 +56,15 @@ def _repeated(answers: Sequence[Answer]) -> np.ndarray:
 def _scored(files: RunFiles, joined: Joined, label: str, status: str) -> np.ndarray:
     scores = files.scores(joined.task, label)
     return np.array([name in scores and scores[name].status == status for name in joined.ids])
+
+
+def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndarray:
+    """Whether each answer has no score of status ``ok`` by one of the scorers or more."""
+    lacking = np.zeros(len(joined.ids), dtype=bool)
+    for label in labels:
+        scores = files.scores(joined.task, label)
+        lacking |= [name not in scores or scores[name].status != "ok" for name in joined.ids]
+    return lacking
 
 
 def _rate(joined: Joined, kind: str, before: np.ndarray, after: np.ndarray) -> Rate:

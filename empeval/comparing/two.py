@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -15,8 +15,7 @@ from empeval.comparing.estimating import (
     headline_of,
     names_of,
     paired_figures,
-    slices,
-    with_adjusted,
+    with_values,
 )
 from empeval.comparing.joined import (
     Answer,
@@ -25,12 +24,15 @@ from empeval.comparing.joined import (
     item_values,
     join,
     misfits,
+    notices_of,
     remarks,
     shared_tasks,
 )
+from empeval.comparing.parts import slices, with_adjusted
 from empeval.comparing.rates import rates
 from empeval.comparing.records import Comparison, Difference, Noise, Slice, TaskFacts
 from empeval.comparing.resampling import RESAMPLES
+from empeval.comparing.unscored import MAX_UNSCORED, with_unscored_rule
 from empeval.errors import UsageError, nearest
 from empeval.marks import marks_of
 from empeval.records import Source
@@ -51,6 +53,8 @@ def compare(
     repeats: Sequence[Run] = (),
     force: bool = False,
     partial: bool = False,
+    max_unscored: float = MAX_UNSCORED,
+    slice_by: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
@@ -65,6 +69,9 @@ def compare(
         repeats: runs that repeat the base with other seeds, for the noise floor.
         force: compare what differs in version, data or scorer; the result says so.
         partial: take unfinished runs as they are.
+        max_unscored: the share of either side's items, 0 to 1, that a figure may lack; with more
+            the verdict is by the worst case.
+        slice_by: properties of the items that make parts however many values they have.
         resamples: of intervals and sign flips.
         seed: of both.
 
@@ -80,6 +87,8 @@ def compare(
         metrics=metrics,
         repeats=repeats,
         force=force,
+        max_unscored=max_unscored,
+        slice_by=slice_by,
         resamples=resamples,
         seed=seed,
     )
@@ -93,12 +102,22 @@ def compare_files(
     metrics: Sequence[str] | None,
     repeats: Sequence[Run] = (),
     force: bool,
+    max_unscored: float = MAX_UNSCORED,
+    slice_by: Sequence[str] = (),
+    only: Mapping[str, Collection[str]] | None = None,
     resamples: int,
     seed: int,
 ) -> Comparison:
-    """What ``compare`` does, on folders that keep what was read of them for the next pair."""
+    """What ``compare`` does, on folders that keep what was read of them for the next pair.
+
+    ``only`` has, by task, the ids of the items to compare; ``None``: all that both have.
+    """
     if resamples < 100:
         raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
+    if not 0 <= max_unscored <= 1:
+        raise UsageError(
+            f"max_unscored is {max_unscored:g}; it is a share from 0 to 1 (0.05 for 5 %)."
+        )
     base, candidate, files = one.run, other.run, (one, other)
     tasks = shared_tasks(*files)
     problems = misfits(*files, tasks)
@@ -108,18 +127,20 @@ def compare_files(
             "--force compares them all the same and says so."
         )
     margin_of = margins_of(margins)
+    by = tuple(slice_by)
     found: list[Difference] = []
     parts: list[Slice] = []
     failures, noise, facts = [], [], []
     known: set[str] = set()
     for task in tasks:
-        joined = join(*files, task)
-        facts.append(_facts(joined))
-        pairs = paired_figures(*files, joined)
+        joined = join(*files, task, None if only is None else only.get(task))
+        facts.append(_facts(joined, max(side.items(task) for side in files)))
+        pairs = with_values(paired_figures(*files, joined), metrics)
         known |= {name for pair in pairs for name in names_of(pair.metric)}
         headlines = headline_of(pairs, metrics)
-        found += estimate(pairs, joined, headlines, margin_of, resamples=resamples, seed=seed)
-        parts += [s for n in sorted(headlines) for s in slices(pairs[n], joined)]
+        every = estimate(pairs, joined, headlines, margin_of, resamples=resamples, seed=seed)
+        found += [_judged(with_unscored_rule(d, max_unscored)) for d in every]
+        parts += [s for n in sorted(headlines) for s in slices(pairs[n], joined, by)]
         failures += rates(*files, joined)
         noise += [_noise(files[0], repeats, joined, pairs[n]) for n in sorted(headlines)]
     _check_names(metrics, margins, known)
@@ -138,6 +159,7 @@ def compare_files(
         resamples=resamples,
         seed=seed,
         audits=[*marks_of(base, tasks), *marks_of(candidate, tasks)],
+        notices=notices_of(files),
     )
 
 
@@ -179,21 +201,33 @@ def _with_holm(found: Sequence[Difference]) -> list[Difference]:
     return [*first, *(d for d in found if not d.headline)]
 
 
+def _judged(d: Difference) -> Difference:
+    """The difference as it is for a headline figure, and without a verdict for any other."""
+    if d.headline:
+        return d
+    bare: Difference = msgspec.structs.replace(d, verdict=None, not_worse_by_margin=None)
+    return bare
+
+
 def adjusted_verdict(d: Difference, p_holm: float) -> Difference:
-    """A difference with its adjusted p; *better* and *worse* take one under 0.05."""
-    lost = d.verdict in ("better", "worse") and p_holm >= ALPHA
+    """A difference with its adjusted p; *better* and *worse* take one under 0.05.
+
+    A verdict by the worst case stays: it does not rest on a test.
+    """
+    lost = d.verdict in ("better", "worse") and p_holm >= ALPHA and not d.too_unscored
     made: Difference = msgspec.structs.replace(
         d, p_holm=p_holm, verdict="inconclusive" if lost else d.verdict
     )
     return made
 
 
-def _facts(joined: Joined) -> TaskFacts:
+def _facts(joined: Joined, items: int) -> TaskFacts:
     def words(answers: Sequence[Answer]) -> float:
         return float(np.mean([len(a.response.split()) for a in answers]))
 
     return TaskFacts(
         task=joined.task,
+        items=items,
         shared=len(joined.ids),
         clusters=joined.n_clusters,
         only_base=joined.only_base,

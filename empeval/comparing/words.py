@@ -5,8 +5,10 @@ from __future__ import annotations
 from empeval.comparing.records import Difference
 
 
-def amount(value: float) -> str:
-    """A figure with as many decimals as its size calls for."""
+def amount(value: float | None) -> str:
+    """A figure with as many decimals as its size calls for; a dash where there is none."""
+    if value is None:
+        return "-"
     size = abs(value)
     text = f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
     return text.removeprefix("-") if float(text) == 0 else text
@@ -33,8 +35,17 @@ def name_of(d: Difference) -> str:
     return own if d.task == d.scorer else f"{d.task} {own}"
 
 
+def verdict_of(d: Difference) -> str:
+    """What a table says: the verdict of a headline figure that has a direction, else a dash."""
+    if d.verdict is None or d.higher_is_better is None:
+        return "-"
+    return "cannot be told" if d.too_unscored and d.verdict == "inconclusive" else d.verdict
+
+
 def sentence(d: Difference) -> str:
     """The verdict on one figure in a sentence; "not significant" never reads as "same"."""
+    if d.too_unscored or d.difference is None:
+        return _unscored(d)
     unit = "percent points" if d.unit == "percent" else d.unit
     by = f"{amount(abs(d.difference))} {unit}"
     known = f"95 % interval {interval(d.ci_low, d.ci_high)}"
@@ -73,6 +84,28 @@ def sentence(d: Difference) -> str:
     elif not d.ci_low <= 0 <= d.ci_high:
         why = f"{known}, but p adjusted over the headline figures is {probability(d.p_holm)}"
     return f"{name_of(d)}: inconclusive: {why}.{safe}{reach}"
+
+
+def _unscored(d: Difference) -> str:
+    """What to say of a figure that lacks the scores of too many items."""
+    sides = (
+        ("candidate", d.candidate_unscored, d.candidate_items),
+        ("base", d.base_unscored, d.base_items),
+    )
+    lacking = [f"{n} of {items} items of the {side}" for side, n, items in sides if n]
+    said = f"{' and '.join(lacking)} have no score"
+    if d.verdict == "worse" and d.candidate_unscored == d.candidate_items:
+        return f"{name_of(d)}: worse: {said}: nothing it answered can be scored."
+    if d.worst_case is not None:
+        counted = f"; at the worst value the difference would be {amount(d.worst_case)}"
+    elif d.difference is not None:
+        counted = f"; the difference of the others is {amount(d.difference)}"
+    else:
+        counted = ""
+    if d.verdict == "worse" and d.margin is not None:
+        beyond = f", the margin of {amount(d.margin)} or more the wrong way"
+        return f"{name_of(d)}: worse: {said}{counted}{beyond}."
+    return f"{name_of(d)}: cannot be told: {said}{counted}."
 
 
 def _beyond(d: Difference) -> bool:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from empeval.comparing.records import Comparison
 from empeval.comparing.words import amount, interval, probability
 from empeval.escaping import code, plain
 from empeval.escaping import markdown as as_markdown
@@ -37,11 +38,12 @@ def junit(verdict: Verdict) -> str:
         errors=str(counts["inconclusive"] if blocks else 0),
         skipped=str(0 if blocks else counts["inconclusive"]),
     )
-    known = audits(verdict)
-    if known:
-        properties = ElementTree.SubElement(suite, "properties")
-        for line in known:
-            ElementTree.SubElement(properties, "property", name="audit", value=plain(line))
+    said = [("audit", line) for line in audits(verdict)]
+    said += [("items", line) for line in compared_items(verdict.comparison)]
+    said += [("notice", line) for line in verdict.comparison.notices]
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, line in said:
+        ElementTree.SubElement(properties, "property", name=name, value=plain(line))
     for check in verdict.checks:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"empeval.{check.kind}", name=plain(check.name)
@@ -67,6 +69,8 @@ def markdown(verdict: Verdict) -> str:
         f"Candidate {code(comparison.candidate_model)}, base {code(comparison.base_model)}.",
         "",
     ]
+    lines += [f"**{as_markdown(text)}**\n" for text in comparison.notices]
+    lines += [f"{as_markdown(text)}\n" for text in compared_items(comparison)]
     lines += [f"**Forced:** {as_markdown(problem)}\n" for problem in comparison.forced]
     lines += ["| | check | result |", "|---|---|---|"]
     lines += [_row(check) for check in verdict.checks]
@@ -77,11 +81,16 @@ def markdown(verdict: Verdict) -> str:
             lines.append(
                 f"| {as_markdown(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
                 f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
-                f"{d.n} |"
+                f"{d.n} of {max(d.base_items, d.candidate_items)} |"
             )
     lines += ["", *(f"- {as_markdown(text)}" for text in audits(verdict))]
     lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
     return "\n".join(lines) + "\n"
+
+
+def compared_items(comparison: Comparison) -> list[str]:
+    """How many items of each task both runs have, a line each."""
+    return [f"{t.task}: {t.shared} of {t.items} items compared" for t in comparison.tasks]
 
 
 def audits(verdict: Verdict) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from empeval.comparing.unscored import MAX_UNSCORED
 from empeval.errors import UsageError
 
 
@@ -30,9 +31,10 @@ class SliceLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """No part of the items may fall too far, whatever the whole does.
 
     Attributes:
-        by: the property that makes the parts (``emotion``, ``turn``).
+        by: the property of the items that makes the parts: ``emotion``, ``turn``, whatever their
+            ``target`` and ``metadata`` hold (``eqbench.form`` for what lies deeper).
         margin: the largest fall of a headline figure in a part, above 0.
-        least: parts with fewer items are not looked at.
+        least: parts with fewer items are not looked at, and named.
     """
 
     by: str
@@ -44,8 +46,9 @@ class FailureLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """How often answers may fail.
 
     Attributes:
-        kind: ``truncated``, ``empty``, ``missing``, ``error``, ``repeated``, or
-            ``SCORER: STATUS`` such as ``eqbench: unparsed``.
+        kind: ``unparsed``: without a score by one of the scorers, in whatever way (refused, cut,
+            unreadable, missing, failed); ``truncated``, ``empty``, ``missing``, ``error``,
+            ``repeated``, or ``SCORER: STATUS`` such as ``eqbench: unparsed``.
         most: percent of the candidate's answers.
         rise: percent points more than the base's; ``null``: not looked at.
     """
@@ -77,6 +80,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         slices: limits for parts of the items.
         failures: limits for failing answers.
         guardrails: pairs of figures.
+        max_unscored: the share of either run's items, 0 to 1, that a headline figure may lack
+            the score of; with more it cannot hold, and that blocks.
         inconclusive: whether "not shown either way" blocks.
         require_audit: a headline figure by a scorer whose agreement with people is not known
             cannot be told, and that blocks. A formula of a task's own needs no audit.
@@ -87,6 +92,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     slices: list[SliceLimit] = []
     failures: list[FailureLimit] = []
     guardrails: list[Guardrail] = []
+    max_unscored: float = MAX_UNSCORED
     inconclusive: Literal["block", "pass"] = "block"
     require_audit: bool = False
     resamples: int = 10_000
@@ -142,5 +148,10 @@ def check_policy(policy: Policy, where: str) -> None:
     for limit in policy.failures:
         if not 0 <= limit.most <= 100 or (limit.rise is not None and limit.rise < 0):
             raise UsageError(f"{where}, failures {limit.kind}: limits are percents from 0 to 100.")
+    if not 0 <= policy.max_unscored <= 1:
+        raise UsageError(
+            f"{where}: max_unscored is {policy.max_unscored:g}; it is a share from 0 to 1 (0.05 "
+            "for 5 %)."
+        )
     if policy.resamples < 100:
         raise UsageError(f"{where}: resamples is {policy.resamples}; it must be 100 or more.")

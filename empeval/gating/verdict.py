@@ -8,10 +8,12 @@ from typing import Literal
 import msgspec
 
 from empeval.comparing.estimating import names_of
+from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.two import compare
+from empeval.comparing.unscored import over_limit
 from empeval.comparing.words import amount, interval, sentence
-from empeval.errors import UsageError, nearest
+from empeval.errors import UsageError, nearest, some
 from empeval.gating.audited import audit_gaps
 from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit
 from empeval.runs import Run
@@ -43,8 +45,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: of the whole: a regression anywhere is one; an inconclusive check makes it
-            inconclusive when the policy says that this blocks, as does a scorer that is not
-            audited where the policy requires it.
+            inconclusive when the policy says that this blocks. Two things block whatever it says:
+            a scorer that is not audited where that is required, and a headline figure that lacks
+            the scores of too many items.
         exit_code: 0 pass, 3 regression, 4 inconclusive.
         checks: one by one.
         comparison: behind them.
@@ -82,6 +85,8 @@ def gate(
         metrics=names,
         force=force,
         partial=partial,
+        max_unscored=policy.max_unscored,
+        slice_by=[limit.by for limit in policy.slices],
         resamples=policy.resamples,
         seed=policy.seed,
     )
@@ -93,7 +98,11 @@ def gate(
         unaudited = any(gaps)
     checks = [
         *headlines,
-        *(check for limit in policy.slices for check in _slices(comparison, limit)),
+        *(
+            check
+            for limit in policy.slices
+            for check in _slices(comparison, limit, policy.max_unscored)
+        ),
         *_failures(comparison, policy),
         *(_guardrail(comparison, one) for one in policy.guardrails),
     ]
@@ -101,11 +110,21 @@ def gate(
     outcome: Outcome = "pass"
     if "regression" in outcomes:
         outcome = "regression"
-    elif unaudited or ("inconclusive" in outcomes and policy.inconclusive == "block"):
+    elif (
+        unaudited
+        or _lacking(comparison, names)
+        or ("inconclusive" in outcomes and policy.inconclusive == "block")
+    ):
         outcome = "inconclusive"
     return Verdict(
         outcome=outcome, exit_code=EXIT_CODES[outcome], checks=checks, comparison=comparison
     )
+
+
+def _lacking(comparison: Comparison, names: Sequence[str]) -> bool:
+    """Whether a headline figure lacks the scores of too many items to be judged."""
+    every = [d for name in names for d in find(comparison, name, "headline")]
+    return any(d.too_unscored for d in every)
 
 
 def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
@@ -155,44 +174,60 @@ def _judged(d: Difference, wanted: Headline) -> tuple[Outcome, str]:
     return ("regression" if d.verdict == "worse" else "inconclusive"), said
 
 
-def _slices(comparison: Comparison, limit: SliceLimit) -> Iterator[Check]:
+def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator[Check]:
     """A part regresses when its fall is significant after Benjamini-Hochberg and the margin is
-    exceeded; a fall beyond the margin that is not significant is inconclusive.
+    exceeded; a fall beyond the margin that is not significant is inconclusive, as is a part of
+    which too many items have no score. Parts that are too small are named.
     """
-    parts = [s for s in comparison.slices if s.name == limit.by and s.n >= limit.least]
-    if not parts:
+    own = [s for s in comparison.slices if s.name == limit.by]
+    if not own:
         others = {s.name for s in comparison.slices}
         raise UsageError(
-            f"slices: the items have no property '{limit.by}' that makes parts of {limit.least} "
-            f"items and 5 clusters.{nearest(limit.by, others)}"
+            f"slices: the items have no property '{limit.by}'.{nearest(limit.by, others)}"
         )
+    lacking = [s for s in own if s.items >= limit.least and s.items - s.n > 1
+               and over_limit(s.items - s.n, s.items, share)]  # fmt: skip
+    parts = [(s, d) for s in own if s not in lacking and s.n >= limit.least
+             and not s.too_small and (d := s.difference) is not None]  # fmt: skip
+    small = [s for s in own if s not in lacking and all(s is not part for part, _ in parts)]
     turned = {
         (d.task, d.scorer, d.metric): -1 if d.higher_is_better is False else 1
         for d in comparison.differences
     }
-    worst = min(parts, key=lambda s: turned[(s.task, s.scorer, s.metric)] * s.difference)
     fallen = []
-    for part in parts:
-        change = turned[(part.task, part.scorer, part.metric)] * part.difference
-        if change <= -limit.margin:
+    for part, difference in parts:
+        if turned[(part.task, part.scorer, part.metric)] * difference <= -limit.margin:
             shown = part.p_adjusted is not None and part.p_adjusted < 0.05
-            fallen.append((part, "regression" if shown else "inconclusive"))
-    for part, outcome in fallen:
-        known = f"95 % interval {interval(part.ci_low, part.ci_high)}, {part.n} items"
+            known = f"95 % interval {interval(part.ci_low, part.ci_high)}, {part.n} items"
+            said = f"{amount(difference)} ({known}); the limit is {amount(limit.margin)}."
+            chance = "" if shown else " It may be chance."
+            fallen.append((part, "regression" if shown else "inconclusive", said + chance))
+    for part in lacking:
+        said = f"{part.items - part.n} of its {part.items} items have no score in one of the runs."
+        fallen.append((part, "inconclusive", said))
+    for part, outcome, said in fallen:
         yield Check(
             kind="slice",
             name=f"{part.metric}, {part.name} = {part.value}",
             outcome=outcome,  # type: ignore[arg-type]
-            said=f"{amount(part.difference)} ({known}); the limit is {amount(limit.margin)}."
-            + ("" if outcome == "regression" else " It may be chance."),
+            said=said,
         )
-    if not fallen:
+    least = f"{limit.least} items or {FEWEST} clusters"
+    names = some([f"{s.value} ({s.n})" for s in small], most=MOST_VALUES)
+    left = f" Too small to be looked at, with fewer than {least}: {names}." if small else ""
+    if not parts and not lacking:
+        said = f"no part can be judged.{left}"
+        yield Check(kind="slice", name=f"by {limit.by}", outcome="inconclusive", said=said)
+    elif parts and (not fallen or left):
+        worst, change = min(
+            parts, key=lambda p: turned[(p[0].task, p[0].scorer, p[0].metric)] * p[1]
+        )
         yield Check(
             kind="slice",
             name=f"by {limit.by}",
             outcome="pass",
-            said=f"the worst of {len(parts)} parts is {worst.value}: {amount(worst.difference)} "
-            f"({worst.metric}); the limit is {amount(limit.margin)}.",
+            said=f"the worst of {len(parts)} parts is {worst.value}: {amount(change)} "
+            f"({worst.metric}); the limit is {amount(limit.margin)}.{left}",
         )
 
 
@@ -220,10 +255,15 @@ def _failures(comparison: Comparison, policy: Policy) -> Iterator[Check]:
 
 
 def _check_kind(kind: str, comparison: Comparison) -> None:
-    from empeval.comparing.rates import FAILURES, STATUSES
+    from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
 
     scorers = {d.scorer for d in comparison.differences}
-    known = {*STATUSES, "repeated", *(f"{s}: {status}" for s in scorers for status in FAILURES)}
+    known = {
+        *STATUSES,
+        "repeated",
+        UNPARSED,
+        *(f"{s}: {status}" for s in scorers for status in FAILURES),
+    }
     if kind not in known:
         raise UsageError(f"failures: unknown kind '{kind}'.{nearest(kind, known)}")
 
@@ -232,6 +272,12 @@ def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
     name = f"{wanted.metric} while {wanted.rises} rises"
     kept = find(comparison, wanted.metric, "guardrail")[0]
     rising = find(comparison, wanted.rises, "guardrail")[0]
+    for d in (kept, rising):
+        if d.too_unscored:
+            return Check(kind="guardrail", name=name, outcome="inconclusive", said=sentence(d))
+    if kept.difference is None or rising.difference is None:
+        said = "no item has both runs' values of both figures."
+        return Check(kind="guardrail", name=name, outcome="inconclusive", said=said)
     up = -rising.difference if rising.higher_is_better is False else rising.difference
     down = kept.difference if kept.higher_is_better is False else -kept.difference
     if up <= 0:

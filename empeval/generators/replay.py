@@ -20,7 +20,7 @@ class Replay(Generator):
     A line holds ``id`` (the item's, text or a whole number), ``response`` (text) and optionally
     ``task``; a line without ``task`` answers that id in every task. Of several answers to one
     item the last counts. Missing, doubled and unknown ids are reported; an item without an
-    answer gets status ``missing``.
+    answer gets status ``missing``, one whose answer is ``null`` status ``error``.
     """
 
     summary = "saved answers: a JSONL file with id, response and optionally task"
@@ -61,7 +61,7 @@ class Replay(Generator):
             )
         warnings = []
         for task, items in questions.items():
-            missing = [i.id for i in items if self._answer(i) is None]
+            missing = [i.id for i in items if self._key(i) is None]
             if missing:
                 warnings.append(f"{task}: {_count(missing, 'has', 'have')} no answer: "
                                 f"{some(missing)}.")  # fmt: skip
@@ -81,29 +81,32 @@ class Replay(Generator):
     def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
         """Yield the saved answers."""
         for item in items:
-            answer = self._answer(item)
-            if answer is None:
+            key = self._key(item)
+            answer = None if key is None else self._answers[key]
+            if key is None:
                 note = f"no answer in {self._path.name}"
                 yield Response(item.id, "", "missing", note=note)
+            elif answer is None:
+                yield Response(item.id, "", "error", note=f"null in {self._path.name}")
             else:
                 yield Response(item.id, answer)
 
-    def _answer(self, item: Item) -> str | None:
-        own = self._answers.get((item.task, item.id))
-        return own if own is not None else self._answers.get((None, item.id))
+    def _key(self, item: Item) -> tuple[str | None, str] | None:
+        keys = ((item.task, item.id), (None, item.id))
+        return next((key for key in keys if key in self._answers), None)
 
 
-def _read(path: Path) -> tuple[dict[tuple[str | None, str], str], list[str]]:
+def _read(path: Path) -> tuple[dict[tuple[str | None, str], str | None], list[str]]:
     """Answers by (task, id), and the ids that came more than once."""
-    answers: dict[tuple[str | None, str], str] = {}
+    answers: dict[tuple[str | None, str], str | None] = {}
     counts: Counter[tuple[str | None, str]] = Counter()
     for number, row in read_objects(path):
         where = f"{path}, line {number}"
         identifier, response, task = row.get("id"), row.get("response"), row.get("task")
         if isinstance(identifier, bool) or not isinstance(identifier, str | int):
             raise DataError(f"{where}: needs an 'id' (text or a whole number).")
-        if not isinstance(response, str):
-            raise DataError(f"{where}: needs a 'response' (text).")
+        if "response" not in row or not isinstance(response, str | None):
+            raise DataError(f"{where}: needs a 'response' (text, or null where it failed).")
         if task is not None and not isinstance(task, str):
             raise DataError(f"{where}: 'task' must be a task's name.")
         key = (task, str(identifier))

@@ -13,7 +13,8 @@ from typing import Any
 from empeval.__about__ import __version__
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
-from empeval.comparing.words import amount, interval, probability, sentence
+from empeval.comparing.words import amount, interval, probability, sentence, verdict_of
+from empeval.counts import notices
 from empeval.errors import UsageError
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
@@ -173,11 +174,13 @@ def _page(
         metrics=_metrics(every),
         marks=[mark for one in every for mark in marks_of(one.run)],
         letters={str(one.run.path): one.letter for one in every},
+        notices=notices,
         mark_lines=mark_lines,
         mark_warnings=mark_warnings,
         warnings_of=other_warnings,
         compared=compared,
         sentence=sentence,
+        verdict_of=verdict_of,
         plots=[
             {
                 "title": plot.title,

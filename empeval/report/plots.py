@@ -7,6 +7,7 @@ dark where the page is.
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -113,10 +114,12 @@ def forest(differences: Sequence[Difference]) -> Any:
     made, axes = figure(7.2, 0.5 + 0.36 * len(rows))
     for place, d in enumerate(reversed(rows)):
         assert d.effect_size is not None and d.ci_low is not None and d.ci_high is not None  # noqa: S101, PT018
-        unit = d.effect_size / d.difference
+        unit = d.effect_size / (d.difference or math.nan)
         sign = -1 if d.higher_is_better is False else 1
         low, high = sorted((sign * unit * d.ci_low, sign * unit * d.ci_high))
-        colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(d.verdict, INK_COLOUR)
+        colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(
+            d.verdict or "", INK_COLOUR
+        )
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([sign * d.effect_size], [place], "o", color=colour, markersize=6)
     axes.axvline(0, color=FAINT, linewidth=1)

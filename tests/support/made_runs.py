@@ -36,9 +36,14 @@ def make_run(
     ids: Sequence[str] | None = None,
     questions: Sequence[str] | None = None,
     source: bool = True,
+    low: float | None = None,
+    high: float | None = None,
+    failed: Sequence[str] | None = None,
     audit: AuditMark | None = None,
 ) -> Run:
     """Write a run folder; ``None`` among the values is an answer that could not be scored.
+
+    ``failed`` has the status of each such score (``unparsed``, unless it says another).
 
     ``audit`` is what it says of its scorer; ``None``: nothing, as folders of older versions.
     """
@@ -88,29 +93,32 @@ def make_run(
                 )
             )
     with run.journal_scores(task, SCORER) as journal:
-        for name, value in zip(names, values, strict=True):
+        for place, (name, value) in enumerate(zip(names, values, strict=True)):
             if value is None:
-                journal.append(Score(name, "unparsed", note="made to fail"))
+                bad = failed[place] if failed else "unparsed"
+                journal.append(Score(name, bad, note="made to fail"))  # type: ignore[arg-type]
             else:
                 journal.append(Score(name, values={VALUE: float(value)}))
     good = [(v, g) for v, g in zip(values, groups, strict=True) if v is not None]
     scale = 100.0 if unit == "percent" else 1.0
-    mean, low, high = cluster_mean([v for v, _ in good], [g for _, g in good])
+    mean, lower, upper = (
+        cluster_mean([v for v, _ in good], [g for _, g in good]) if good else (None, None, None)
+    )
     run.write_metrics(
         [
             Metric(
                 task=task,
                 scorer=SCORER,
                 metric=metric,
-                value=scale * mean,
-                ci_low=None if low is None else scale * low,
-                ci_high=None if high is None else scale * high,
+                value=None if mean is None else scale * mean,
+                ci_low=None if lower is None else scale * lower,
+                ci_high=None if upper is None else scale * upper,
                 n=len(good),
                 n_failed=len(names) - len(good),
                 unit=unit,
                 higher_is_better=higher_is_better,
                 n_clusters=len(set(groups)),
-                source=Source(VALUE, failed_as=failed_as) if source else None,
+                source=Source(VALUE, failed_as=failed_as, low=low, high=high) if source else None,
             )
         ]
     )

@@ -1,0 +1,118 @@
+"""A figure on parts of the items: an emotion, a turn, whatever the items say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from empeval.comparing.estimating import Paired
+from empeval.comparing.joined import Joined
+from empeval.comparing.records import Slice
+from empeval.comparing.resampling import Sums
+from empeval.comparing.verdicts import t_interval, t_p
+
+FEWEST = 5
+"""Clusters that a slice must have."""
+MOST_VALUES = 40
+"""A property with more different values makes no slices."""
+
+
+def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Slice]:
+    """A figure on items that share a property: an emotion, a turn, whatever items hold.
+
+    A property makes parts when it is a text, a whole number or yes/no with 2 to ``MOST_VALUES``
+    different values, or when it is named. A part with fewer than ``FEWEST`` clusters is there and
+    says that it is too small.
+
+    Args:
+        pair: the figure's item values.
+        joined: the items.
+        always: names of properties that make parts whatever they are and however many values they
+            have; ``eqbench.form`` names what lies deeper.
+    """
+    change = pair.differences
+    found = []
+    for name, values in properties(joined, always).items():
+        for value in sorted(set(values) - {None}, key=_natural):
+            members = np.array([v == value for v in values])
+            rows = np.flatnonzero(members & np.isfinite(change))
+            clusters = _renumbered(joined.clusters[rows])
+            groups = len(np.unique(clusters))
+            small = groups < FEWEST
+            mean = low = high = p = None
+            if not small:
+                sums = Sums.of(change[rows][:, None], clusters)
+                mean, error = float(sums.means[0]), float(sums.errors()[0])
+                low, high = t_interval(mean, error, groups) or (None, None)
+                p = t_p(mean, error, groups)
+            found.append(
+                Slice(
+                    task=joined.task,
+                    scorer=pair.metric.scorer,
+                    metric=pair.metric.metric,
+                    name=name,
+                    value=str(value),
+                    difference=mean,
+                    ci_low=low,
+                    ci_high=high,
+                    p=p,
+                    p_adjusted=None,
+                    n=len(rows),
+                    n_clusters=groups,
+                    items=int(members.sum()),
+                    too_small=small,
+                )
+            )
+    return found
+
+
+def properties(
+    joined: Joined, always: Sequence[str] = ()
+) -> Mapping[str, list[str | int | float | None]]:
+    """Properties of the items by name: the plain values that ``target`` and ``metadata`` hold.
+
+    Yes and no are texts. Numbers with a fraction and what lies deeper (with dots in its name) are
+    there only when they are named: an answer key is no property that anybody means.
+    """
+    columns: dict[str, list[str | int | float | None]] = {}
+    for place, item in enumerate(joined.items):
+        for name, value, deep in _flat({**item.metadata, **item.target}):
+            if name in always or not (deep or isinstance(value, float)):
+                columns.setdefault(name, [None] * len(joined.items))[place] = value
+    return {
+        name: column
+        for name, column in columns.items()
+        if name in always or 2 <= len(set(column) - {None}) <= MOST_VALUES
+    }
+
+
+def _flat(
+    values: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, str | int | float, bool]]:
+    """Name, value, and whether it lies in a mapping of its own."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        elif isinstance(value, bool):
+            yield f"{above}{name}", "yes" if value else "no", bool(above)
+        elif isinstance(value, str | int | float):
+            yield f"{above}{name}", value, bool(above)
+
+
+def _natural(value: str | int | float | None) -> tuple[int, float, str]:
+    return (0, value, "") if isinstance(value, int | float) else (1, 0.0, str(value))
+
+
+def _renumbered(clusters: np.ndarray) -> np.ndarray:
+    return np.asarray(np.unique(clusters, return_inverse=True)[1])
+
+
+def with_adjusted(found: Sequence[Slice], adjusted: Sequence[float]) -> list[Slice]:
+    """Slices with their adjusted p; those without a p stay without."""
+    numbers = iter(adjusted)
+    return [
+        s if s.p is None else msgspec.structs.replace(s, p_adjusted=next(numbers)) for s in found
+    ]

@@ -1,0 +1,168 @@
+"""How much of what a run's manifest promises is there, and how much of it failed.
+
+A run folder is files: lines may have been taken out, doubled or never written. Whoever draws
+conclusions counts them first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from empeval.errors import RunFolderError, some
+from empeval.journal import read_journal
+from empeval.runs import Run
+
+ALARM = 0.05
+"""A larger share of answers that were cut or failed stands at the top of every table."""
+
+UNANSWERED = ("missing", "error")
+"""Statuses of answers that no scorer sees."""
+_UNUSABLE = (*UNANSWERED, "empty")
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+HasId = TypeVar("HasId", bound=_HasId)
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What counting needs of a response or a score."""
+
+    id: str
+    status: str = "ok"
+    note: str | None = None
+    values: dict[str, float] = {}
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """The lines of a task's answers, or of one scorer's scores of them.
+
+    Attributes:
+        task: whose. scorer: ``""`` for the answers themselves.
+        wanted: items, by the manifest.
+        lines: those that are there; of an id that comes twice, all.
+    """
+
+    task: str
+    scorer: str
+    wanted: int
+    lines: list[Line]
+
+    @property
+    def where(self) -> str:
+        """What sentences call it."""
+        return f"{self.task}, scorer {self.scorer}" if self.scorer else self.task
+
+    @property
+    def doubled(self) -> list[str]:
+        """Ids that come more than once."""
+        return [i for i, n in Counter(line.id for line in self.lines).items() if n > 1]
+
+
+def tallies(run: Run) -> Iterator[Tally]:
+    """The answers of each task, then each scorer's scores of them."""
+    for task, entry in run.manifest.tasks.items():
+        yield Tally(task, "", entry.n_items, _lines(run.responses_path(task)))
+        for label in run.manifest.scorers.get(task, {}):
+            yield Tally(task, label, entry.n_items, _lines(run.scores_path(task, label)))
+
+
+def shortfalls(every: Sequence[Tally]) -> list[str]:
+    """What is not as the manifest says, a clause each: lines that lack, that come twice."""
+    found = []
+    ids: set[str] = set()
+    for tally in every:
+        own = {line.id for line in tally.lines}
+        what = "scores" if tally.scorer else "answers"
+        if len(own) != tally.wanted:
+            found.append(f"{tally.where}: {len(own)} of {tally.wanted} {what}")
+        elif tally.scorer and own != ids:
+            found.append(f"{tally.where}: {len(own - ids)} scores of items that have no answer")
+        if tally.doubled:
+            found.append(f"{tally.where}: {what} that come twice ({some(tally.doubled)})")
+        if not tally.scorer:
+            ids = own
+    return found
+
+
+def require_whole(run: Run, otherwise: str) -> None:
+    """Refuse a run that is unfinished, or whose files lack what it says they hold.
+
+    Args:
+        run: the folder.
+        otherwise: what to do instead, as the end of a sentence: ``"compare what is there with
+            --partial"``.
+
+    Raises:
+        RunFolderError: with what is there of what should be.
+    """
+    lacking = shortfalls(list(tallies(run)))
+    if run.complete and not lacking:
+        return
+    state = "says that it is complete and is not" if run.complete else "is unfinished"
+    there = f" ({'; '.join(lacking)})" if lacking else ""
+    raise RunFolderError(f"{run.path} {state}{there}. Run its command again, or {otherwise}.")
+
+
+def once(lines: Sequence[HasId]) -> dict[str, HasId]:
+    """Lines by id, without those whose id comes twice: which of them holds, nobody knows."""
+    counts = Counter(line.id for line in lines)
+    return {line.id: line for line in lines if counts[line.id] == 1}
+
+
+def notices(run: Run) -> list[str]:
+    """What stands above a run's figures: what is not there, and what was cut or failed.
+
+    A line each, in the order of the tasks; what was cut or failed only where that is more than
+    ``ALARM`` of the items.
+    """
+    every = list(tallies(run))
+    found = shortfalls(every)
+    unanswered: set[str] = set()
+    for tally in every:
+        if not tally.scorer:
+            unanswered = {line.id for line in tally.lines if line.status in UNANSWERED}
+        counts = Counter(
+            line.status
+            for line in tally.lines
+            if line.status != "ok" and not (tally.scorer and line.id in unanswered)
+        )
+        if counts.total() > ALARM * tally.wanted:
+            kinds = ", ".join(f"{n} {status}" for status, n in counts.most_common())
+            what = "answers have no score" if tally.scorer else "answers were cut or failed"
+            found.append(f"{tally.where}: {counts.total()} of {tally.wanted} {what} ({kinds})")
+    return found
+
+
+def whole_failures(run: Run) -> list[str]:
+    """Tasks of which no answer can be used and scorers that scored none, with the first reason."""
+    found = []
+    unusable = False
+    for tally in tallies(run):
+        if not tally.scorer:
+            unusable = all(line.status in _UNUSABLE for line in tally.lines)
+            if tally.lines and unusable:
+                found.append(f"{tally.where}: {_none(tally, 'answers can be used')}")
+            continue
+        unscored = all(line.status != "ok" and not line.values for line in tally.lines)
+        if tally.lines and unscored and not unusable:
+            found.append(f"{tally.where}: {_none(tally, 'answers got a score')}")
+    return found
+
+
+def _none(tally: Tally, what: str) -> str:
+    first = tally.lines[0]
+    why = f": {' '.join(first.note.split())[:300]}" if first.note else ""
+    return f"0 of {tally.wanted} {what}. The first ({first.id}) is {first.status}{why}"
+
+
+def _lines(path: Path) -> list[Line]:
+    return read_journal(path, Line)
