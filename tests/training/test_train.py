@@ -95,8 +95,9 @@ def test_the_mechanisms_are_learned_where_they_weigh_something(run_small, prepar
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     figures = {}
     for weight in ("0", "1"):
-        _, result = run_small("baseline", out=tmp_path / weight, data=data, epochs="4",
-                              lambda_mechanisms=weight, learning_rate="0.01")  # fmt: skip
+        _, result = run_small("baseline", out=tmp_path / weight, data=data, epochs="8",
+                              lambda_mechanisms=weight, learning_rate="0.01", lambda_emo="0",
+                              evaluations="1", pooling="mean")  # fmt: skip
         figures[weight] = result["figures"]["all"]
     assert figures["1"]["exploration"] > 0.5
     assert figures["1"]["emotional_reaction"] > 0.5
