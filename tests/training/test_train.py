@@ -97,8 +97,11 @@ def test_the_mechanisms_are_learned_where_they_weigh_something(run_small, prepar
                            lambda_mechanisms=weight, learning_rate="0.01",
                            evaluations="1")  # fmt: skip
         means[weight] = Judge(out / "checkpoint").judge(dialogues).mechanisms.mean(0)
-    assert means["1"] == pytest.approx([2, 1, 0], abs=0.4)
-    assert means["0"] == pytest.approx([1, 1, 1], abs=0.3)
+    assert means["0"] == pytest.approx([1, 1, 1], abs=0.2)
+    first, second, third = means["1"]
+    assert first > 1.3
+    assert second == pytest.approx(1, abs=0.2)
+    assert third < 0.7
 
 
 def test_the_card_holds_the_figures_the_data_and_their_licences(run_small):
