@@ -8,6 +8,7 @@ from support.tiny_checkpoints import (
     make_lively_encoder,
     make_tiny_adapter,
     make_tiny_checkpoint,
+    without_mechanisms,
 )
 
 from empeval import EmpevalError, packaged_model
@@ -35,13 +36,10 @@ def checkpoints(encoders, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def earlier(encoders, tmp_path_factory) -> dict[str, Path]:
+def earlier(checkpoints, tmp_path_factory) -> dict[str, Path]:
     """The same checkpoints without mechanisms, with a ``config.json`` that knows of none."""
     root = tmp_path_factory.mktemp("earlier")
-    return {
-        name: make_tiny_checkpoint(root / name, encoders["bert"], architecture, mechanisms=False)
-        for name, architecture in SCORERS.items()
-    }
+    return {name: without_mechanisms(checkpoints[name], root / name) for name in SCORERS}
 
 
 @pytest.fixture(scope="session", params=["shared", "cascade"])

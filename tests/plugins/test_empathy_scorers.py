@@ -85,7 +85,7 @@ def test_the_mechanisms_are_levels_that_hang_on_the_reply(scorer):
     got = scorer.score([sample(reply, number=n) for n, reply in enumerate(replies)])
     levels = np.array([[score.values[name] for name in MECHANISMS] for score in got])
     assert ((levels >= 0) & (levels <= 2)).all()
-    assert (np.ptp(levels, axis=0) > 0.05).all()
+    assert (np.ptp(levels, axis=0) > 0.01).all()
     samples = [sample(reply, number=n) for n, reply in enumerate(replies)]
     for column, name in enumerate(MECHANISMS):
         figure = figures(scorer, samples)[name]

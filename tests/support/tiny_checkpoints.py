@@ -23,20 +23,23 @@ def make_lively_encoder(folder: Path, kind: str) -> Path:
     return folder
 
 
-def make_tiny_checkpoint(
-    folder: Path, encoder: Path, architecture: str, pooling="mean", *, mechanisms=True
-) -> Path:
-    """A full checkpoint on a tiny encoder, as ``empeval train`` leaves one; without mechanisms, as
-    it once left one.
-    """
+def make_tiny_checkpoint(folder: Path, encoder: Path, architecture: str, pooling="mean") -> Path:
+    """A full checkpoint on a tiny encoder, as ``empeval train`` leaves one."""
     from transformers import AutoTokenizer
 
-    network(encoder, architecture, pooling, mechanisms=mechanisms).save_pretrained(folder)
+    network(encoder, architecture, pooling).save_pretrained(folder)
     AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
-    if not mechanisms:
-        path = folder / "config.json"
-        facts = json.loads(path.read_text())
-        path.write_text(json.dumps({k: v for k, v in facts.items() if "mechanisms" not in k}))
+    return folder
+
+
+def without_mechanisms(checkpoint: Path, folder: Path) -> Path:
+    """The same checkpoint as ``empeval train`` once left one: it knows of no mechanisms."""
+    from safetensors.numpy import load_file, save_file
+
+    changed(checkpoint, folder, mechanisms=None, lambda_mechanisms=None)
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: w for name, w in weights.items() if not name.startswith("mechanisms.")}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
@@ -63,7 +66,7 @@ def make_tiny_adapter(folder: Path, encoder: Path, architecture: str, pooling="m
     return folder
 
 
-def network(encoder: Path, architecture: str, pooling: str, *, mechanisms: bool = True):
+def network(encoder: Path, architecture: str, pooling: str):
     """A model on the encoder's weights, with heads that have opinions."""
     import torch
     from transformers import AutoModel
@@ -79,7 +82,7 @@ def network(encoder: Path, architecture: str, pooling: str, *, mechanisms: bool 
         architecture=architecture,
         pooling=pooling,
         max_length=64,
-        mechanisms=mechanisms,
+        mechanisms=True,
         id2label=dict(enumerate(EMOTIONS)),
         label2id={emotion: number for number, emotion in enumerate(EMOTIONS)},
     )

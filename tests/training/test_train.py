@@ -85,23 +85,23 @@ def test_a_model_that_says_the_same_of_every_reply_agrees_with_nobody(prepared):
 
 
 def test_the_mechanisms_are_learned_where_they_weigh_something(run_small, prepared, tmp_path):
-    """Labels of our own, which hang on the last sign of the reply."""
     data = shutil.copytree(prepared, tmp_path / "ed")
     for path in data.glob("*.jsonl"):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        for line in lines:
-            asks = float(line["reply"].rstrip().endswith("?"))
-            line["mechanisms"] = [2 - 2 * asks, 1.0, 2 * asks]
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    figures = {}
+        text = "".join(json.dumps(line | {"mechanisms": [2.0, 1.0, 0.0]}) + "\n" for line in lines)
+        path.write_text(text)
+    dialogues = [Dialogue(e.context, e.reply) for e in read_examples(data, "test")]
+    means = {}
     for weight in ("0", "1"):
-        _, result = run_small("baseline", out=tmp_path / weight, data=data, epochs="4",
-                              lambda_mechanisms=weight, learning_rate="0.01")  # fmt: skip
-        figures[weight] = result["figures"]["all"]
-    assert figures["1"]["exploration"] > 0.5
-    assert figures["1"]["emotional_reaction"] > 0.5
-    assert figures["1"]["exploration"] > figures["0"]["exploration"] + 0.2
-    assert figures["1"]["interpretation"] == 0  # every reply has the same level
+        out, _ = run_small("baseline", out=tmp_path / weight, data=data, epochs="4",
+                           lambda_mechanisms=weight, learning_rate="0.01",
+                           evaluations="1")  # fmt: skip
+        means[weight] = Judge(out / "checkpoint").judge(dialogues).mechanisms.mean(0)
+    assert means["0"] == pytest.approx([1, 1, 1], abs=0.2)
+    first, second, third = means["1"]
+    assert first > 1.3
+    assert second == pytest.approx(1, abs=0.2)
+    assert third < 0.7
 
 
 def test_the_card_holds_the_figures_the_data_and_their_licences(run_small):
