@@ -17,6 +17,11 @@ TITLES = {
     "mvc": "MVC (multi-view cascade)",
 }
 
+LABELS = {
+    "people": "what people rated",
+    "teacher": "people's ratings and a teacher's labels of EmpatheticDialogues",
+    "bundled": "a teacher's labels of EmpatheticDialogues",
+}
 TEMPLATE = """---
 license: cc-by-nc-4.0
 language: en
@@ -29,10 +34,10 @@ datasets:
 
 # {title}
 
-Predicts how empathetic a reply in a conversation is (1-5) and which of 32 emotions the speaker
-has. Trained by empeval's recipe `{model}` on hybrid labels of EmpatheticDialogues; it is a judge
+Predicts how empathetic a reply in a conversation is (1-5), EPITOME's mechanisms (0-2) and which of
+32 emotions the speaker has. Trained by empeval's recipe `{model}` on {labels}; it is a judge
 for comparing models, not a measure of a person, and its training text is English chat between
-strangers.
+strangers and posts of people who seek support.
 
 ## Use
 
@@ -42,8 +47,8 @@ or from Python `empeval_empathy.checkpoints.load_checkpoint("FOLDER")`.
 
 ## Measured
 
-On the test split (labels are the hybrid ones; `mae of median` is the error of always predicting
-the median label):
+On the test split, against the labels (`MAE of median` is the error of always predicting the median
+label):
 
 {figures}
 {people}
@@ -84,6 +89,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         base=_base_model(recipe["encoder"]),
         title=TITLES[recipe["model"]],
         model=recipe["model"],
+        labels=LABELS.get(prepared.labeller, LABELS["teacher"]),
         figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
         people=_people(result["figures"].get(PEOPLE), recipe["model"]),
         data=result["data"],

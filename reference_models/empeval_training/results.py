@@ -46,7 +46,7 @@ CLAIMS = (
 """What the authors' figures say: better, worse, in what, and the sign of first less second."""
 
 PEOPLE = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
-SYSTEM_TURNS, TURNS = 400, 1000
+SYSTEM_TURNS, TURNS = 300, 500
 """About so many test turns are looked at for published systems, and for strangers' replies."""
 
 AGAINST_TEACHER = "ED test split, human replies alone, against the teacher's labels"
