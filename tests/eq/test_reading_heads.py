@@ -100,7 +100,7 @@ def test_the_empathy_classes_are_chosen_on_ratings(recipe, at_mirror, tmp_path):
     facts = read_eq(tmp_path / "heads")
     assert facts.empathy_classes == tuple(result["empathy_classes"])
     posts = sum(reply.part == "train" for reply in read_rated(ratings)) - 1
-    assert f"epitome (er and sum of {posts} replies)" in facts.chosen_by
+    assert f"EPITOME (er and sum of {posts} replies)" in facts.chosen_by
 
 
 def test_interrupted_embedding_goes_on(recipe, tiny_base, tmp_path, monkeypatch):

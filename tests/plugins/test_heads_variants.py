@@ -83,7 +83,7 @@ def test_the_verb_prints_the_table_and_writes_the_spreadsheet(cli, heads, tmp_pa
     assert outcome.code == 0, outcome.err
     for name in NAMES:
         assert name in outcome.out
-    assert "run folder: run" in outcome.out
+    assert f"run folder: {tmp_path / 'run'}" in outcome.out
     assert (tmp_path / "results.xlsx").is_file()
 
 

@@ -90,7 +90,7 @@ def test_the_labels_are_the_teachers_expected_ratings(labeller):
     latents = labeller.reader.latents(rows)
     assert empathy.shape == (12,)
     assert mechanisms.shape == (12, 3)
-    assert ((empathy > 1) & (empathy < 5)).all()
+    assert ((empathy >= 1) & (empathy <= 5)).all()
     assert ((mechanisms >= 0) & (mechanisms <= 2)).all()
     for column, name in enumerate(MECHANISMS):
         number = NAMES.index(name)

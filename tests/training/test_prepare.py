@@ -195,9 +195,33 @@ def test_labels_that_cannot_be_read_are_named(tmp_path, content):
 
 
 def test_a_teacher_without_ratings_is_refused(make, tmp_path):
-    for lacking in ("teacher", "ratings"):
-        with pytest.raises(UsageError, match="go together"):
-            make(tmp_path / "ed", **{lacking: None})
+    with pytest.raises(UsageError, match="give --ratings too"):
+        make(tmp_path / "ed", ratings=None)
+
+
+def test_without_a_teacher_people_alone_label(make, tmp_path):
+    make(tmp_path / "ed", teacher=None)
+    every = {split: read_examples(tmp_path / "ed", split) for split in SPLITS}
+    assert {e.variant for e in every["test"]} == {
+        "rated:epitome", "rated:ratings-1-3", "rated:exchanges-1-5"
+    }  # fmt: skip
+    homes = [{e.conversation for e in examples} for examples in every.values()]
+    assert sum(map(len, homes)) == len(set.union(*homes))
+    by_id = {e.id: e for e in every["train"]}
+    kinds = set()
+    for example in every["train"]:
+        origin = by_id.get(example.id.rpartition("~")[0])
+        if example.variant.startswith("rated:"):
+            assert (example.empathy is None) == (example.variant == "rated:epitome")
+            assert (example.mechanisms is None) == (example.variant != "rated:epitome")
+        elif example.variant in ("padded", "doubled", "echoed"):
+            assert (example.empathy, example.mechanisms) == (origin.empathy, origin.mechanisms)
+        elif example.variant in ("stock", "stock-thrice"):
+            assert (example.empathy, example.mechanisms) == (origin.empathy, None)
+        else:
+            assert example.empathy < 2
+        kinds.add(example.variant)
+    assert len(kinds) > 6
 
 
 def test_a_folder_being_written_anew_is_not_taken_for_a_finished_one(make, tmp_path, monkeypatch):

@@ -75,8 +75,8 @@ def offsets_term(teacher):
 
 
 def ordinal(teacher, latents, targets):
-    """-log of each step's chance, the mean over a head's steps, over the ratings."""
-    total = 0.0
+    """-log of each step's chance: the mean over a head's steps and ratings, weighted by head."""
+    total: dict[int, list[float]] = {}
     for row, number, rater, _, rating in targets:
         head = HEADS[number]
         shown = latents[row][number] + float(teacher.offsets.weight.detach()[rater, 0])
@@ -84,8 +84,8 @@ def ordinal(teacher, latents, targets):
         for place, level in enumerate(range(head.low, head.high)):
             above = sigmoid(shown - float(teacher.thresholds[number].detach()[place]))
             steps.append(-math.log(above if rating > level + 0.5 else 1 - above))
-        total += head.weight * sum(steps) / len(steps)
-    return total / len(targets)
+        total.setdefault(number, []).append(head.weight * sum(steps) / len(steps))
+    return sum(sum(own) / len(own) for own in total.values())
 
 
 def in_dialogues(latents, targets):
