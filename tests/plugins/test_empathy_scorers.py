@@ -164,7 +164,7 @@ def test_ten_thousand_words_are_judged_by_the_reply_and_the_latest_turns(scorer)
     assert told.note.startswith("the context's latest ")
     assert told.note.endswith(" tokens were read")
     (other,) = scorer.score([sample(SORRY, ("Why? " * 9000, long, SORRY, *LOST), number=1)])
-    assert other.values == told.values
+    assert other.values == pytest.approx(told.values, abs=2e-5)
 
 
 def test_a_reply_that_is_too_long_is_judged_by_its_beginning(scorer):
