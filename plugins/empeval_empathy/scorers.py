@@ -93,13 +93,21 @@ LICENSE = (
 )
 
 
-def card(summary: str, labels: tuple[str, ...]) -> ScorerCard:
+EARLIER = (
+    " Trained on an earlier, computed label; agrees with people less than `mvc` (RESULTS.md). "
+    "English only."
+)
+PEOPLE = (
+    " Trained on what people rated; `empeval show mvc` has its agreement with people and what "
+    "fools it. English only."
+)
+
+
+def card(summary: str, labels: tuple[str, ...], version: str = "1") -> ScorerCard:
     """The card of one of the three."""
     return ScorerCard(
-        version="2",
-        summary=summary
-        + " Trained on people's ratings and a teacher of them; `empeval show` has its agreement "
-        "with people. English only.",
+        version=version,
+        summary=summary,
         values=(EMPATHY, *MECHANISM_CARDS, HUMAN, CONFIDENCE, TARGET),
         needs=("reply",),
         labels=labels,
@@ -309,7 +317,8 @@ class Baseline(EmpathyScorer):
     """One encoder over context and reply, one head for empathy and one for the emotion."""
 
     card = card(
-        "Empathy 1-5 and one of 32 emotions by the Baseline multitask encoder.", ("emotion",)
+        "Empathy 1-5 and one of 32 emotions by the Baseline multitask encoder." + EARLIER,
+        ("emotion",),
     )
     architecture = "shared"
     bundled = "baseline"
@@ -318,7 +327,10 @@ class Baseline(EmpathyScorer):
 class STM(EmpathyScorer):
     """The Baseline's network, trained on the emotion first and on both then."""
 
-    card = card("Empathy 1-5 and one of 32 emotions by sequential transfer (STM).", ("emotion",))
+    card = card(
+        "Empathy 1-5 and one of 32 emotions by sequential transfer (STM)." + EARLIER,
+        ("emotion",),
+    )
     architecture = "shared"
     bundled = "stm"
 
@@ -327,9 +339,10 @@ class MVC(EmpathyScorer):
     """Two views, context alone and with the reply; empathy given the emotions of both."""
 
     card = card(
-        "Empathy 1-5 and one of 32 emotions by the multi-view cascade (MVC); emotion is the "
-        "context's, full_emotion the whole dialogue's.",
+        "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the multi-view cascade "
+        "(MVC); emotion is the context's, full_emotion the whole dialogue's." + PEOPLE,
         ("emotion", "full_emotion"),
+        version="2",
     )
     architecture = "cascade"
     bundled = "mvc"

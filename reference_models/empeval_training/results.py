@@ -73,7 +73,7 @@ Spearman of the mechanisms with the labels, on the human replies:
 
 {mechanisms}
 
-Recipes: {recipes}
+Recipes: {recipes}{missing}
 
 ### Which of the authors' claims hold
 
@@ -147,6 +147,7 @@ def write_documents(
         all_replies=_models_table(results, "all"),
         mechanisms=_mechanisms_table(results),
         recipes=_recipes(results),
+        missing=_missing(results),
         claims=_claims(results),
         people=_people_table(results),
         sweep=_sweep_table(results),
@@ -258,6 +259,16 @@ def _recipes(results: Sequence[dict[str, Any]]) -> str:
                 f"{recipe['learning_rate']:g}, {own['seconds']:.0f} s on {own['device']}"
             )
     return "; ".join(parts) + "."
+
+
+def _missing(results: Sequence[dict[str, Any]]) -> str:
+    lacking = [model for model in MODELS if not _chosen(results, model, 0.1)]
+    if not lacking:
+        return ""
+    return (
+        f" {' and '.join(lacking)} have no run on these labels; what ships of them learned the "
+        "computed label of version 0.1, and stands in the tables of shipped checkpoints below."
+    )
 
 
 def _sweep_table(results: Sequence[dict[str, Any]]) -> str:

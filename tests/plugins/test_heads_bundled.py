@@ -26,8 +26,6 @@ def test_a_bundled_head_is_of_the_packaged_base_and_says_what_was_measured(kind)
     assert facts.base_fingerprint == find(BASE).key
     assert facts.figures["macro_f1"] > 3 * facts.figures["majority_macro_f1"]
     assert facts.data.startswith("sha256:")
-    assert all(0 < layer < 30 for layer in facts.layers), "none is the last: SmolLM2 has 30"
-    assert len(facts.thresholds) in ((0, 28) if kind == "emotion" else (0,))
     card = (BUNDLED / "README.md").read_text()
     for name in ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy"):
         assert f"{facts.figures[name]:.4f}" in card
@@ -37,7 +35,6 @@ def test_a_bundled_head_is_of_the_packaged_base_and_says_what_was_measured(kind)
 def test_a_bundled_head_gives_probabilities(kind):
     head, facts = load_head(BUNDLED / f"{kind}-head.safetensors", kind)
     embedded = np.random.default_rng(3).normal(size=(5, facts.width)).astype(np.float32)
-    assert facts.width == head.inner.in_features
     found = probabilities(head, facts, embedded)
     assert found.shape == (5, len(facts.labels))
     assert np.isfinite(found).all()
