@@ -296,7 +296,8 @@ def _sweep_table(results: Sequence[dict[str, Any]]) -> str:
     if failed:
         text += (
             f"\n\nWith {', '.join(failed)} the training failed: the MAE is above that of the "
-            "median label and the order says next to nothing. Another seed with the same weight stands beside it."
+            "median label and the order says next to nothing. Another seed with the same weight "
+            "stands beside it."
         )
     return text
 
