@@ -94,7 +94,7 @@ LICENSE = (
 
 
 EARLIER = (
-    " Trained on an earlier, computed label; agrees with people less than `mvc` (RESULTS.md). "
+    " Trained on an earlier, computed label; `empeval show` has its agreement with people. "
     "English only."
 )
 PEOPLE = (
