@@ -1,4 +1,4 @@
-"""The teacher's labels of EmpatheticDialogues that come with empeval: numbers, no text.
+"""A teacher's labels of EmpatheticDialogues as numbers, no text; no file of them ships yet.
 
 The teacher weighs 400 MB and the ratings that it learned from are not on the hub; its word on the
 data set's replies is four numbers a reply. A label is found by a hash of the reply's id and text.
@@ -55,7 +55,7 @@ class KeptLabels:
             keys = arrays["keys"].tolist()
             self._labels = dict(zip(keys, arrays["labels"].tolist(), strict=True))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
-            raise DataError(f"{path} holds no labels: {error}.") from error
+            raise DataError(f"{path} holds no labels: {error}. Give --ratings.") from error
 
     def has(self, example: Example) -> bool:
         """Whether there is a label of this reply."""

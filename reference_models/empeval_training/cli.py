@@ -80,7 +80,12 @@ def _add_prepare(actions: Any) -> None:
         "--teacher", type=Path, metavar="FOLDER",
         help="of the action teacher; without it, what people rated alone",
     )  # fmt: skip
-    parser.add_argument("--ratings", type=Path, metavar="FOLDER", help=f"{RATINGS}; with --teacher")
+    parser.add_argument(
+        "--ratings",
+        type=Path,
+        metavar="FOLDER",
+        help=f"{RATINGS}; needed until labels come with empeval",
+    )
     parser.add_argument("--conversations", type=_count, metavar="N", help="of train; default all")
     parser.add_argument("--validation-conversations", type=_count, metavar="N")
     parser.add_argument("--test-conversations", type=_count, metavar="N")

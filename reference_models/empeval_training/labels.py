@@ -127,12 +127,8 @@ a formula of sympathy *is* an emotional reaction by EPITOME's definition). Worth
 `empathy` that is an assumption of ours, because nobody rated replies that bad: {low}.
 
 Condolence ratings and ESConv's feedback are not among the labels: their scales are of other people
-and other texts, and only a teacher could tie them. `empeval train teacher` trains one. One on
-all-mpnet-base-v2, with lower layers frozen and counterfactuals at four times today's weight,
-learned those and little of people (Spearman on the validation part: emotional reaction .24,
-exchanges -.02); one on all-MiniLM-L6-v2 with today's weights got emotional reaction .34,
-interpretation .72, exploration .49, exchanges .09, ratings 1-3 .23. Neither was good enough to
-label what nobody rated, so nothing else is labelled here.
+and other texts, and only a teacher could tie them. `empeval train teacher` trains one and prints
+how far it agrees with people on the validation part; none has labelled what nobody rated here.
 
 ## Distribution of the training replies
 
