@@ -67,6 +67,8 @@ class Encoder:
 
         A text's vector does not depend on the other texts, but for float rounding (below 1e-6).
         """
+        if not texts:
+            return []
         ids, cut = self._tokenize(texts)
         rows: dict[int, np.ndarray] = {}
         for batch in by_length([len(row) for row in ids], _BATCH_TOKENS[self._device]):

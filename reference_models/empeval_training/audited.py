@@ -16,7 +16,7 @@ from empeval.auditing.rated import Dimension, RatedSet
 from empeval.auditing.rivals import trivial_rivals
 from empeval.certificates import Agreement, Certificate, Figure
 from empeval_training.judges import grid
-from empeval_training.teacher.labelling import MECHANISMS, Labeller
+from empeval_training.teacher.labelling import MECHANISMS, Labeller, rows_of
 from empeval_training.teacher.targets import NAMES
 
 TEACHER = "the teacher"
@@ -58,12 +58,12 @@ part, and whether the rule was kept. The sentences are others than those in trai
 """
 
 
-def audits_text(audits: Path, teacher: Path | None, ratings: Path) -> str:
+def audits_text(audits: Path, teachers: Sequence[Path], ratings: Path) -> str:
     """The section's text.
 
     Args:
         audits: what ``empeval audit NAME ... --out`` wrote.
-        teacher: the run of the teacher; ``None`` leaves its row out.
+        teachers: the runs of the teachers; none leaves their row out.
         ratings: the folder of rated sets.
 
     Raises:
@@ -74,8 +74,8 @@ def audits_text(audits: Path, teacher: Path | None, ratings: Path) -> str:
     if not certificates:
         raise UsageError(f"{audits} holds no finished audit; make one with empeval audit.")
     rows: dict[str, Sequence[Agreement]] = {}
-    if teacher is not None:
-        rows[TEACHER] = teacher_agreements(teacher, ratings)
+    if teachers:
+        rows[TEACHER] = teacher_agreements(teachers, ratings)
     rows |= {name: one.agreements for name, one in certificates.items()}
     return TEXT.format(
         agreement=_table(rows, lambda a: _shown(a.spearman)),
@@ -87,21 +87,21 @@ def audits_text(audits: Path, teacher: Path | None, ratings: Path) -> str:
     )
 
 
-def teacher_agreements(teacher: Path, ratings: Path) -> list[Agreement]:
-    """The teacher's agreement with the test part of every rated set; its latents are kept."""
-    labeller = Labeller(teacher, ratings)
+def teacher_agreements(teachers: Sequence[Path], ratings: Path) -> list[Agreement]:
+    """The teachers' agreement with the test part of every rated set; their latents are kept."""
+    labeller = Labeller(teachers, ratings)
     agreements = []
     for rated in labeller.sets:
         test = rated.only("test")
         latents = labeller.latents_of(test, "test")
-        expected = labeller.reader.expected(latents)
+        expected = labeller.expected(latents)
         for dimension in rated.dimensions:
             if dimension.name == "mechanisms":
                 scores = expected[:, [NAMES.index(m) for m in MECHANISMS]].sum(1)
             elif dimension.name in NAMES:
                 scores = expected[:, NAMES.index(dimension.name)]
             else:
-                scores = labeller.overall.empathy(latents)
+                scores = labeller.read(rows_of(test), latents)[0]
             made = _agreement(test, dimension, scores)
             agreements += [made] if made else []
     return agreements

@@ -77,8 +77,8 @@ def _add_prepare(actions: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
     parser.add_argument(
-        "--teacher", type=Path, metavar="FOLDER",
-        help="of the action teacher; without it, what people rated alone",
+        "--teacher", type=Path, nargs="+", default=[], metavar="FOLDER",
+        help="of the action teacher, one or more seeds; without it, what people rated alone",
     )  # fmt: skip
     parser.add_argument(
         "--ratings",
@@ -123,7 +123,12 @@ def _add_results(actions: Any) -> None:
     parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the models")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
     parser.add_argument(
-        "--teacher", type=Path, metavar="FOLDER", help="of the action teacher, if one labelled"
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="of the action teacher, those that labelled",
     )
     parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
     parser.add_argument(
@@ -169,7 +174,7 @@ def run_prepare(options: argparse.Namespace) -> int:
     with use_data_directory(options.data_dir):
         prepared = prepare(
             options.out,
-            teacher=options.teacher,
+            teachers=options.teacher,
             ratings=options.ratings,
             conversations_of={
                 "train": options.conversations,
@@ -238,7 +243,7 @@ def run_results(options: argparse.Namespace) -> int:
         for path in write_documents(
             runs=options.runs,
             data=options.data,
-            teacher=options.teacher,
+            teachers=options.teacher,
             ratings=options.ratings,
             audits=options.audits,
             systems=options.systems,

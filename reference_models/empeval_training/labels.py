@@ -15,7 +15,9 @@ from empeval_training.judges import grid
 from empeval_training.people_labels import LOW, SHARE
 from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.labelling import KEPT, MECHANISMS, Labeller, link
+from empeval_training.teacher.overall import worth
 from empeval_training.teacher.targets import HEADS, TeacherRow
+from empeval_training.teacher.training import measure
 from empeval_training.variants import SAME, WORSE
 
 OWN_DIALOGUES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -51,9 +53,9 @@ rated replies keep their ratings.
 
 ## The teacher
 
-`{encoder}`, of whose layers the lowest {frozen} (and the embeddings) stay as they were, {epochs:g}
-epochs over {rows} rows: rated replies of the training part, {free} turns of EmpatheticDialogues
-that nobody rated, and counterfactuals of both; {minutes:.0f} minutes. Each rated set has an ordinal
+`{encoder}`, {frozen}, {epochs:g} epochs over {rows} rows: rated replies of the training part
+(EPITOME's {repeats}), {free} turns of EmpatheticDialogues that nobody rated, and counterfactuals of
+both; {seeds}, {minutes:.1f} minutes each on {device}. Each rated set has an ordinal
 head (cumulative logits) of its own; the {raters} raters and rater groups that the files tell apart
 have an offset each, pulled towards 0. Replies to one dialogue that a rater ordered are ordered by a
 pairwise loss as well.
@@ -72,9 +74,14 @@ Spearman of each head with people on the validation part:
 `empathy` is a number in [1, 5]: the rating that the raters of EmpatheticExchanges (crowd workers
 who rated listener turns of EmpatheticDialogues from 1 to 5) would be expected to give. A "4" is
 *their* mean 4. It is a proportional-odds model on the sum "{chosen}" of the teacher's standardised
-latents (slope {slope:.3f}, thresholds {thresholds}), fitted on {tied} ratings of the
-validation part; the sum was chosen there too, by the agreement with both kinds of ratings of ED
-replies and with pairs:
+numbers (slope {slope:.3f}, thresholds {thresholds}), fitted on {tied} ratings of the validation
+part: theirs, and ratings 1-3 linked to them (below). The `linear` ones are ridge regressions on
+the unchanged encoder's embedding of the reply, which a few thousand single ratings cannot overfit.
+`relevant` is a head that tells a person's reply from a reply to another conversation, which nobody
+had to rate: a reply that is to somebody else loses by the log of the probability that it is not.
+The sum was chosen on validation among {sums} that were written down before, by the agreement with
+both kinds of ratings of ED replies, with pairs, and by how often a person's reply of the
+validation split stands above another conversation's; the best eight:
 
 {candidates}
 
@@ -161,36 +168,41 @@ def people_card(data: Path, ratings: Path) -> str:
     )
 
 
-def label_card(data: Path, teacher: Path, ratings: Path) -> str:
+def label_card(data: Path, teachers: Sequence[Path], ratings: Path) -> str:
     """The text of ``LABELS.md``.
 
     Args:
         data: what ``prepare-ed`` wrote.
-        teacher: the run of the teacher that labelled it.
+        teachers: the runs of the teachers that labelled it; they differ by their seed.
         ratings: the folder of rated sets.
     """
-    labeller = Labeller(teacher, ratings)
-    overall, result = labeller.overall, read_json(teacher / RESULT)
+    labeller = Labeller(teachers, ratings)
+    results = [read_json(folder / RESULT) for folder in teachers]
+    overall, result = labeller.overall, results[0]
     recipe = result["recipe"]
     by_name = {s.name: s for s in labeller.sets}
     linked = link(by_name["ratings-1-3"], by_name["exchanges-1-5"])
     return TEXT.format(
         fingerprint=read_prepared(data).fingerprint,
         encoder=recipe["encoder"],
-        frozen=recipe["frozen_layers"],
+        frozen=_frozen(recipe["frozen_layers"]),
+        repeats=_times(recipe["mechanism_repeats"]),
+        seeds=_seeds([r["seed"] for r in results]),
+        device=result["device"],
         epochs=recipe["epochs"],
         rows=result["rows"],
         free=recipe["free_turns"],
-        minutes=result["seconds"] / 60,
+        minutes=sum(r["seconds"] for r in results) / len(results) / 60,
         raters=result["raters"],
         same=", ".join(f"`{name}`" for name in SAME),
         worse=", ".join(f"`{name}`" for name in WORSE),
         kept=", ".join(f"`{name}`" for name in SAME if name in KEPT),
-        heads=_heads(result),
+        heads=_heads(labeller),
         chosen=overall.chosen,
         slope=overall.slope,
         thresholds=", ".join(f"{t:.2f}" for t in overall.thresholds),
         tied=overall.n,
+        sums=len(overall.agreement),
         candidates=_candidates(overall.agreement),
         linked=", ".join(f"{level} is {value:.2f}" for level, value in linked.items()),
         distribution=_distribution(data),
@@ -199,12 +211,30 @@ def label_card(data: Path, teacher: Path, ratings: Path) -> str:
     )
 
 
-def _heads(result: dict[str, object]) -> str:
-    validation = result["validation"]
-    assert isinstance(validation, dict)  # noqa: S101 - our own file
+def _frozen(layers: int) -> str:
+    if not layers:
+        return "all of whose layers train"
+    return f"of whose layers the lowest {layers} (and the embeddings) stay as they were"
+
+
+def _times(repeats: int) -> str:
+    return "once" if repeats == 1 else f"{repeats} times"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    named = ", ".join(map(str, seeds))
+    return f"seed {named}" if len(seeds) == 1 else f"the mean of seeds {named}"
+
+
+def _heads(labeller: Labeller) -> str:
+    validation = [s.only("validation") for s in labeller.sets]
+    latents = {s.name: labeller.latents_of(s, "validation").mean(0) for s in validation}
+    measured = measure(validation, latents)
     rows = []
     for head in HEADS:
-        own = validation[head.name]
+        if head.name not in measured:
+            continue
+        own = measured[head.name]
         rows.append(
             [head.name, head.rated_set, f"{head.low}-{head.high}", own["n"],
              f"{own['spearman']:.3f}"]
@@ -214,7 +244,8 @@ def _heads(result: dict[str, object]) -> str:
 
 def _candidates(agreement: dict[str, dict[str, float]]) -> str:
     columns = list(next(iter(agreement.values())))
-    rows = [[name, *(f"{own[c]:.3f}" for c in columns)] for name, own in agreement.items()]
+    best = sorted(agreement.items(), key=lambda one: worth(one[1]), reverse=True)[:8]
+    rows = [[name, *(f"{own[c]:.3f}" for c in columns)] for name, own in best]
     return grid(rows, ["sum", *columns])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,12 @@ from empeval_training.examples import SPLITS, Example, add_variants, human_examp
 from empeval_training.people_labels import people_examples, people_variants
 from empeval_training.progress import say
 from empeval_training.teacher.data import read_rated_sets
-from empeval_training.teacher.labelling import Labeller, label_examples, rated_examples
+from empeval_training.teacher.labelling import (
+    Labeller,
+    label_examples,
+    rated_examples,
+    rated_variants,
+)
 from empeval_training.teacher.training import conversations
 
 MEASURED = ("epitome", "ratings-1-3", "exchanges-1-5")
@@ -34,7 +40,7 @@ LICENSES = {
 def prepare(
     out: Path,
     *,
-    teacher: Path | None,
+    teachers: Sequence[Path],
     ratings: Path | None,
     conversations_of: dict[str, int | None],
     variants: int,
@@ -45,8 +51,8 @@ def prepare(
     Args:
         out: the folder to write: ``train.jsonl``, ``validation.jsonl``, ``test.jsonl``,
             ``rated.jsonl`` (the rated sets' test part) and ``prepared.json``.
-        teacher: what ``empeval train teacher`` wrote; ``None`` labels nothing that people have
-            not rated.
+        teachers: what ``empeval train teacher`` wrote, one or more seeds whose word is averaged;
+            none labels nothing that people have not rated.
         ratings: the folder of rated sets. Their training part become training examples, their
             validation part validation examples; no conversation of theirs is drawn otherwise.
             ``None`` takes the labels that come with empeval, and those replies alone that have one.
@@ -58,11 +64,11 @@ def prepare(
         EmpevalError: data that cannot be had or are not what they should be.
     """
     make_folder(out)
-    if teacher is not None and ratings is None:
+    if teachers and ratings is None:
         raise UsageError("A teacher goes with the ratings that it learned: give --ratings too.")
-    if ratings is not None and teacher is None:
+    if ratings is not None and not teachers:
         return _write(out, people_alone(ratings, seed), EMOTIONS, {}, seed, "people")
-    labeller = Labeller(teacher, ratings) if teacher and ratings else None
+    labeller = Labeller(teachers, ratings) if teachers and ratings else None
     known = conversations(labeller.sets) if labeller else frozenset()
     labels = None if labeller else KeptLabels()
     splits: dict[str, list[Example]] = {}
@@ -86,7 +92,10 @@ def prepare(
         elif labeller:
             every[split] = label_examples(examples, labeller, split)
             if split != "test":
-                every[split] += rated_examples(labeller.sets, labeller, split)
+                rated = rated_examples(labeller.sets, labeller, split)
+                every[split] += rated
+            if split == "train":
+                every[split] += rated_variants(rated, labeller, variants, seed)
     every[RATED] = []
     if labeller:
         every[RATED] = rated_examples(labeller.sets, labeller, "test", only=MEASURED)

@@ -38,6 +38,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         pretrain_epochs: of MVC's pretraining on GoEmotions.
         pretrain_examples: at most so many GoEmotions comments (``None``: all).
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
+        mechanism_repeats: how often replies with EPITOME's levels, the fewest, come in an epoch.
         eval_examples: at most so many validation examples are looked at while training.
         lambda_emo: weight of the emotion loss.
         lambda_mechanisms: weight of the loss of EPITOME's mechanisms.
@@ -66,6 +67,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     pretrain_epochs: float = 0
     pretrain_examples: int | None = None
     train_examples: int | None = None
+    mechanism_repeats: int = 1
     eval_examples: int | None = None
     lambda_emo: float = 0.1
     lambda_mechanisms: float = 1.0
@@ -90,6 +92,7 @@ LIMITS = Limits(
         "pretrain_examples": (1, math.inf),
         "train_examples": (1, math.inf),
         "eval_examples": (1, math.inf),
+        "mechanism_repeats": (1, math.inf),
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
         "pretrain_epochs": (0, math.inf),

@@ -112,7 +112,7 @@ How often the human reply of an ED test turn is scored above a human reply to an
 def write_documents(
     runs: Path,
     data: Path,
-    teacher: Path | None,
+    teachers: Sequence[Path],
     ratings: Path,
     audits: Path,
     systems: Path | None,
@@ -123,7 +123,7 @@ def write_documents(
     Args:
         runs: a folder of training runs (``MODEL-SEED/result.json``).
         data: what ``prepare-ed`` wrote.
-        teacher: the run of the teacher that labelled it; ``None`` where people alone did.
+        teachers: the runs of the teachers that labelled it; none where people alone did.
         ratings: the folder of rated sets.
         audits: what ``empeval audit mvc stm baseline ... --out`` wrote.
         systems: published systems' replies to ED test turns, JSONL (``.gz`` too) with
@@ -136,7 +136,7 @@ def write_documents(
     out.mkdir(parents=True, exist_ok=True)
     results = read_results(runs)
     path = out / "LABELS.md"
-    card = label_card(data, teacher, ratings) if teacher else people_card(data, ratings)
+    card = label_card(data, teachers, ratings) if teachers else people_card(data, ratings)
     path.write_text(card, encoding="utf-8")
     yield path
     path = out / "RESULTS.md"
@@ -145,7 +145,7 @@ def write_documents(
     judges.update(rivals())
     text = TEXT.format(
         fingerprint=read_prepared(data).fingerprint,
-        against=AGAINST_TEACHER if teacher else AGAINST_PEOPLE,
+        against=AGAINST_TEACHER if teachers else AGAINST_PEOPLE,
         models=_models_table(results, "human"),
         all_replies=_models_table(results, "all"),
         mechanisms=_mechanisms_table(results),
@@ -154,7 +154,7 @@ def write_documents(
         claims=_claims(results),
         people=_people_table(results),
         sweep=_sweep_table(results),
-        audits=audits_text(audits, teacher, ratings),
+        audits=audits_text(audits, teachers, ratings),
         systems=_systems_table(judges, systems),
         turns=len(turns),
         strangers=_strangers_table(judges, turns),

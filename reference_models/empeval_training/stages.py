@@ -206,6 +206,7 @@ def _arguments(
         data_seed=seed,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=2 if torch.cuda.is_available() else 0,
         use_cpu=not torch.cuda.is_available(),
         report_to=[],
         disable_tqdm=not watched(),
@@ -222,6 +223,11 @@ def precision(wanted: str) -> dict[str, bool]:
         else:
             wanted = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     return {"bf16": wanted == "bf16", "fp16": wanted == "fp16"}
+
+
+def device_name(device: torch.device) -> str:
+    """What a device is called in documents: the GPU's name, or ``the CPU``."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
 
 
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:

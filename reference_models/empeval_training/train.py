@@ -186,8 +186,10 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
 def _read_splits(
     data: Path, recipe: Recipe, seed: int, emotions: Sequence[str]
 ) -> dict[str, list[Example]]:
+    training = draw(read_examples(data, "train"), recipe.train_examples, seed)
+    levels = [example for example in training if example.variant == "rated:epitome"]
     splits = {
-        "train": draw(read_examples(data, "train"), recipe.train_examples, seed),
+        "train": training + levels * (recipe.mechanism_repeats - 1),
         "validation": draw(read_examples(data, "validation"), recipe.eval_examples, 0),
         "test": read_examples(data, "test"),
     }

@@ -69,6 +69,19 @@ def teacher(
     return out
 
 
+@pytest.fixture
+def run_teacher(deep: Path, rated: Path, rated_mirror: Path) -> Callable[..., dict[str, Any]]:
+    """Trains a tiny teacher into a folder."""
+    from empeval.data import use_data_directory
+    from empeval_training.teacher.training import train_teacher
+
+    def run(out: Path, seed: int = 17, ratings: Path = rated, **changes: str) -> dict[str, Any]:
+        with use_data_directory(rated_mirror):
+            return train_teacher(small_teacher(deep, **changes), ratings, out, seed=seed)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as ``prepare-ed`` writes it; nobody writes into it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 from empeval.auditing.rated import Dimension, RatedReply, RatedSet, Rating
 from empeval_training.teacher.overall import (
     CANDIDATES,
+    COLUMNS,
+    RELEVANCES,
     STEPS,
     Overall,
     fit_overall,
@@ -21,14 +25,14 @@ from empeval_training.teacher.targets import HEADS, NAMES
 
 OVERALL = Overall(
     chosen="exchanges", weights={"exchanges": 1.0}, means={"exchanges": 2.0},
-    deviations={"exchanges": 0.5}, slope=1.3, thresholds=(-2.0, -0.5, 0.4, 3.0), agreement={},
-    tied_to="exchanges-1-5", n=1,
+    deviations={"exchanges": 0.5}, relevance=0.0, unsure=0.0, slope=1.3,
+    thresholds=(-2.0, -0.5, 0.4, 3.0), agreement={}, tied_to="exchanges-1-5", n=1,
 )  # fmt: skip
 
 
 def latents(column, values):
-    made = np.zeros((len(values), len(NAMES)))
-    made[:, NAMES.index(column)] = values
+    made = np.zeros((len(values), len(COLUMNS)))
+    made[:, COLUMNS.index(column)] = values
     return made
 
 
@@ -95,10 +99,18 @@ def test_a_sum_is_of_standardised_latents_and_weighs_as_it_says():
     both = Overall(
         chosen="two", weights={"exchanges": 1.0, "ratings": 3.0},
         means={"exchanges": 1.0, "ratings": -1.0}, deviations={"exchanges": 2.0, "ratings": 0.5},
-        slope=1.0, thresholds=(0.0,) * 4, agreement={}, tied_to="", n=0,
+        relevance=0.0, unsure=0.0, slope=1.0, thresholds=(0.0,) * 4, agreement={}, tied_to="",
+        n=0,
     )  # fmt: skip
     row = latents("exchanges", [5.0]) + latents("ratings", [0.0])
     assert both.latent(row) == pytest.approx([(1 * (5 - 1) / 2 + 3 * (0 + 1) / 0.5) / 4])
+
+
+def test_a_reply_to_somebody_else_loses_by_the_log_of_its_chance_to_belong():
+    careful = replace(OVERALL, relevance=0.5, unsure=-1.0)
+    rows = latents("exchanges", [2.0, 2.0, 2.0]) + latents("relevance", [30.0, -1.0, -5.0])
+    lost = careful.latent(rows) - OVERALL.latent(rows)
+    assert lost == pytest.approx([0.0, 0.5 * np.log(0.5), -0.5 * np.log(1 + np.exp(4))], abs=1e-9)
 
 
 DIMENSION = (Dimension(name="empathy", low=1, high=5),)
@@ -119,20 +131,30 @@ def fitted():
     dice = np.random.default_rng(8)
     sets, found = [], {}
     for head in HEADS:
-        if head.rated_set in found:
+        if head.rated_set in found or not head.rated_set:
             continue
-        rows = dice.normal(size=(240, len(NAMES))) * 3 + 1
+        rows = dice.normal(size=(240, len(COLUMNS))) * 3 + 1
         noisy = rows[:, NAMES.index("ratings")] + dice.normal(size=240)
-        levels = np.searchsorted(np.quantile(noisy, np.arange(1, 5) / 5), noisy) + 1
+        most = 3 if head.rated_set == "ratings-1-3" else 5
+        levels = np.searchsorted(np.quantile(noisy, np.arange(1, most) / most), noisy) + 1
         sets.append(a_set(head.rated_set, levels, each=3))
         found[head.rated_set] = rows
-    return sets, found, fit_overall(sets, found)
+    turns, strangers = dice.normal(size=(2, 60, len(COLUMNS)))
+    turns[:, COLUMNS.index("ratings")] += 9
+    return sets, found, fit_overall(sets, found, turns, strangers, 0.0, LINKED)
+
+
+LINKED = {1: 1.8, 2: 3.2, 3: 4.6}
+"""Ratings 1-3 on the scale 1-5: levels 2, 3 and 5 of it."""
 
 
 def test_the_sum_is_the_one_that_agrees_best_with_people(fitted):
     sets, found, overall = fitted
     assert overall.chosen == "ratings"
-    assert set(overall.agreement) == set(CANDIDATES)
+    assert len(overall.agreement) == len(CANDIDATES) * len(RELEVANCES)
+    assert set(CANDIDATES) < set(overall.agreement)
+    assert overall.agreement["ratings"]["above a stranger's"] == 1
+    assert overall.agreement["exchanges"]["above a stranger's"] < 0.8
     for rated in sets:
         said = [r.mean("empathy") for r in rated.replies]
         own = found[rated.name][:, NAMES.index("ratings")]
@@ -153,15 +175,16 @@ def test_pairs_within_a_dialogue_are_counted_by_a_loop(fitted):
     assert overall.agreement["ratings"]["pairs"] == pytest.approx(right / count, abs=1e-4)
 
 
-def test_the_scale_is_tied_to_the_ratings_1_to_5_alone(fitted):
+def test_the_scale_is_tied_to_the_ratings_1_to_5_and_to_those_linked_to_them(fitted):
     sets, found, overall = fitted
-    assert (overall.tied_to, overall.n) == ("exchanges-1-5", 240)
-    every = np.concatenate([found["exchanges-1-5"], found["ratings-1-3"]])
-    column = NAMES.index("ratings")
-    latent = (found["exchanges-1-5"][:, column] - every[:, column].mean()) / every[:, column].std()
-    ratings = np.array([r.mean("empathy") for s in sets if s.name == "exchanges-1-5"
-                        for r in s.replies])  # fmt: skip
+    assert (overall.tied_to, overall.n) == ("exchanges-1-5", 480)
+    both = np.concatenate([found["exchanges-1-5"], found["ratings-1-3"]])
+    own = both[:, NAMES.index("ratings")]
+    latent = (own - own.mean()) / own.std()
+    by_name = {s.name: [r.mean("empathy") for r in s.replies] for s in sets}
+    ratings = np.array(
+        by_name["exchanges-1-5"] + [round(LINKED[r]) for r in by_name["ratings-1-3"]]
+    )
     peer = OrderedModel(ratings, latent[:, None], distr="logit").fit(disp=False, method="bfgs")
     assert overall.slope == pytest.approx(peer.params[0], abs=0.01)
-    labels = overall.empathy(found["exchanges-1-5"])
-    assert labels.mean() == pytest.approx(ratings.mean(), abs=0.03)
+    assert overall.empathy(both).mean() == pytest.approx(ratings.mean(), abs=0.05)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from support.rated_files import EMOTIONS, EXCHANGED, RATED, SPLITS, write_conversations
 
@@ -23,7 +25,7 @@ FILES = (*SPLITS, "rated")
 def make(rated_mirror, rated, teacher, capsys):
     def run(out, mirror=rated_mirror, **changes):
         options = {
-            "teacher": teacher,
+            "teachers": [teacher],
             "ratings": rated,
             "conversations_of": {"train": 120, "validation": None, "test": None},
             "variants": 2,
@@ -40,7 +42,7 @@ def made(rated_mirror, rated, teacher, tmp_path_factory):
     """A folder that was prepared once, and what was said of it; nobody writes into it."""
     out = tmp_path_factory.mktemp("made") / "ed"
     with use_data_directory(rated_mirror):
-        found = prepare(out, teacher=teacher, ratings=rated, conversations_of=ALL, variants=3,
+        found = prepare(out, teachers=[teacher], ratings=rated, conversations_of=ALL, variants=3,
                         seed=17)  # fmt: skip
     return out, found
 
@@ -93,8 +95,13 @@ def test_every_reply_is_labelled_on_the_scales_and_counted(made):
         assert all(0 <= level <= 2 for e in examples for level in e.mechanisms)
         counts = prepared.counts[name]
         assert sum(counts.values()) == len(examples)
-        if name != "rated":
-            assert sum(counts.get(k, 0) for k in VARIANTS) == 3 * counts[HUMAN]
+        made_of = {"humans": 3 * counts.get(HUMAN, 0)}
+        if name == "train":  # EPITOME's, the fewest, have three times as many
+            for kind in [k for k in counts if k.startswith("rated:")]:
+                made_of[kind] = counts[kind] * (9 if kind == "rated:epitome" else 3)
+        found = Counter(e.variant for e in examples if "~" in e.id)
+        assert found == {k: n for k, n in counts.items() if k in VARIANTS}
+        assert sum(found.values()) == pytest.approx(sum(made_of.values()), rel=0.01)
     assert prepared.emotions == tuple(sorted(EMOTIONS))
     assert prepared.labeller == "teacher"
 
@@ -150,7 +157,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(make, tmp_p
 
 def test_a_folder_without_a_teacher_is_refused(make, tmp_path):
     with pytest.raises(UsageError, match="holds no finished teacher"):
-        make(tmp_path / "ed", teacher=tmp_path)
+        make(tmp_path / "ed", teachers=[tmp_path])
 
 
 def test_labels_that_came_with_us_label_the_same_replies_without_a_teacher(
@@ -161,7 +168,7 @@ def test_labels_that_came_with_us_label_the_same_replies_without_a_teacher(
                 for split in SPLITS}  # fmt: skip
     write_labels([e for examples in labelled.values() for e in examples], kept)
     monkeypatch.setattr(module, "KeptLabels", lambda: KeptLabels(kept))
-    prepared = make(tmp_path / "ed", teacher=None, ratings=None, conversations_of=ALL, variants=3)
+    prepared = make(tmp_path / "ed", teachers=[], ratings=None, conversations_of=ALL, variants=3)
     assert prepared.labeller == "bundled"
     assert (tmp_path / "ed" / "rated.jsonl").read_text() == ""
     for split, expected in labelled.items():
@@ -200,7 +207,7 @@ def test_a_teacher_without_ratings_is_refused(make, tmp_path):
 
 
 def test_without_a_teacher_people_alone_label(make, tmp_path):
-    make(tmp_path / "ed", teacher=None)
+    make(tmp_path / "ed", teachers=[])
     every = {split: read_examples(tmp_path / "ed", split) for split in SPLITS}
     assert {e.variant for e in every["test"]} == {
         "rated:epitome", "rated:ratings-1-3", "rated:exchanges-1-5"

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
 from support.rated_files import EXCHANGED, RATED, SPLITS, teacher_rows
-from support.small_recipes import small_teacher
 from transformers import TrainerCallback
 
 from empeval import UsageError
@@ -21,17 +20,13 @@ from empeval_training import stages
 from empeval_training.teacher.data import free_groups, read_rated_sets
 from empeval_training.teacher.recipe import load_teacher_recipe
 from empeval_training.teacher.targets import HEADS, MOST_OF_A_DIALOGUE, NAMES, rated_groups
-from empeval_training.teacher.training import TeacherReader, conversations, train_teacher
+from empeval_training.teacher.training import TeacherReader, conversations
 from empeval_training.variants import SAME
 
 
 @pytest.fixture
-def run(deep, rated, rated_mirror):
-    def train(out, seed=17, ratings=rated, **changes):
-        with use_data_directory(rated_mirror):
-            return train_teacher(small_teacher(deep, **changes), ratings, out, seed=seed)
-
-    return train
+def run(run_teacher):
+    return run_teacher
 
 
 @pytest.fixture
@@ -52,10 +47,10 @@ def assert_same(one, other):
 
 def test_a_teacher_learns_what_people_said(teacher, sets):
     result = json.loads((teacher / "result.json").read_text())
-    assert list(result["validation"]) == list(NAMES)
+    assert list(result["validation"]) == [n for n in NAMES if n != "relevance"]
     by_name = {s.name: s for s in sets}
     reader = TeacherReader.load(teacher)
-    for number, head in enumerate(HEADS):
+    for number, head in enumerate(HEADS[:-1]):
         validation = by_name[head.rated_set].only("validation")
         own = result["validation"][head.name]
         assert own["n"] == len(validation.replies)
@@ -195,6 +190,7 @@ def test_every_rating_of_the_training_part_is_learned_and_no_other(sets):
         for group in groups
         for row in group.rows
         for number, rating, _ in row.targets
+        if NAMES[number] != "relevance"
     )
     expected = Counter(
         (head.name, rating.value)
@@ -206,9 +202,26 @@ def test_every_rating_of_the_training_part_is_learned_and_no_other(sets):
         for rating in reply.ratings[head.dimension]
     )
     assert learned == expected
-    assert {name for name, _ in learned} == set(NAMES)
+    assert {name for name, _ in learned} == set(NAMES) - {"relevance"}
     unseen = {(r.context, r.reply) for s in sets for r in s.replies if r.part != "train"}
     assert not unseen & {(row.context, row.reply) for g in groups for row in g.rows if row.targets}
+
+
+def test_epitomes_replies_come_as_often_as_the_recipe_says_with_other_counterfactuals(sets):
+    raters = {}
+    often = rated_groups([s.only("train") for s in sets], raters, 3, repeats=3)
+    once, _ = train_groups(sets)
+
+    def texts(groups):
+        heads = {NAMES.index(n) for n in ("emotional_reaction", "condolence")}
+        return Counter(
+            (NAMES[number], row.reply)
+            for g in groups for row in g.rows for number, _, _ in row.targets if number in heads
+        )  # fmt: skip
+
+    for (name, reply), count in texts(once).items():
+        times = 3 if name == "emotional_reaction" else 1
+        assert texts(often)[name, reply] == times * count
 
 
 def test_raters_that_a_file_tells_apart_have_a_number_each_and_others_none(sets):
@@ -248,7 +261,8 @@ def test_half_of_the_groups_hold_a_counterfactual_that_says_what_it_is(sets):
     for group in made:
         marked = [b for _, b in group.pairs] + [b for _, b, _ in group.same]
         assert marked == [len(group.rows) - 1]
-        assert not group.rows[-1].targets
+        relevance = [(NAMES.index("relevance"), 0.0, 0)]
+        assert group.rows[-1].targets in ([], relevance)
         origin = (group.pairs or group.same)[0][0]
         assert group.rows[origin].targets
         assert group.rows[origin].context == group.rows[-1].context
@@ -269,6 +283,8 @@ def test_free_turns_are_of_no_rated_conversation_and_have_a_stranger_below(sets,
     assert len(groups) == 50
     for group in groups:
         assert (0, 1) in group.pairs
-        assert not any(row.targets for row in group.rows)
+        told = [[(NAMES[n], r) for n, r, _ in row.targets] for row in group.rows]
+        assert told[:2] == [[("relevance", 1.0)], [("relevance", 0.0)]]
+        assert all(own in ([], [("relevance", 0.0)]) for own in told[2:])
         words = group.rows[0].context[0].split()
         assert words[3] not in {str(n) for n in {*RATED, *EXCHANGED}}

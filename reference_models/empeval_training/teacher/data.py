@@ -13,8 +13,8 @@ from empeval import UsageError, load_rows
 from empeval.auditing.layouts import read_layout, read_rows_of
 from empeval.auditing.rated import RatedSet
 from empeval_empathy.views import Dialogue, Row, ViewBuilder
-from empeval_training.examples import human_examples
-from empeval_training.frozen import LowerStates
+from empeval_training.data import Tensors
+from empeval_training.examples import Donors, human_examples
 from empeval_training.teacher.targets import (
     HEADS,
     MECHANISM_KEEPS,
@@ -37,7 +37,7 @@ def read_rated_sets(folder: Path) -> list[RatedSet]:
         raise UsageError(f"{folder} is no folder of rated replies.")
     found = [read_layout(path) for path in sorted(folder.iterdir()) if path.is_file()]
     sets = [one for one in found if one is not None]
-    wanted = {head.rated_set for head in HEADS}
+    wanted = {head.rated_set for head in HEADS if head.rated_set}
     lacking = sorted(wanted - {s.name for s in sets} - {"esconv-feedback"})
     if lacking:
         raise UsageError(f"{folder} lacks the rated sets {', '.join(lacking)}.")
@@ -54,13 +54,32 @@ def free_groups(count: int, taken: frozenset[str], seed: int, split: str = "trai
     if not count:
         return []
     every = [e for e in human_examples(split, None, seed) if e.conversation not in taken]
+    donors = Donors(every)
     dice = random.Random(seed)  # noqa: S311 - no secret
-    chosen = dice.sample(every, min(count, len(every)))
     groups = []
-    for turn in chosen:
-        donors = [e for e in dice.sample(every, 4) if e.conversation != turn.conversation]
-        groups.append(free_group(turn.context, turn.reply, [e.reply for e in donors[:2]], dice))
+    for turn in dice.sample(every, min(count, len(every))):
+        emotions = (dice.choice(donors.emotions), turn.emotion)
+        strangers = [donors.draw(turn, emotion, dice) for emotion in emotions]
+        found = [reply for reply in strangers if reply is not None]
+        if found:
+            groups.append(free_group(turn.context, turn.reply, found, dice))
     return groups
+
+
+def with_strangers(count: int, seed: int = 0) -> tuple[list[TeacherRow], list[TeacherRow]]:
+    """So many people's replies of EmpatheticDialogues' validation split, and with each a reply
+    to another conversation in its place.
+    """
+    every = human_examples("validation", None, seed)
+    donors = Donors(every)
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    own, other = [], []
+    for turn in dice.sample(every, min(count, len(every))):
+        reply = donors.draw(turn, dice.choice(donors.emotions), dice)
+        if reply is not None and reply != turn.reply:
+            own.append(TeacherRow(turn.context, turn.reply))
+            other.append(TeacherRow(turn.context, reply))
+    return own, other
 
 
 class Groups:
@@ -88,10 +107,14 @@ def full_rows(rows: Sequence[TeacherRow], views: ViewBuilder) -> list[Row]:
 
 
 class GroupCollator:
-    """Groups as one batch: states of all rows, what was said of them, pairs."""
+    """Groups as one batch: all rows, what was said of them, pairs.
 
-    def __init__(self, states: LowerStates) -> None:
-        self._states = states
+    Args:
+        tensors: makes tensors of rows of tokens: the tokens, or their states above frozen layers.
+    """
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors = tensors
 
     def __call__(self, batch: Sequence[tuple[Group, list[Row]]]) -> dict[str, Any]:
         """The arguments of ``Teacher.forward``."""
@@ -118,8 +141,8 @@ class GroupCollator:
         }
 
     def tensors(self, rows: Sequence[Row]) -> Mapping[str, torch.Tensor]:
-        """States and masks of rows."""
-        tensors = self._states.tensors(rows)
+        """What the encoder reads of rows, and which of their tokens are the reply's."""
+        tensors = self._tensors(rows)
         mask = torch.zeros_like(tensors["attention_mask"])
         for place, row in enumerate(rows):
             mask[place, row.reply_start or 0 : len(row.ids)] = 1

@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 
 from empeval.auditing.rated import Part, RatedSet
-from empeval_training.data import write_json
-from empeval_training.examples import Example
+from empeval_training.examples import Example, add_variants
 from empeval_training.progress import quiet, say
-from empeval_training.teacher.data import read_rated_sets
-from empeval_training.teacher.overall import Overall, fit_overall
+from empeval_training.teacher.data import read_rated_sets, with_strangers
+from empeval_training.teacher.linear import LinearHeads
+from empeval_training.teacher.overall import fit_overall
 from empeval_training.teacher.targets import NAMES, TeacherRow
 from empeval_training.teacher.training import TeacherReader, kept_latents
 from empeval_training.variants import SAME
@@ -25,53 +25,103 @@ KEPT = frozenset({"padded", "doubled", "echoed"})
 empathy alone, because a formula of sympathy is an emotional reaction by EPITOME's definition."""
 
 
+VALIDATION_TURNS = 500
+"""Turns of EmpatheticDialogues' validation split that are held against strangers' replies."""
+
+
 class Labeller:
-    """A finished teacher with the scale of its overall number.
+    """One finished teacher or several as one, with the scale of their overall number.
 
     Args:
-        folder: of the teacher's run.
-        ratings: the folder of rated sets; its validation part ties the scale, once.
+        folders: of the teachers' runs, one or more that differ by their seed.
+        ratings: the folder of rated sets; its validation part ties the scale.
+
+    Raises:
+        UsageError: a folder holds no finished teacher.
     """
 
-    def __init__(self, folder: Path, ratings: Path) -> None:
+    def __init__(self, folders: Sequence[Path], ratings: Path) -> None:
         self.sets = read_rated_sets(ratings)
-        self._folder = folder
+        self._folders = folders
         with quiet():
-            self.reader = TeacherReader.load(folder)
-            path = folder / "overall.json"
-            if path.is_file():
-                self.overall = msgspec.json.decode(path.read_bytes(), type=Overall)
-                return
-            say("tying the overall scale to people's 1-5")
-            validation = [s.only("validation") for s in self.sets]
-            latents = {s.name: self.latents_of(s, "validation") for s in validation}
-            self.overall = fit_overall(validation, latents)
-            write_json(path, msgspec.to_builtins(self.overall))
+            self.readers = [TeacherReader.load(folder) for folder in folders]
+            self.linear = LinearHeads(self.readers[0].encoder, self.sets)
+        say("tying the overall scale to people's 1-5")
+        validation = [s.only("validation") for s in self.sets]
+        turns, strangers = with_strangers(VALIDATION_TURNS)
+        by_name = {s.name: s for s in self.sets}
+        self.overall = fit_overall(
+            validation,
+            {
+                s.name: self._columns(rows_of(s), self.latents_of(s, "validation"))
+                for s in validation
+            },
+            self._columns(turns, self._kept(turns, "validation-turns")),
+            self._columns(strangers, self._kept(strangers, "validation-strangers")),
+            float(np.mean([reader.threshold("relevance") for reader in self.readers])),
+            link(by_name["ratings-1-3"], by_name["exchanges-1-5"]),
+        )
 
     def latents_of(self, rated: RatedSet, part: Part) -> np.ndarray:
-        """The teacher's latents of a rated set's part, (replies, heads); kept beside it."""
-        return kept_latents(self.reader, rated, part, self._folder)
+        """Latents of a rated set's part, (teachers, replies, heads); kept beside each teacher."""
+        return self._kept(rows_of(rated), f"{part}-{rated.name}")
+
+    def _kept(self, rows: Sequence[TeacherRow], name: str) -> np.ndarray:
+        pairs = zip(self.readers, self._folders, strict=True)
+        return np.stack([kept_latents(reader, rows, name, out) for reader, out in pairs])
 
     def label(self, rows: Sequence[TeacherRow], what: str) -> tuple[np.ndarray, np.ndarray]:
         """Empathy (rows,) in [1, 5] and the mechanisms (rows, 3) in [0, 2]."""
         with quiet():
-            latents = self.reader.latents(rows, what)
-        return self.read(latents)
+            latents = np.stack([reader.latents(rows, what) for reader in self.readers])
+        return self.read(rows, latents)
 
-    def read(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Empathy and mechanisms, as ``label``, of latents (rows, heads)."""
-        columns = [NAMES.index(name) for name in MECHANISMS]
-        return self.overall.empathy(latents), self.reader.expected(latents)[:, columns]
+    def read(
+        self, rows: Sequence[TeacherRow], latents: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Empathy and mechanisms, as ``label``, of rows with latents (teachers, rows, heads)."""
+        mechanisms = [NAMES.index(name) for name in MECHANISMS]
+        empathy = self.overall.empathy(self._columns(rows, latents))
+        return empathy, self.expected(latents)[:, mechanisms]
+
+    def _columns(self, rows: Sequence[TeacherRow], latents: np.ndarray) -> np.ndarray:
+        return np.hstack([latents.mean(0), self.linear(rows)])
+
+    def expected(self, latents: np.ndarray) -> np.ndarray:
+        """The mean of the teachers' expected ratings, (rows, heads), of latents as ``read``."""
+        pairs = zip(self.readers, latents, strict=True)
+        mean: np.ndarray = np.mean([reader.expected(own) for reader, own in pairs], axis=0)
+        return mean
 
 
-def label_examples(examples: Sequence[Example], labeller: Labeller, what: str) -> list[Example]:
-    """Examples with the teacher's labels; variants worth the same keep their origin's."""
+def rows_of(rated: RatedSet) -> list[TeacherRow]:
+    """The replies of a rated set as a teacher reads them."""
+    return [TeacherRow(reply.context, reply.reply) for reply in rated.replies]
+
+
+def label_examples(
+    examples: Sequence[Example],
+    labeller: Labeller,
+    what: str,
+    origins: Sequence[Example] = (),
+) -> list[Example]:
+    """Examples with the teacher's labels; variants worth the same keep their origin's.
+
+    Args:
+        examples: to label.
+        labeller: whose word counts.
+        what: for the progress.
+        origins: what variants among the examples were made of, labelled already.
+    """
+    if not examples:
+        return []
     own = [e for e in examples if e.variant not in KEPT]
     empathy, mechanisms = labeller.label([TeacherRow(e.context, e.reply) for e in own], what)
-    found = {
-        e.id: (float(score), levels)
-        for e, score, levels in zip(own, empathy, mechanisms, strict=True)
+    found: dict[str, tuple[float, Sequence[float]]] = {
+        e.id: (e.empathy or 0.0, e.mechanisms or ()) for e in origins
     }
+    for e, score, levels in zip(own, empathy, mechanisms, strict=True):
+        found[e.id] = (float(score), levels)
     labelled = []
     for example in examples:
         origin = example.id.rpartition("~")[0]
@@ -80,6 +130,21 @@ def label_examples(examples: Sequence[Example], labeller: Labeller, what: str) -
             score = found[origin][0]
         labelled.append(with_labels(example, score, levels))
     return labelled
+
+
+def rated_variants(
+    rated: Sequence[Example], labeller: Labeller, per_reply: int, seed: int
+) -> list[Example]:
+    """Labelled variants of rated replies; of EPITOME's, the fewest, three times as many.
+
+    A stranger's reply is one of the same rated set.
+    """
+    made = []
+    for name in sorted({e.variant for e in rated}):
+        own = [e for e in rated if e.variant == name]
+        count = per_reply * (3 if name == "rated:epitome" else 1)
+        made += label_examples(add_variants(own, count, seed), labeller, name, own)
+    return made
 
 
 def with_labels(example: Example, empathy: float, mechanisms: Sequence[float]) -> Example:
@@ -111,7 +176,7 @@ def rated_examples(
             continue
         part = rated.only(split)
         replies = part.replies
-        empathy, mechanisms = labeller.read(labeller.latents_of(part, split))
+        empathy, mechanisms = labeller.read(rows_of(part), labeller.latents_of(part, split))
         for number, reply in enumerate(replies):
             score, levels = float(empathy[number]), list(map(float, mechanisms[number]))
             said = reply.mean("empathy")

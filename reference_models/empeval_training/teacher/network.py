@@ -27,15 +27,19 @@ class Teacher(nn.Module):
     sigmoid(latent + rater's offset - threshold k).
 
     Args:
-        upper: the layers that train, as ``UpperLayers``.
+        encoder: an encoder, or those of its layers that train, as ``UpperLayers``.
         raters: how many raters are told apart.
         dropout: before the heads.
+        counterfactuals: what their losses are multiplied with.
     """
 
-    def __init__(self, upper: nn.Module, raters: int, dropout: float = 0.1) -> None:
+    def __init__(
+        self, encoder: Any, raters: int, dropout: float = 0.1, counterfactuals: float = 1.0
+    ) -> None:
         super().__init__()
-        self.encoder = upper
-        width = upper.config.hidden_size
+        self.encoder = encoder
+        self.counterfactuals = counterfactuals
+        width = encoder.config.hidden_size
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(3 * width, width // 2)
         self.heads = nn.Linear(width // 2, len(HEADS))
@@ -93,12 +97,19 @@ class Teacher(nn.Module):
         overall = torch.tensor([head.overall for head in HEADS], device=latents.device)
         if len(pairs):
             gap = (latents[pairs[:, 0]] - latents[pairs[:, 1]])[:, overall]
-            loss = loss + PAIR_WEIGHT * functional.softplus(2 * (MARGIN - gap)).mean() / 2
+            loss = (
+                loss
+                + self.counterfactuals
+                * PAIR_WEIGHT
+                * functional.softplus(2 * (MARGIN - gap)).mean()
+                / 2
+            )
         if len(same):
             moved = (latents[same[:, 1]] - latents[same[:, 0]]).abs()
             counted = overall.float() + (~overall).float() * same[:, 2:3]
             excess = functional.relu(moved - TOLERANCE)
-            loss = loss + SAME_WEIGHT * (excess * counted).sum() / counted.sum().clamp(min=1)
+            moved_on = (excess * counted).sum() / counted.sum().clamp(min=1)
+            loss = loss + self.counterfactuals * SAME_WEIGHT * moved_on
         return {"loss": loss}
 
     def _ordinal(self, latents: Tensor, targets: Tensor, ratings: Tensor) -> Tensor:

@@ -1,54 +1,55 @@
 """One number for empathy out of the teacher's heads, on the scale of people's 1-5.
 
-The latent is a weighted sum of the standardised latents of heads; which sum, is chosen on the
-validation part among a few that are written down here. Its scale is tied to the ratings 1-5 of
-EmpatheticExchanges by a proportional-odds model fitted on the same part: the label is the rating
-that those raters would be expected to give.
+The latent is a weighted sum of the standardised latents of heads, less what a reply loses by not
+being to this dialogue: a multiple of the log of the probability that it is. Which sum and which
+multiple, is chosen on validation among a few that are written down here. Its scale is tied to the
+ratings 1-5 of EmpatheticExchanges, and to ratings 1-3 linked to them, by a proportional-odds model
+fitted on the same part: the label is the rating that those raters would be expected to give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from empeval.auditing.rated import RatedSet
 from empeval_training.agreement import pairwise, spearman
-from empeval_training.teacher.targets import NAMES
+from empeval_training.teacher.linear import LEARNED
+from empeval_training.teacher.targets import NAMES, RELEVANCE
 
+COLUMNS = (*NAMES, *LEARNED)
+"""What a row of latents is: the network's heads, then the linear ones."""
+NETWORK = {"exchanges": 1.0, "ratings": 1.0}
+LINEAR = {"exchanges-linear": 1.0, "ratings-linear": 1.0}
 CANDIDATES: dict[str, dict[str, float]] = {
     "exchanges": {"exchanges": 1.0},
     "ratings": {"ratings": 1.0},
-    "exchanges + ratings": {"exchanges": 1.0, "ratings": 1.0},
-    "exchanges + 2 ratings": {"exchanges": 1.0, "ratings": 2.0},
-    "2 exchanges + ratings": {"exchanges": 2.0, "ratings": 1.0},
-    "exchanges + ratings + mechanisms": {
-        "exchanges": 1.0,
-        "ratings": 1.0,
-        "emotional_reaction": 0.33,
-        "interpretation": 0.33,
-        "exploration": 0.33,
-    },
-    "exchanges + ratings + half of condolence": {
-        "exchanges": 1.0,
-        "ratings": 1.0,
-        "condolence": 0.5,
-    },
+    "exchanges + ratings": NETWORK,
+    "both linear": LINEAR,
+    "ratings linear": {"ratings-linear": 1.0},
+    "exchanges + ratings + both linear": NETWORK | LINEAR,
+    "exchanges + ratings + 2 ratings linear": NETWORK | {"ratings-linear": 2.0},
 }
-TIED_TO = "exchanges-1-5"
+RELEVANCES = (0.0, 0.5, 1.0)
+"""Multiples of the log-probability that are tried."""
+TIED_TO, LINKED = "exchanges-1-5", "ratings-1-3"
 STEPS = (1.5, 2.5, 3.5, 4.5)
 
 
-class Overall(msgspec.Struct, frozen=True, kw_only=True):
-    """``overall.json`` of a teacher.
+@dataclass(frozen=True, kw_only=True)
+class Overall:
+    """The chosen sum and its scale.
 
     Attributes:
         chosen: the name of the sum.
         weights, means, deviations: head -> weight on its standardised latent, and what
             standardises it.
+        relevance: the multiple of log P(reply is to this dialogue).
+        unsure: the latent of relevance at which that probability is one half.
         slope, thresholds: of the proportional odds: P(rating > k) = sigmoid(slope g - t_k).
         agreement: candidate -> set -> Spearman on the validation part; what was chosen by.
         tied_to: whose raters' scale it is.
@@ -59,6 +60,8 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float]
     means: dict[str, float]
     deviations: dict[str, float]
+    relevance: float
+    unsure: float
     slope: float
     thresholds: tuple[float, ...]
     agreement: dict[str, dict[str, float]]
@@ -66,12 +69,12 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
     def latent(self, latents: np.ndarray) -> np.ndarray:
-        """The sum, shape (rows,), of latents of shape (rows, heads)."""
+        """The sum, shape (rows,), of latents of shape (rows, columns)."""
         total: np.ndarray = sum(
-            weight * (latents[:, NAMES.index(n)] - self.means[n]) / self.deviations[n]
+            weight * (latents[:, COLUMNS.index(n)] - self.means[n]) / self.deviations[n]
             for n, weight in self.weights.items()
         ) / sum(self.weights.values())
-        return total
+        return total + self.relevance * log_expit(latents[:, RELEVANCE] - self.unsure)
 
     def empathy(self, latents: np.ndarray) -> np.ndarray:
         """The expected rating, shape (rows,), in (1, 5)."""
@@ -80,25 +83,38 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
         return label
 
 
-def fit_overall(sets: Sequence[RatedSet], latents: dict[str, np.ndarray]) -> Overall:
+def fit_overall(
+    sets: Sequence[RatedSet],
+    latents: dict[str, np.ndarray],
+    turns: np.ndarray,
+    strangers: np.ndarray,
+    unsure: float,
+    linked: Mapping[int, float],
+) -> Overall:
     """Choose the sum and tie its scale.
 
     Args:
         sets: their validation part.
-        latents: set -> (replies, heads).
+        latents: set -> (replies, columns), as ``COLUMNS``.
+        turns: (turns, columns) of people's replies.
+        strangers: (turns, columns) of replies to somebody else in their place.
+        unsure: see ``Overall``.
+        linked: each rating 1-3 on the scale of the ratings 1-5.
     """
-    every = np.concatenate([latents["exchanges-1-5"], latents["ratings-1-3"]])
-    means = dict(zip(NAMES, every.mean(0).tolist(), strict=True))
-    deviations = dict(zip(NAMES, every.std(0).clip(1e-6).tolist(), strict=True))
+    every = np.concatenate([latents[TIED_TO], latents[LINKED]])
+    means = dict(zip(COLUMNS, every.mean(0).tolist(), strict=True))
+    deviations = dict(zip(COLUMNS, every.std(0).clip(1e-6).tolist(), strict=True))
     by_name = {rated.name: rated for rated in sets}
 
-    def candidate(name: str) -> Overall:
-        weights = CANDIDATES[name]
+    def candidate(sum_of: str, relevance: float) -> Overall:
+        weights = CANDIDATES[sum_of]
         return Overall(
-            chosen=name,
+            chosen=f"{sum_of} + {relevance:g} log P(relevant)" if relevance else sum_of,
             weights=weights,
             means={n: means[n] for n in weights},
             deviations={n: deviations[n] for n in weights},
+            relevance=relevance,
+            unsure=unsure,
             slope=1.0,
             thresholds=(0.0,) * len(STEPS),
             agreement={},
@@ -107,8 +123,9 @@ def fit_overall(sets: Sequence[RatedSet], latents: dict[str, np.ndarray]) -> Ove
         )
 
     agreement: dict[str, dict[str, float]] = {}
-    for name in CANDIDATES:
-        one = candidate(name)
+    sums = [candidate(name, multiple) for name in CANDIDATES for multiple in RELEVANCES]
+    by_sum = {one.chosen: one for one in sums}
+    for one in sums:
         figures = {}
         for rated in sets:
             dimension = rated.dimensions[-1].name
@@ -116,23 +133,26 @@ def fit_overall(sets: Sequence[RatedSet], latents: dict[str, np.ndarray]) -> Ove
             groups = np.unique([r.dialogue for r in rated.replies], return_inverse=True)[1]
             own = one.latent(latents[rated.name])
             figures[rated.name] = round(spearman(own, said, groups), 4)
-            if rated.name == "ratings-1-3":
+            if rated.name == LINKED:
                 figures["pairs"] = round(pairwise(own, said, groups), 4)
-        agreement[name] = figures
-    best = max(agreement, key=lambda name: _worth(agreement[name]))
-    one = candidate(best)
-    ratings = [r.mean("empathy") for r in by_name[TIED_TO].replies]
+        wins = np.sign(one.latent(turns) - one.latent(strangers))
+        figures["above a stranger's"] = round(float((1 + wins).mean() / 2), 4)
+        agreement[one.chosen] = figures
+    one = by_sum[max(agreement, key=lambda name: worth(agreement[name]))]
+    ratings = [r.mean("empathy") or 0.0 for r in by_name[TIED_TO].replies]
+    ratings += [linked[round(r.mean("empathy") or 0.0)] for r in by_name[LINKED].replies]
     slope, thresholds = proportional_odds(
-        one.latent(latents[TIED_TO]), np.array(ratings, dtype=float), STEPS
+        np.concatenate([one.latent(latents[TIED_TO]), one.latent(latents[LINKED])]),
+        np.array(ratings, dtype=float),
+        STEPS,
     )
-    return msgspec.structs.replace(
-        one, slope=slope, thresholds=thresholds, agreement=agreement, n=len(ratings)
-    )
+    return replace(one, slope=slope, thresholds=thresholds, agreement=agreement, n=len(ratings))
 
 
-def _worth(figures: dict[str, float]) -> float:
-    """What a sum is chosen by: both kinds of ratings of ED replies, and pairs."""
-    return figures[TIED_TO] + figures["ratings-1-3"] + 2 * (figures["pairs"] - 0.5)
+def worth(figures: dict[str, float]) -> float:
+    """What a sum is chosen by: both kinds of ratings of ED replies, pairs, and strangers."""
+    pairs, strangers = figures["pairs"], figures["above a stranger's"]
+    return figures[TIED_TO] + figures[LINKED] + 2 * (pairs - 0.5) + 2 * (strangers - 0.5)
 
 
 def proportional_odds(

@@ -29,8 +29,10 @@ class TeacherRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             share of the steps.
         dropout: before the heads.
         epochs: it may be a fraction.
+        counterfactuals: what the losses of counterfactuals are multiplied with.
+        mechanism_repeats: how often EPITOME's replies, the fewest, come in an epoch.
         free_turns: turns of EmpatheticDialogues that nobody rated; each comes with two
-            counterfactuals.
+            strangers' replies and another counterfactual.
         evaluations: how often the training is saved.
         patience: not used without a metric.
         precision: ``auto`` is bf16 where the GPU has it, fp32 on a CPU.
@@ -46,6 +48,8 @@ class TeacherRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     warmup: float = 0.06
     dropout: float = 0.1
     epochs: float = 2
+    counterfactuals: float = 1.0
+    mechanism_repeats: int = 1
     free_turns: int = 2000
     evaluations: int = 8
     patience: int = 1
@@ -60,6 +64,8 @@ LIMITS = Limits(
         "gradient_accumulation": (1, math.inf),
         "evaluations": (1, math.inf),
         "free_turns": (0, math.inf),
+        "counterfactuals": (0, math.inf),
+        "mechanism_repeats": (1, math.inf),
         "weight_decay": (0, math.inf),
         "warmup": (0, 1),
         "dropout": (0, 0.99),

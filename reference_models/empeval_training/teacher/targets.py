@@ -16,7 +16,7 @@ class Head:
 
     Attributes:
         name: of the output.
-        rated_set, dimension: whose ratings it learns.
+        rated_set, dimension: whose ratings it learns; empty where counterfactuals teach it.
         low, high: the ends of the scale, whole numbers.
         weight: of its loss.
         overall: it stands for empathy as a whole, so that counterfactual pairs order it.
@@ -39,11 +39,15 @@ HEADS = (
     Head("ratings", "ratings-1-3", "empathy", 1, 3, 1.0, True),
     Head("condolence", "condolence", "empathy", 1, 5, 0.3, True),
     Head("feedback", "esconv-feedback", "empathy", 1, 5, 0.2, True),
+    Head("relevance", "", "", 0, 1, 1.0, False),
 )
+"""``relevance`` tells a person's reply from a reply to another conversation."""
 NAMES = tuple(head.name for head in HEADS)
+RELEVANCE = NAMES.index("relevance")
 MECHANISM_KEEPS = ("padded", "doubled")
 """Kinds of change that leave EPITOME's mechanisms as they are too. A formula of sympathy is an
 emotional reaction by their definition, so those kinds are left to the ratings."""
+NOT_A_STRANGER = tuple(kind for kind in VARIANTS if kind != "stranger")
 MOST_OF_A_DIALOGUE = 6
 """At most so many replies to one dialogue are in a group."""
 
@@ -78,23 +82,27 @@ class Group:
     same: list[tuple[int, int, str]] = field(default_factory=list)
 
 
-def rated_groups(sets: Sequence[RatedSet], raters: dict[str, int], seed: int) -> list[Group]:
+def rated_groups(
+    sets: Sequence[RatedSet], raters: dict[str, int], seed: int, repeats: int = 1
+) -> list[Group]:
     """Groups of rated replies by dialogue, with a counterfactual of one reply in half of them.
 
     Args:
         sets: of the training part alone.
         raters: name -> number; new names are added.
         seed: of what is drawn.
+        repeats: how often EPITOME's replies are there, each time with other counterfactuals.
     """
     groups: list[Group] = []
-    for rated in sets:
+    sets = [*sets, *[s for s in sets if s.name == "epitome" for _ in range(repeats - 1)]]
+    for time, rated in enumerate(sets):
         numbers = [i for i, head in enumerate(HEADS) if head.rated_set == rated.name]
         by_dialogue: dict[str, list[RatedReply]] = {}
         for reply in rated.replies:
             by_dialogue.setdefault(reply.dialogue, []).append(reply)
         people = [r.reply for r in rated.replies if r.system in (None, "human")]
         for dialogue, replies in by_dialogue.items():
-            dice = random.Random(f"{seed} {dialogue}")  # noqa: S311 - no secret
+            dice = random.Random(f"{seed} {time} {dialogue}")  # noqa: S311 - no secret
             for start in range(0, len(replies), MOST_OF_A_DIALOGUE):
                 some = replies[start : start + MOST_OF_A_DIALOGUE]
                 group = Group([_row(reply, numbers, rated.name, raters, dice) for reply in some])
@@ -127,10 +135,11 @@ def _row(
 def free_group(
     context: tuple[str, ...], reply: str, strangers: Sequence[str], dice: random.Random
 ) -> Group:
-    """A reply that nobody rated, a stranger's, and another counterfactual of it."""
+    """A reply that nobody rated, the strangers', and another counterfactual of it."""
     group = Group([TeacherRow(context, reply)])
-    add_variant(group, 0, strangers[0], dice, kind="stranger")
-    add_variant(group, 0, strangers[-1], dice)
+    for stranger in strangers:
+        add_variant(group, 0, stranger, dice, kind="stranger")
+    add_variant(group, 0, strangers[0], dice, kind=dice.choice(NOT_A_STRANGER))
     return group
 
 
@@ -149,3 +158,7 @@ def add_variant(
         group.same.append((origin, made, kind))
     else:
         group.pairs.append((origin, made))
+    if kind == "stranger":
+        group.rows[made].targets.append((RELEVANCE, 0.0, 0))
+        if (RELEVANCE, 1.0, 0) not in row.targets:
+            row.targets.append((RELEVANCE, 1.0, 0))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from empeval import UsageError
-from empeval.auditing.rated import Part, RatedSet
+from empeval import UsageError, rows_fingerprint
+from empeval.auditing.rated import RatedSet
 from empeval.batching import by_length
-from empeval_empathy.views import ViewBuilder
+from empeval_empathy.views import Row, ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished, read_json
 from empeval_training.data import make_folder, write_json
 from empeval_training.frozen import LowerStates, UpperLayers, check_frozen, freeze_lower
 from empeval_training.networks import encoder_folder, load_tokenizer, read_encoder
 from empeval_training.progress import bar, quiet, say
-from empeval_training.stages import Stage, run_stage
+from empeval_training.stages import Stage, device_name, precision, run_stage
 from empeval_training.teacher.data import (
     GroupCollator,
     Groups,
@@ -69,7 +70,8 @@ def train_teacher(recipe: TeacherRecipe, ratings: Path, out: Path, *, seed: int)
         started = time.perf_counter()
         transformers.set_seed(seed)
         raters: dict[str, int] = {}
-        groups = rated_groups([s.only("train") for s in sets], raters, seed)
+        training = [s.only("train") for s in sets]
+        groups = rated_groups(training, raters, seed, recipe.mechanism_repeats)
         taken = conversations(sets)
         free = free_groups(recipe.free_turns, taken, seed)
         say(f"{len(groups)} rated dialogues, {len(free)} free turns, {len(raters)} raters")
@@ -78,16 +80,20 @@ def train_teacher(recipe: TeacherRecipe, ratings: Path, out: Path, *, seed: int)
         write_json(out / QUESTION, question)
         write_json(out / "raters.json", raters)
         data = Groups([*groups, *free], reader.views)
-        reader.states.compute([r for rows in data.rows for r in rows], "frozen layers")
+        reader.prepare([row for rows in data.rows for row in rows], "frozen layers")
         stage = Stage(STAGE, recipe.epochs, metric=None)
-        run_stage(
-            stage, recipe, reader.network, data, None, GroupCollator(reader.states), out, seed
-        )
+        run_stage(stage, recipe, reader.network, data, None, reader.collator, out, seed)
+        validation = [s.only("validation") for s in sets]
+        latents = {
+            s.name: reader.latents([TeacherRow(r.context, r.reply) for r in s.replies], s.name)
+            for s in validation
+        }
         answer = {
             **question,
             "rows": sum(len(rows) for rows in data.rows),
             "raters": len(raters),
-            "validation": measure(reader, [s.only("validation") for s in sets], out),
+            "device": device_name(reader.device),
+            "validation": measure(validation, latents),
             "seconds": round(time.perf_counter() - started, 1),
         }
     write_json(out / RESULT, answer)
@@ -113,15 +119,22 @@ class TeacherReader:
     """
 
     def __init__(self, recipe: TeacherRecipe, raters: int) -> None:
+        self.encoder = recipe.encoder
         folder = encoder_folder(recipe.encoder)
         tokenizer = load_tokenizer(folder)
         encoder = read_encoder(folder, recipe.encoder, recipe.max_length)
         check_frozen(encoder, recipe.frozen_layers)
-        freeze_lower(encoder, recipe.frozen_layers)
-        self.bf16 = recipe.precision == "bf16"
+        if recipe.frozen_layers:
+            freeze_lower(encoder, recipe.frozen_layers)
+        self.bf16 = precision(recipe.precision)["bf16"]
         self.views = ViewBuilder(tokenizer, recipe.max_length)
-        self.states = LowerStates(encoder, recipe.frozen_layers, self.views, bf16=self.bf16)
-        self.network = Teacher(UpperLayers(encoder, recipe.frozen_layers), raters, recipe.dropout)
+        self._lower: LowerStates | None = None
+        trained: Any = encoder
+        if recipe.frozen_layers:
+            self._lower = LowerStates(encoder, recipe.frozen_layers, self.views, bf16=self.bf16)
+            trained = UpperLayers(encoder, recipe.frozen_layers)
+        self.collator = GroupCollator((self._lower or self.views).tensors)
+        self.network = Teacher(trained, raters, recipe.dropout, recipe.counterfactuals)
 
     @classmethod
     def load(cls, out: Path, encoder: str | None = None) -> TeacherReader:
@@ -137,6 +150,7 @@ class TeacherReader:
         recipe = msgspec.convert(question["recipe"], TeacherRecipe)
         reader = cls(recipe, len(read_json(out / "raters.json")))
         reader.network.load_state_dict(load_file(weights), strict=False)
+        reader.network.to("cuda" if torch.cuda.is_available() else "cpu")
         return reader
 
     @property
@@ -144,23 +158,34 @@ class TeacherReader:
         """Where the network is; the frozen layers stay on the CPU."""
         return self.network.hidden.weight.device
 
+    def prepare(self, rows: Sequence[Row], what: str) -> None:
+        """Compute the frozen layers' states of rows, where layers are frozen."""
+        if self._lower is not None:
+            self._lower.compute(rows, what)
+
     def latents(self, rows: Sequence[TeacherRow], what: str = "teacher") -> np.ndarray:
         """The heads' latents of rows, shape (rows, heads), in the order of ``HEADS``."""
         self.network.eval()
         full = full_rows(rows, self.views)
         result = np.zeros((len(rows), len(HEADS)))
-        order = by_length([len(row.ids) for row in full], 2048)
-        collator = GroupCollator(self.states)
+        size = 16384 if self.device.type == "cuda" else 2048
+        order = by_length([len(row.ids) for row in full], size)
         with torch.inference_mode():
             for batch in bar(list(order), f"{what}, batches"):
                 some = [full[i] for i in batch]
-                self.states.compute(some, "")
-                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-                    tensors = {k: v.to(self.device) for k, v in collator.tensors(some).items()}
-                    found = self.network.latents(tensors)
+                self.prepare(some, "")
+                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+                    rows_of = self.collator.tensors(some)
+                    found = self.network.latents({k: v.to(self.device) for k, v in rows_of.items()})
                 result[batch] = found.float().cpu().numpy()
-                self.states.forget()
+                if self._lower is not None:
+                    self._lower.forget()
         return result
+
+    def threshold(self, name: str) -> float:
+        """The latent at which a head's lowest step is as likely as not."""
+        value: float = self.network.thresholds[NAMES.index(name)][0].item()
+        return value
 
     def expected(self, latents: np.ndarray) -> np.ndarray:
         """Expected ratings of the heads, shape (rows, heads)."""
@@ -170,47 +195,47 @@ class TeacherReader:
         return expected
 
 
-def kept_latents(reader: TeacherReader, rated: RatedSet, part: Part, out: Path) -> np.ndarray:
-    """The teacher's latents of a rated set's part, (replies, heads); kept beside the teacher.
+def kept_latents(
+    reader: TeacherReader, rows: Sequence[TeacherRow], name: str, out: Path
+) -> np.ndarray:
+    """The teacher's latents of rows, (rows, heads); kept beside the teacher.
 
     Args:
         reader: the teacher.
-        rated: the part's replies.
-        part: which.
+        rows: what is read.
+        name: of the rows, for the file.
         out: the folder of the teacher's run.
     """
-    kept = out / f"{part}-{rated.name}.npy"
+    texts = rows_fingerprint([*row.context, row.reply] for row in rows)
+    kept = out / f"{name}-{texts[-8:]}.npy"
     if kept.is_file():
         found: np.ndarray = np.load(kept, allow_pickle=False)
-        if len(found) == len(rated.replies):
-            return found
+        return found
     with quiet():
-        found = reader.latents([TeacherRow(r.context, r.reply) for r in rated.replies], rated.name)
-    np.save(kept, found)
+        found = reader.latents(rows, name)
+    unfinished = kept.with_suffix(".part")
+    with open(unfinished, "wb") as file:
+        np.save(file, found)
+    os.replace(unfinished, kept)
     return found
 
 
 def measure(
-    reader: TeacherReader, sets: Sequence[RatedSet], out: Path
+    sets: Sequence[RatedSet], latents: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
-    """Spearman's correlation of each head with its ratings on the validation part.
+    """Spearman's correlation of each head with its ratings.
 
     Args:
-        reader: the teacher.
-        sets: of that part.
-        out: the folder of the teacher's run.
+        sets: of one part.
+        latents: set -> (replies, heads).
     """
     from scipy.stats import spearmanr
 
     figures: dict[str, dict[str, float]] = {}
-    for rated in sets:
-        latents = kept_latents(reader, rated, "validation", out)
-        for number, head in enumerate(HEADS):
-            if head.rated_set != rated.name:
-                continue
-            said = [reply.mean(head.dimension) for reply in rated.replies]
-            figures[head.name] = {
-                "n": len(said),
-                "spearman": round(float(spearmanr(latents[:, number], said).statistic), 4),
-            }
-    return {name: figures[name] for name in NAMES if name in figures}
+    for number, head in enumerate(HEADS):
+        for rated in sets:
+            if head.rated_set == rated.name:
+                said = [reply.mean(head.dimension) for reply in rated.replies]
+                found = spearmanr(latents[rated.name][:, number], said).statistic
+                figures[head.name] = {"n": len(said), "spearman": round(float(found), 4)}
+    return figures

@@ -1,0 +1,60 @@
+"""Ratings by ridge regression on a frozen encoder's embedding of the reply.
+
+One person's rating of a reply says little of the next person's, and layers that train on a few
+thousand of them learn who said what. A linear map on embeddings that nobody changed has no room
+for that; it does not see the context, which the network does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from empeval.auditing.rated import RatedSet
+from empeval_text.encoder import Encoder, Text
+from empeval_training.networks import encoder_folder
+from empeval_training.teacher.targets import TeacherRow
+
+LEARNED = {"exchanges-linear": "exchanges-1-5", "ratings-linear": "ratings-1-3"}
+"""The numbers, and the rated set that each learns."""
+ALPHAS = (5.0, 15.0, 50.0, 150.0)
+"""Ridge penalties, on embeddings of length 1, of which cross-validation by dialogue chooses."""
+FOLDS = 5
+
+
+class LinearHeads:
+    """The fitted maps.
+
+    Args:
+        encoder: whose embeddings are read.
+        sets: the rated sets; their training part alone is fitted on.
+    """
+
+    def __init__(self, encoder: str, sets: Sequence[RatedSet]) -> None:
+        self._encoder = Encoder(encoder_folder(encoder))
+        self._known: dict[str, np.ndarray] = {}
+        by_name = {rated.name: rated for rated in sets}
+        self._maps = [self._fit(by_name[name].only("train")) for name in LEARNED.values()]
+
+    def __call__(self, rows: Sequence[TeacherRow]) -> np.ndarray:
+        """Expected ratings, shape (rows, 2), in the order of ``LEARNED``; not cut to the scales."""
+        x = self._embed([row.reply for row in rows])
+        return np.stack([one.predict(x) for one in self._maps], axis=1)
+
+    def _fit(self, rated: RatedSet) -> Any:
+        from sklearn.linear_model import Ridge
+        from sklearn.model_selection import GridSearchCV, GroupKFold
+
+        x = self._embed([reply.reply for reply in rated.replies])
+        said = [reply.mean("empathy") for reply in rated.replies]
+        search = GridSearchCV(Ridge(), {"alpha": ALPHAS}, cv=GroupKFold(FOLDS))
+        search.fit(x, said, groups=[reply.dialogue for reply in rated.replies])
+        return search.best_estimator_
+
+    def _embed(self, replies: Sequence[str]) -> np.ndarray:
+        new = list(dict.fromkeys(reply for reply in replies if reply not in self._known))
+        for reply, found in zip(new, self._encoder.encode([Text(r) for r in new]), strict=True):
+            self._known[reply] = found.vector
+        return np.stack([self._known[reply] for reply in replies])
