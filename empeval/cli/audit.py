@@ -55,7 +55,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--no-cost", action="store_true", help="leave out speed and memory")
     parser.add_argument("--fresh", action="store_true", help="forget scores that were kept")
     parser.add_argument("--data-dir", metavar="FOLDER", help="mirror of data sets (for esconv)")
-    add_format(parser)
+    add_format(parser, ("table", "md", "json"))
     parser.set_defaults(run=run)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from empeval.cli.options import Verbs, add_format, add_verb, names, positive
 
 if TYPE_CHECKING:
-    from empeval.comparing.many import ManyRuns, Matrix
+    from empeval.comparing.many import ManyRuns, Matrix, Ranked
     from empeval.comparing.records import Comparison, Difference
 
 EPILOG = """examples:
@@ -119,12 +119,12 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
     """A comparison as tables and sentences."""
-    from empeval.cli.text import print_marks, print_notices, print_rows, say
+    from empeval.cli.text import blank, print_marks, print_notices, print_rows, say
     from empeval.comparing.words import amount, interval, probability, sentence
 
     say(f"base       {result.base}  {result.base_model}", form)
     say(f"candidate  {result.candidate}  {result.candidate_model}", form)
-    print()
+    blank(form)
     print_notices(result.notices, form)
     for problem in result.forced:
         say(f"FORCED: {problem}", form)
@@ -139,29 +139,30 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
         )
     for remark in result.remarks:
         say(f"note: {remark}", form)
-    print()
+    blank(form)
     shown = [d for d in result.differences if d.headline or everything]
     rest = len(result.differences) - len(shown)
     print_rows([difference_row(d) for d in shown], form)
     if rest:
-        print(f"\n{rest} more figures: --all")
-    print()
+        blank(form)
+        say(f"{rest} more figures: --all", form)
+    blank(form)
     for d in shown:
         if d.headline:
             say(sentence(d), form)
-    print()
+    blank(form)
     print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
     details = [_details(d) for d in shown if d.headline]
     if details:
-        print_rows(details, form)
-        print()
+        print_rows(_turned(details), form, more=True)
+        blank(form)
     if result.noise:
         for one in result.noise:
             reach = "" if one.reach is None else (
                 f"; two repeats differ by up to {amount(one.reach)} 19 times in 20"
             )  # fmt: skip
             say(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}", form)
-        print()
+        blank(form)
     if result.rates:
         print_rows(
             [
@@ -177,13 +178,14 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
                 for r in result.rates
             ],
             form,
+            more=True,
         )
-        print()
+        blank(form)
     _print_slices(result, form, everything=everything)
 
 
 def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
-    from empeval.cli.text import print_rows, say
+    from empeval.cli.text import blank, print_rows, say
     from empeval.comparing.words import amount, interval, probability
 
     chosen = [
@@ -204,8 +206,9 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
                 for s in chosen
             ],
             form,
+            more=True,
         )
-        print()
+        blank(form)
     small = [s for s in result.slices if s.too_small and s not in chosen]
     if small:
         from empeval.errors import some
@@ -214,7 +217,7 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
         say(f"{len(small)} slices are too small to be judged: {parts}", form)
     hidden = len(result.slices) - len(chosen) - len(small)
     if hidden:
-        print(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them")
+        say(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them", form)
 
 
 def difference_row(d: Difference) -> dict[str, str]:
@@ -233,6 +236,12 @@ def difference_row(d: Difference) -> dict[str, str]:
         "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
         "verdict": verdict_of(d),
     }
+
+
+def _turned(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """A table with a column a row: few figures of which much is said fit a terminal so."""
+    first, *others = rows[0]
+    return [{first: key} | {row[first]: row[key] for row in rows} for key in others]
 
 
 def _details(d: Difference) -> dict[str, str]:
@@ -267,47 +276,58 @@ def print_many(many: ManyRuns, form: str) -> None:
     """Rankings and pairs of three or more runs."""
     from pathlib import Path
 
-    from empeval.cli.text import print_marks, print_notices, say
+    from empeval.cli.text import ALONE, print_marks, print_notices, print_rows, say
 
     print_notices(many.notices, form)
     for problem in many.forced:
         say(f"FORCED: {problem}", form)
     for remark in many.remarks:
         say(f"note: {remark}", form)
+    if form in ALONE:
+        print_rows([_figure(m) | _rank(r) for m in many.matrices for r in m.ranking], form)
     for matrix in many.matrices:
         say(
             f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} of {matrix.items} "
             "items have a value in every run",
             form,
         )
-        print()
-        _print_matrix(matrix, form)
+        if form not in ALONE:
+            _print_matrix(matrix, form)
     print_marks(
         many.audits, form, {r.run: Path(r.run).name for m in many.matrices for r in m.ranking}
     )
 
 
+def _figure(matrix: Matrix) -> dict[str, str]:
+    return {"task": matrix.task, "figure": f"{matrix.scorer}.{matrix.metric}"}
+
+
+def _rank(ranked: Ranked) -> dict[str, str]:
+    from pathlib import Path
+
+    from empeval.comparing.words import amount
+
+    return {
+        "rank": str(ranked.rank),
+        "95%": f"{ranked.rank_low} to {ranked.rank_high}",
+        "run": Path(ranked.run).name,
+        "model": ranked.model,
+        "mean": amount(ranked.mean),
+        "groups": ranked.groups,
+    }
+
+
 def _print_matrix(matrix: Matrix, form: str) -> None:
     from pathlib import Path
 
-    from empeval.cli.text import print_rows
+    from empeval.cli.text import blank, print_rows, say
     from empeval.comparing.words import amount, interval, probability, verdict_of
 
-    print_rows(
-        [
-            {
-                "rank": str(r.rank),
-                "95%": f"{r.rank_low} to {r.rank_high}",
-                "run": Path(r.run).name,
-                "model": r.model,
-                "mean": amount(r.mean),
-                "groups": r.groups,
-            }
-            for r in matrix.ranking
-        ],
-        form,
-    )
-    print("\nRuns that share a letter could not be told apart; that does not make them the same.\n")
+    blank(form)
+    print_rows([_rank(r) for r in matrix.ranking], form)
+    blank(form)
+    say("Runs that share a letter could not be told apart; that does not make them the same.", form)
+    blank(form)
     places = {r.run: r.rank for r in matrix.ranking}
     ordered = sorted(matrix.pairs, key=lambda p: (places[p.candidate], places[p.base]))
     print_rows(
@@ -326,9 +346,9 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
         ],
         form,
     )
-    print()
+    blank(form)
     print_rows(_grid(matrix), form)
-    print()
+    blank(form)
 
 
 def _grid(matrix: Matrix) -> list[dict[str, str]]:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_marks, print_notices, print_rows, say
+    from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
     from empeval.errors import StorageError
     from empeval.gating.documents import compared_items, write
     from empeval.gating.passed import find_base, note
@@ -76,11 +76,11 @@ def run(options: argparse.Namespace) -> int:
         print_json(verdict)
         return verdict.exit_code
     say(f"candidate {candidate.path}, base {base.path}", options.format)
-    print()
+    blank(options.format)
     print_notices(verdict.comparison.notices, options.format)
     for line in compared_items(verdict.comparison):
         say(line, options.format)
-    print()
+    blank(options.format)
     for problem in verdict.comparison.forced:
         say(f"FORCED: {problem}", options.format)
     rows = [
@@ -88,8 +88,8 @@ def run(options: argparse.Namespace) -> int:
         for check in verdict.checks
     ]
     print_rows(rows, options.format)
-    print()
+    blank(options.format)
     called = {verdict.comparison.base: "base", verdict.comparison.candidate: "candidate"}
     print_marks(verdict.comparison.audits, options.format, called)
-    print(verdict.outcome)
+    say(verdict.outcome, options.format)
     return verdict.exit_code

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 Verbs = Any
 """argparse's subparsers object (its type is private)."""
 
-FORMATS = ("table", "md", "json")
+FORMATS = ("table", "md", "json", "csv", "latex")
 
 
 def add_verb(verbs: Verbs, name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
@@ -23,10 +24,11 @@ def add_verb(verbs: Verbs, name: str, summary: str, epilog: str = "") -> argpars
     return parser
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
-    """``--format``."""
+def add_format(parser: argparse.ArgumentParser, forms: Sequence[str] = FORMATS) -> None:
+    """``--format``, one of ``forms``."""
+    alone = "; csv and latex: one table, the rest on stderr" if "csv" in forms else ""
     parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="how figures are printed"
+        "--format", choices=forms, default="table", help=f"how figures are printed{alone}"
     )
 
 

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
-    from empeval.cli.text import print_json, print_rows, say
+    from empeval.cli.text import ALONE, blank, print_json, print_rows, say
     from empeval.comparing.planning import plan
     from empeval.comparing.words import amount
     from empeval.gating.passed import run_folders
@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         print_json(plans)
         return 0
+    rows = []
     for one in plans:
         count = options.clusters or one.clusters
         say(
@@ -60,19 +61,24 @@ def run(options: argparse.Namespace) -> int:
             f"items of {one.clusters} clusters",
             options.format,
         )
-        print()
-        rows = [
+        blank(options.format)
+        own = [
             {"": "spread of a cluster's difference",
              "median": amount(one.spread), "range": f"{amount(one.low)} to {amount(one.high)}"},
             {"": f"{count} clusters find a difference of",
              "median": "-" if one.detectable is None else amount(one.detectable), "range": ""},
         ]  # fmt: skip
         if one.margin is not None:
-            rows.append(
+            own.append(
                 {"": f"a difference of {amount(one.margin)} takes",
                  "median": f"{one.needed} clusters ({one.needed_items} items)",
                  "range": f"{one.needed_high} clusters at the largest spread"}
             )  # fmt: skip
+        if options.format in ALONE:
+            rows += [{"figure": f"{one.task} {one.scorer}.{one.metric}"} | row for row in own]
+        else:
+            print_rows(own, options.format)
+            blank(options.format)
+    if options.format in ALONE:
         print_rows(rows, options.format)
-        print()
     return 0

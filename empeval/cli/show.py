@@ -44,7 +44,7 @@ def show_component(name: str, form: str) -> int:
     from empeval import registry
     from empeval.auditing.words import agreement_rows
     from empeval.certificates import one_line
-    from empeval.cli.text import print_json, print_rows, say
+    from empeval.cli.text import ALONE, print_json, print_rows, say
     from empeval.errors import UsageError, nearest
     from empeval.escaping import lines
 
@@ -82,9 +82,12 @@ def show_component(name: str, form: str) -> int:
         certificate = certificates.get(place)
         if certificate is not None:
             facts["certificate"] = one_line(certificate)
-        for key, value in facts.items():
-            if value not in (None, "", {}, []):
-                print(lines(f"{key:14} {_flat(value)}"))
+        shown = {k: v for k, v in facts.items() if v not in (None, "", {}, [])}
+        if form in ALONE:
+            print_rows([{"what": k, "value": _flat(v)} for k, v in shown.items()], form)
+            continue
+        for key, value in shown.items():
+            print(lines(f"{key:14} {_flat(value)}"))
         print()
         if certificate is not None and certificate.agreements:
             print_rows(agreement_rows(certificate), form)

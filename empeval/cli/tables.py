@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from empeval.cli.text import print_json, print_marks, print_notices, print_rows, say
+from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
 from empeval.counts import UNANSWERED, notices, whole_failures
 from empeval.errors import EmpevalError, RunFolderError
 from empeval.marks import marks_of
@@ -38,16 +38,16 @@ def print_run(run: Run, form: str) -> None:
         )
         return
     say(f"{manifest.model.title}  ({manifest.status})", form)
-    print()
+    blank(form)
     print_notices(notices(run), form)
     if metrics:
         print_rows([metric_row(m) for m in metrics], form)
         notes = [f"  {m.task} {m.scorer}.{m.metric}: {m.note}" for m in metrics if m.note]
         if notes:
-            print()
+            blank(form)
             for note in notes:
                 say(note, form)
-    print()
+    blank(form)
     print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
         counts = Counter(line.status for line in run.responses(task))

@@ -1,7 +1,17 @@
-"""Rows of text as a table, Markdown or JSON."""
+"""The presenter that every verb shares: tables, lines beside them, JSON.
+
+A form is one of ``options.FORMATS``. ``table`` is for a terminal and fits its width; ``md`` is for
+a page; ``json`` is the record itself; ``csv`` and ``latex`` are one table and nothing else on
+standard output: the lines beside it go to standard error.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +20,69 @@ from empeval.escaping import json_text, markdown, plain
 if TYPE_CHECKING:
     from empeval.marks import Marked
 
+ALONE = ("csv", "latex")
+"""Forms in which a table stands alone on standard output."""
+NARROWEST = 5
+"""Characters that a column keeps when a table is made to fit."""
 
-def print_rows(rows: Sequence[Mapping[str, Any]], form: str) -> None:
-    """Print rows with the keys of the first as headers."""
+
+def print_rows(rows: Sequence[Mapping[str, Any]], form: str, *, more: bool = False) -> None:
+    """Print rows with the keys of the first as headers.
+
+    Args:
+        rows: a value a column.
+        form: of the table.
+        more: the table stands beside another one; forms in which one stands alone leave it out.
+    """
     if form == "json":
         print_json(list(rows))
         return
+    if more and form in ALONE:
+        return
     from tabulate import tabulate
 
-    style, escape = ("github", markdown) if form == "md" else ("simple", plain)
+    escape = markdown if form == "md" else plain
     cells = [["" if v is None else escape(v) for v in row.values()] for row in rows]
     headers = [escape(key) for key in rows[0]] if rows else []
-    print(tabulate(cells, headers=headers, tablefmt=style, disable_numparse=True))
+    if form == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([headers, *cells] if rows else [])
+        print(text.getvalue(), end="")
+        return
+    styles = {"md": "github", "latex": "latex_booktabs"}
+    width = _width() if form == "table" else None
+    # tabulate sets two spaces more beside a header
+    padded = [header + "  " for header in headers]
+    columns = fitted([padded, *cells], width) if rows and width else None
+    print(tabulate(cells, headers=headers, tablefmt=styles.get(form, "simple"),
+                   disable_numparse=True, maxcolwidths=columns,
+                   maxheadercolwidths=columns and [size - 2 for size in columns]))  # fmt: skip
+
+
+def _width() -> int | None:
+    """The terminal's width, or ``COLUMNS``; ``None`` where a file or a program reads."""
+    if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def fitted(rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Widths of columns with which a table fits, the widest cut first; ``None``: it fits already.
+
+    Columns are never narrower than ``NARROWEST``, so that a table of very many still does not fit.
+
+    Args:
+        rows: headers and cells.
+        width: of the terminal.
+    """
+    widest = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+    room = width - 2 * (len(widest) - 1)
+    if sum(widest) <= room:
+        return None
+    narrow = list(widest)
+    while sum(narrow) > room and max(narrow) > NARROWEST:
+        narrow[narrow.index(max(narrow))] -= 1
+    return [max(3, size) for size in narrow]
 
 
 def print_json(value: Any) -> None:
@@ -40,7 +101,14 @@ def say(text: object, form: str = "table") -> None:
         text: the line.
         form: of the tables beside it; with ``md`` it becomes no tag, link or table.
     """
-    print(markdown(text) if form == "md" else plain(text))
+    beside = sys.stderr if form in ALONE else None
+    print(markdown(text) if form == "md" else plain(text), file=beside)
+
+
+def blank(form: str = "table") -> None:
+    """Print a line end between what is said and a table."""
+    if form not in ALONE:
+        print()
 
 
 def print_notices(texts: Sequence[str], form: str) -> None:
@@ -53,7 +121,7 @@ def print_notices(texts: Sequence[str], form: str) -> None:
     for text in texts:
         say(f"NOTE WELL: {text}", form)
     if texts:
-        print()
+        blank(form)
 
 
 def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | None = None) -> None:
@@ -67,13 +135,14 @@ def print_marks(marks: Sequence[Marked], form: str, names: Mapping[str, str] | N
     from empeval.marks import mark_lines, mark_warnings
 
     lines = mark_lines(marks, names)
+    beside = sys.stderr if form in ALONE else None
     if lines:
-        print("agreement with people:")
-        print(*(_listed(line, form) for line in lines), sep="\n")
+        print("agreement with people:", file=beside)
+        print(*(_listed(line, form) for line in lines), sep="\n", file=beside)
     for warning in mark_warnings(marks, names):
-        print(_listed(f"warning: {warning}", form))
+        print(_listed(f"warning: {warning}", form), file=beside)
     if lines:
-        print()
+        blank(form)
 
 
 def _listed(text: str, form: str) -> str:

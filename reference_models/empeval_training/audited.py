@@ -94,12 +94,11 @@ def teacher_agreements(teachers: Sequence[Path], ratings: Path) -> list[Agreemen
     for rated in labeller.sets:
         test = rated.only("test")
         latents = labeller.latents_of(test, "test")
-        expected = labeller.expected(latents)
         for dimension in rated.dimensions:
             if dimension.name == "mechanisms":
-                scores = expected[:, [NAMES.index(m) for m in MECHANISMS]].sum(1)
+                scores = sum(labeller.expected(latents, m) for m in MECHANISMS)
             elif dimension.name in NAMES:
-                scores = expected[:, NAMES.index(dimension.name)]
+                scores = labeller.expected(latents, dimension.name)
             else:
                 scores = labeller.read(rows_of(test), latents)[0]
             made = _agreement(test, dimension, scores)

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from empeval.auditing.rated import RatedSet
-from empeval_training.answers import RESULT, read_json
 from empeval_training.data import read_examples, read_prepared
 from empeval_training.judges import grid
 from empeval_training.people_labels import LOW, SHARE
 from empeval_training.teacher.data import read_rated_sets
-from empeval_training.teacher.labelling import KEPT, MECHANISMS, Labeller, link
+from empeval_training.teacher.labelling import KEPT, MECHANISMS, ONE_RATER, Labeller, link
 from empeval_training.teacher.overall import worth
 from empeval_training.teacher.targets import HEADS, TeacherRow
-from empeval_training.teacher.training import measure
+from empeval_training.teacher.training import finished_teacher, measure
 from empeval_training.variants import SAME, WORSE
 
 OWN_DIALOGUES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -93,8 +92,10 @@ annotators would give them.
 
 ## Rated replies
 
-Ratings 1-5 of ED replies stand as they are. Ratings 1-3 are linked to them by equal percentiles of
-people's replies: {linked}. EPITOME's replies keep their mechanisms' levels; their `empathy`, and
+Ratings 1-3 are linked to the ratings 1-5 by equal percentiles of people's replies: {linked}. A
+reply that one crowd worker rated has a label {share:.0%} of the way from the teacher's word to that
+rating, because about so much of one's rating is what another would say; in the test part the
+rating stands alone. EPITOME's replies keep their mechanisms' levels; their `empathy`, and
 that of condolence and ESConv replies, whose scales are of other people and other texts, is the
 teacher's.
 
@@ -177,7 +178,7 @@ def label_card(data: Path, teachers: Sequence[Path], ratings: Path) -> str:
         ratings: the folder of rated sets.
     """
     labeller = Labeller(teachers, ratings)
-    results = [read_json(folder / RESULT) for folder in teachers]
+    results = [finished_teacher(folder) for folder in teachers]
     overall, result = labeller.overall, results[0]
     recipe = result["recipe"]
     by_name = {s.name: s for s in labeller.sets}
@@ -205,6 +206,7 @@ def label_card(data: Path, teachers: Sequence[Path], ratings: Path) -> str:
         sums=len(overall.agreement),
         candidates=_candidates(overall.agreement),
         linked=", ".join(f"{level} is {value:.2f}" for level, value in linked.items()),
+        share=ONE_RATER,
         distribution=_distribution(data),
         examples=_examples(labeller),
         sets=_sets(labeller.sets),
@@ -271,6 +273,8 @@ def _distribution(data: Path) -> str:
 
 
 def _examples(labeller: Labeller) -> str:
+    if not labeller.whole:
+        return "None here: the teacher's weights were not at hand when this was written."
     own = [(context, reply) for context, replies in OWN_DIALOGUES for reply in replies]
     empathy, mechanisms = labeller.label([TeacherRow((c,), r) for c, r in own], "examples")
     rows = [

@@ -121,6 +121,7 @@ def _train(
 
         weights = class_weights(training.emotion_labels, len(prepared.emotions))
         model.emotion_weights = torch.tensor(weights)
+    weight = model.empathy_weight = empathy_weight(training)
 
     if recipe.pretrain_epochs:
         comments = Comments("train", recipe.pretrain_examples, seed, views)
@@ -132,7 +133,7 @@ def _train(
         model.empathy_weight = 0.0
         stage = Stage("emotion", recipe.emotion_epochs, metric="emotion_accuracy")
         run_stage(stage, recipe, network, training, validation, collator, out, seed)
-        model.empathy_weight = 1.0
+        model.empathy_weight = weight
     stage = Stage("both", recipe.epochs, metric="mae")
     run_stage(stage, recipe, network, training, validation, collator, out, seed)
 
@@ -181,6 +182,15 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
         lower = copy.deepcopy(encoder)  # what trains later must not change what was computed
         _LOWER[key] = LowerStates(lower, recipe.frozen_layers, views, bf16=bf16)
     return _LOWER[key]
+
+
+def empathy_weight(training: Labelled) -> float:
+    """What the empathy loss is multiplied with: one over the variance of the labels.
+
+    So the other losses' weights mean the same whatever the spread of the labels.
+    """
+    labels = np.array([row["empathy"] for row in training.rows])
+    return 1 / max(float(np.nanvar(labels)), 1e-2)
 
 
 def _read_splits(

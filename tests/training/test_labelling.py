@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from empeval import UsageError
 from empeval.auditing.rated import Dimension, RatedReply, RatedSet, Rating
 from empeval.data import use_data_directory
 from empeval_training.examples import Example, add_variants
@@ -22,6 +23,7 @@ from empeval_training.teacher.labelling import (
     rated_variants,
 )
 from empeval_training.teacher.targets import NAMES, TeacherRow
+from empeval_training.teacher.training import TeacherReader
 from empeval_training.variants import SAME, VARIANTS
 
 DIMENSIONS = (Dimension(name="empathy", low=1, high=5),)
@@ -85,10 +87,10 @@ def test_labels_stay_on_the_scale():
     assert labels == [1, 5]
 
 
-def test_the_labels_are_the_teachers_expected_ratings(labeller):
+def test_the_labels_are_the_teachers_expected_ratings(labeller, teacher):
     rows = [TeacherRow(e.context, e.reply) for e in HUMANS]
     empathy, mechanisms = labeller.label(rows, "x")
-    (reader,) = labeller.readers
+    reader = TeacherReader.load(teacher)
     latents = reader.latents(rows)
     assert empathy.shape == (12,)
     assert mechanisms.shape == (12, 3)
@@ -158,6 +160,24 @@ def test_nothing_but_the_validation_part_ties_the_scale(
     assert unmoved.thresholds == pytest.approx(usual.thresholds, abs=1e-6)
     assert replace(unmoved, thresholds=()) == replace(usual, thresholds=())
     assert tied("own", ("validation",)).thresholds != pytest.approx(usual.thresholds, abs=1e-3)
+
+
+def test_a_teacher_without_its_weights_still_says_what_it_said(
+    teacher, rated, rated_mirror, labeller, tmp_path
+):
+    for part in ("train", "validation", "test"):
+        rated_examples(labeller.sets, labeller, part)
+    copy = shutil.copytree(teacher, tmp_path / "kept")
+    shutil.rmtree(copy / "stages")
+    with use_data_directory(rated_mirror):
+        kept = Labeller([copy], rated)
+    assert (labeller.whole, kept.whole) == (True, False)
+    assert kept.overall == labeller.overall
+    for part in ("train", "validation", "test"):
+        expected = rated_examples(labeller.sets, labeller, part)
+        assert rated_examples(kept.sets, kept, part) == expected
+    with pytest.raises(UsageError, match="holds no weights"):
+        kept.label([TeacherRow(("Hello there.",), "Something new.")], "x")
 
 
 def test_several_teachers_are_one_whose_word_is_their_mean(

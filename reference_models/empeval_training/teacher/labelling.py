@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from scipy.special import expit
 
 from empeval.auditing.rated import Part, RatedSet
 from empeval_training.examples import Example, add_variants
@@ -15,8 +17,13 @@ from empeval_training.progress import quiet, say
 from empeval_training.teacher.data import read_rated_sets, with_strangers
 from empeval_training.teacher.linear import LinearHeads
 from empeval_training.teacher.overall import fit_overall
-from empeval_training.teacher.targets import NAMES, TeacherRow
-from empeval_training.teacher.training import TeacherReader, kept_latents
+from empeval_training.teacher.targets import HEADS, NAMES, TeacherRow
+from empeval_training.teacher.training import (
+    TeacherReader,
+    finished_teacher,
+    has_weights,
+    kept_latents,
+)
 from empeval_training.variants import SAME
 
 MECHANISMS = ("emotional_reaction", "interpretation", "exploration")
@@ -25,12 +32,19 @@ KEPT = frozenset({"padded", "doubled", "echoed"})
 empathy alone, because a formula of sympathy is an emotional reaction by EPITOME's definition."""
 
 
+ONE_RATER = 0.15
+"""How much one crowd worker's rating counts beside the teacher's word on the same reply: about
+what one rater's rating agrees with another's."""
+
 VALIDATION_TURNS = 500
 """Turns of EmpatheticDialogues' validation split that are held against strangers' replies."""
 
 
 class Labeller:
     """One finished teacher or several as one, with the scale of their overall number.
+
+    What they said of rated replies is kept beside them, so that the scale needs none of their
+    weights; these are loaded when there is something new to read.
 
     Args:
         folders: of the teachers' runs, one or more that differ by their seed.
@@ -43,55 +57,72 @@ class Labeller:
     def __init__(self, folders: Sequence[Path], ratings: Path) -> None:
         self.sets = read_rated_sets(ratings)
         self._folders = folders
-        with quiet():
-            self.readers = [TeacherReader.load(folder) for folder in folders]
-            self.linear = LinearHeads(self.readers[0].encoder, self.sets)
+        self._readers: dict[Path, TeacherReader] = {}
+        self._results = [finished_teacher(folder) for folder in folders]
         say("tying the overall scale to people's 1-5")
-        validation = [s.only("validation") for s in self.sets]
-        turns, strangers = with_strangers(VALIDATION_TURNS)
-        by_name = {s.name: s for s in self.sets}
-        self.overall = fit_overall(
-            validation,
-            {
-                s.name: self._columns(rows_of(s), self.latents_of(s, "validation"))
-                for s in validation
-            },
-            self._columns(turns, self._kept(turns, "validation-turns")),
-            self._columns(strangers, self._kept(strangers, "validation-strangers")),
-            float(np.mean([reader.threshold("relevance") for reader in self.readers])),
-            link(by_name["ratings-1-3"], by_name["exchanges-1-5"]),
-        )
+        with quiet():
+            self.linear = LinearHeads(self._results[0]["recipe"]["encoder"], self.sets)
+            validation = [s.only("validation") for s in self.sets]
+            turns, strangers = with_strangers(VALIDATION_TURNS)
+            by_name = {s.name: s for s in self.sets}
+            self.overall = fit_overall(
+                validation,
+                {
+                    s.name: self._columns(rows_of(s), self.latents_of(s, "validation"))
+                    for s in validation
+                },
+                self._columns(turns, self._kept(turns, "validation-turns")),
+                self._columns(strangers, self._kept(strangers, "validation-strangers")),
+                float(np.mean([r["thresholds"]["relevance"][0] for r in self._results])),
+                link(by_name["ratings-1-3"], by_name["exchanges-1-5"]),
+            )
+
+    @property
+    def whole(self) -> bool:
+        """Whether the weights of all teachers are there, so that anything can be read."""
+        return all(has_weights(folder) for folder in self._folders)
 
     def latents_of(self, rated: RatedSet, part: Part) -> np.ndarray:
         """Latents of a rated set's part, (teachers, replies, heads); kept beside each teacher."""
         return self._kept(rows_of(rated), f"{part}-{rated.name}")
 
     def _kept(self, rows: Sequence[TeacherRow], name: str) -> np.ndarray:
-        pairs = zip(self.readers, self._folders, strict=True)
-        return np.stack([kept_latents(reader, rows, name, out) for reader, out in pairs])
+        return np.stack([kept_latents(partial(self._reader, out), rows, name, out)
+                         for out in self._folders])  # fmt: skip
+
+    def _reader(self, folder: Path) -> TeacherReader:
+        if folder not in self._readers:
+            self._readers[folder] = TeacherReader.load(folder)
+        return self._readers[folder]
 
     def label(self, rows: Sequence[TeacherRow], what: str) -> tuple[np.ndarray, np.ndarray]:
         """Empathy (rows,) in [1, 5] and the mechanisms (rows, 3) in [0, 2]."""
         with quiet():
-            latents = np.stack([reader.latents(rows, what) for reader in self.readers])
-        return self.read(rows, latents)
+            latents = [self._reader(folder).latents(rows, what) for folder in self._folders]
+            return self.read(rows, np.stack(latents))
 
     def read(
         self, rows: Sequence[TeacherRow], latents: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Empathy and mechanisms, as ``label``, of rows with latents (teachers, rows, heads)."""
-        mechanisms = [NAMES.index(name) for name in MECHANISMS]
         empathy = self.overall.empathy(self._columns(rows, latents))
-        return empathy, self.expected(latents)[:, mechanisms]
+        return empathy, np.stack([self.expected(latents, name) for name in MECHANISMS], axis=1)
+
+    def expected(self, latents: np.ndarray, head: str) -> np.ndarray:
+        """The mean of the teachers' expected ratings by a head, (rows,), of latents as ``read``.
+
+        A rating above the k-th step has the chance sigmoid(latent - threshold k).
+        """
+        number = NAMES.index(head)
+        said = [
+            expit(own[:, number, None] - np.array(result["thresholds"][head])).sum(1)
+            for own, result in zip(latents, self._results, strict=True)
+        ]
+        mean: np.ndarray = HEADS[number].low + np.mean(said, axis=0)
+        return mean
 
     def _columns(self, rows: Sequence[TeacherRow], latents: np.ndarray) -> np.ndarray:
         return np.hstack([latents.mean(0), self.linear(rows)])
-
-    def expected(self, latents: np.ndarray) -> np.ndarray:
-        """The mean of the teachers' expected ratings, (rows, heads), of latents as ``read``."""
-        pairs = zip(self.readers, latents, strict=True)
-        mean: np.ndarray = np.mean([reader.expected(own) for reader, own in pairs], axis=0)
-        return mean
 
 
 def rows_of(rated: RatedSet) -> list[TeacherRow]:
@@ -164,9 +195,11 @@ def rated_examples(
 ) -> list[Example]:
     """Rated replies as examples: what people said of them, and the teacher's word on the rest.
 
-    Ratings 1-5 of ED replies stand as they are. Ratings 1-3 are linked to them by equal
-    percentiles of people's replies (``link``). The other sets' scales are of other people and
-    other texts: their rows have the teacher's ``empathy``, and EPITOME's their own mechanisms.
+    Ratings 1-3 are linked to the ratings 1-5 by equal percentiles of people's replies (``link``).
+    For training, ``empathy`` lies ``ONE_RATER`` of the way from the teacher's word to the one
+    rating that a reply has; in the test part it is the rating alone. The other sets' scales are of
+    other people and other texts: their rows have the teacher's ``empathy``, and EPITOME's their own
+    mechanisms, which trained annotators gave.
     """
     by_name = {s.name: s for s in sets}
     linked = link(by_name["ratings-1-3"], by_name["exchanges-1-5"])
@@ -180,10 +213,11 @@ def rated_examples(
         for number, reply in enumerate(replies):
             score, levels = float(empathy[number]), list(map(float, mechanisms[number]))
             said = reply.mean("empathy")
+            share = 1.0 if split == "test" else ONE_RATER
             if rated.name == "exchanges-1-5" and said is not None:
-                score = said
+                score += share * (said - score)
             elif rated.name == "ratings-1-3" and said is not None:
-                score = linked[round(said)]
+                score += share * (linked[round(said)] - score)
             elif rated.name == "epitome":
                 levels = [reply.mean(name) or 0.0 for name in MECHANISMS]
             example = Example(

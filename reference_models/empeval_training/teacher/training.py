@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from empeval_training.teacher.data import (
 )
 from empeval_training.teacher.network import Teacher
 from empeval_training.teacher.recipe import TeacherRecipe
-from empeval_training.teacher.targets import HEADS, NAMES, TeacherRow, rated_groups
+from empeval_training.teacher.targets import HEADS, TeacherRow, rated_groups
 
 STAGE = "teacher"
 
@@ -94,6 +94,10 @@ def train_teacher(recipe: TeacherRecipe, ratings: Path, out: Path, *, seed: int)
             "raters": len(raters),
             "device": device_name(reader.device),
             "validation": measure(validation, latents),
+            "thresholds": {
+                head.name: [round(step, 6) for step in steps.tolist()]
+                for head, steps in zip(HEADS, reader.network.thresholds, strict=True)
+            },
             "seconds": round(time.perf_counter() - started, 1),
         }
     write_json(out / RESULT, answer)
@@ -145,7 +149,9 @@ class TeacherReader:
         """
         weights = out / "stages" / f"{STAGE}.safetensors"
         if not weights.is_file():
-            raise UsageError(f"{out} holds no finished teacher; train it: empeval train teacher")
+            raise UsageError(
+                f"{out} holds no weights of a teacher; empeval train teacher makes them"
+            )
         question = read_json(out / QUESTION)
         recipe = msgspec.convert(question["recipe"], TeacherRecipe)
         reader = cls(recipe, len(read_json(out / "raters.json")))
@@ -182,26 +188,30 @@ class TeacherReader:
                     self._lower.forget()
         return result
 
-    def threshold(self, name: str) -> float:
-        """The latent at which a head's lowest step is as likely as not."""
-        value: float = self.network.thresholds[NAMES.index(name)][0].item()
-        return value
 
-    def expected(self, latents: np.ndarray) -> np.ndarray:
-        """Expected ratings of the heads, shape (rows, heads)."""
-        with torch.inference_mode():
-            given = torch.tensor(latents, dtype=torch.float32, device=self.device)
-            expected: np.ndarray = self.network.expected(given).cpu().numpy()
-        return expected
+def has_weights(out: Path) -> bool:
+    """Whether the folder of a run holds the teacher's weights."""
+    return (out / "stages" / f"{STAGE}.safetensors").is_file()
+
+
+def finished_teacher(out: Path) -> dict[str, Any]:
+    """What ``result.json`` of a teacher's run holds.
+
+    Raises:
+        UsageError: the folder holds no finished teacher.
+    """
+    if not (out / RESULT).is_file():
+        raise UsageError(f"{out} holds no finished teacher; train it: empeval train teacher")
+    return read_json(out / RESULT)
 
 
 def kept_latents(
-    reader: TeacherReader, rows: Sequence[TeacherRow], name: str, out: Path
+    load: Callable[[], TeacherReader], rows: Sequence[TeacherRow], name: str, out: Path
 ) -> np.ndarray:
     """The teacher's latents of rows, (rows, heads); kept beside the teacher.
 
     Args:
-        reader: the teacher.
+        load: gives the teacher, where something is to be read.
         rows: what is read.
         name: of the rows, for the file.
         out: the folder of the teacher's run.
@@ -212,7 +222,7 @@ def kept_latents(
         found: np.ndarray = np.load(kept, allow_pickle=False)
         return found
     with quiet():
-        found = reader.latents(rows, name)
+        found = load().latents(rows, name)
     unfinished = kept.with_suffix(".part")
     with open(unfinished, "wb") as file:
         np.save(file, found)

@@ -1,0 +1,90 @@
+"""How every verb prints its figures: as tables that fit, and in forms that programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from support.made_runs import make_run, normal
+
+from empeval.cli.text import NARROWEST, fitted
+
+
+@pytest.fixture
+def runs(tmp_path):
+    base = normal(60, 1, mean=3)
+    for name, shift in (("one", 0.0), ("two", 0.8), ("three", -0.5)):
+        values = [v + shift for v in base]
+        make_run(tmp_path / name, values, model=f"made:a-model-of-a-rather-long-name-{name}")
+    return tmp_path
+
+
+def read(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_two_runs_as_csv_are_one_table_and_the_rest_is_beside_it(cli, runs):
+    plain = cli("compare", runs / "one", runs / "two", "--margin", "0.2", "--format", "json")
+    found = cli("compare", runs / "one", runs / "two", "--margin", "0.2", "--format", "csv")
+    assert (found.code, plain.code) == (0, 0)
+    told = json.loads(plain.out)["differences"]
+    rows = read(found.out)
+    assert [r["figure"] for r in rows] == [f"{d['scorer']}.{d['metric']}" for d in told]
+    for row, d in zip(rows, told, strict=True):
+        assert float(row["difference"]) == pytest.approx(d["difference"], abs=5e-3)
+        assert row["n"] == f"{d['n']} of {d['candidate_items']}"
+    assert "60 of 60 items shared" in found.err
+    assert "60 of 60 items shared" not in found.out
+
+
+def test_three_runs_as_csv_are_their_ranking(cli, runs):
+    names = ("one", "two", "three")
+    rows = read(cli("compare", *(runs / n for n in names), "--format", "csv").out)
+    assert [row["run"] for row in rows] == ["two", "one", "three"]
+    assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    assert {row["figure"] for row in rows} == {"warmth.warmth"}
+
+
+def test_latex_is_a_tabular_and_nothing_else(cli, runs):
+    text = cli("show", runs / "one", "--format", "latex").out.strip()
+    assert text.startswith("\\begin{tabular}")
+    assert text.endswith("\\end{tabular}")
+    assert "warmth" in text
+
+
+@pytest.mark.parametrize("arguments", [
+    ("compare", "one", "two", "--margin", "0.2", "--all"),
+    ("compare", "one", "two", "three"),
+    ("show", "one"),
+    ("runs", "list"),
+])  # fmt: skip
+def test_no_table_is_wider_than_the_terminal(cli, runs, monkeypatch, arguments):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = [runs / a if a in ("one", "two", "three") else a for a in arguments]
+    if arguments[0] == "runs":
+        words += ["--runs", runs]
+    out = cli(*words).out.splitlines()
+    rules = [n for n, line in enumerate(out) if line and set(line) <= {"-", " "}]
+    assert rules
+    for rule in rules:
+        assert len(out[rule]) <= 80
+        for line in out[rule + 1 :]:
+            if not line:
+                break
+            assert len(line.rstrip()) <= 80
+
+
+def test_where_a_program_reads_nothing_is_cut(cli, runs, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = cli("runs", "list", "--runs", runs).out
+    assert "made:a-model-of-a-rather-long-name-three" in out
+
+
+def test_the_widest_columns_are_cut_first():
+    rows = [["a", "b" * 50, "c" * 20], ["aa", "b", "c"]]
+    assert fitted(rows, 76) is None
+    assert fitted(rows, 60) == [3, 34, 20]
+    assert fitted(rows, 40) == [3, 17, 17]
+    assert fitted(rows, 5) == [3, NARROWEST, NARROWEST]
