@@ -82,9 +82,10 @@ def test_where_a_program_reads_nothing_is_cut(cli, runs, monkeypatch):
     assert "made:a-model-of-a-rather-long-name-three" in out
 
 
-def test_the_widest_columns_are_cut_first():
-    rows = [["a", "b" * 50, "c" * 20], ["aa", "b", "c"]]
+def test_the_widest_columns_are_cut_first_and_words_stay_whole_while_they_can():
+    long = " ".join(["four"] * 10)
+    rows = [["a", long, "c" * 12], ["aa", "b", "c"]]
     assert fitted(rows, 76) is None
-    assert fitted(rows, 60) == [3, 34, 20]
-    assert fitted(rows, 40) == [3, 17, 17]
-    assert fitted(rows, 5) == [3, NARROWEST, NARROWEST]
+    assert fitted(rows, 40) == [2, 22, 12]
+    assert fitted(rows, 22) == [2, 5, 11]
+    assert fitted(rows, 5) == [2, NARROWEST, NARROWEST]

@@ -142,7 +142,10 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     blank(form)
     shown = [d for d in result.differences if d.headline or everything]
     rest = len(result.differences) - len(shown)
-    print_rows([difference_row(d) for d in shown], form)
+    every = [difference_row(d) for d in shown]
+    if len(result.tasks) == 1 and form == "table":  # it stands above already
+        every = [{k: v for k, v in row.items() if k != "task"} for row in every]
+    print_rows(every, form)
     if rest:
         blank(form)
         say(f"{rest} more figures: --all", form)
@@ -231,7 +234,6 @@ def difference_row(d: Difference) -> dict[str, str]:
         "candidate": amount(d.candidate),
         "difference": amount(d.difference),
         "95% interval": interval(d.ci_low, d.ci_high),
-        "p": probability(d.p),
         "p (Holm)": probability(d.p_holm),
         "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
         "verdict": verdict_of(d),
@@ -253,6 +255,7 @@ def _details(d: Difference) -> dict[str, str]:
     return {
         "figure": name_of(d),
         "n": f"{d.n} ({d.n_clusters})",
+        "p": probability(d.p),
         "p (t)": probability(d.p_t),
         "p (McNemar)": probability(d.p_mcnemar),
         "effect size": shown(d.effect_size),

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 ALONE = ("csv", "latex")
 """Forms in which a table stands alone on standard output."""
-NARROWEST = 5
-"""Characters that a column keeps when a table is made to fit."""
+LONG, NARROWEST = 14, 5
+"""Characters of a word that is not broken if need not be, and that a column keeps at least, when
+a table is made to fit."""
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], form: str, *, more: bool = False) -> None:
@@ -51,12 +52,14 @@ def print_rows(rows: Sequence[Mapping[str, Any]], form: str, *, more: bool = Fal
         return
     styles = {"md": "github", "latex": "latex_booktabs"}
     width = _width() if form == "table" else None
-    # tabulate sets two spaces more beside a header
-    padded = [header + "  " for header in headers]
-    columns = fitted([padded, *cells], width) if rows and width else None
-    print(tabulate(cells, headers=headers, tablefmt=styles.get(form, "simple"),
-                   disable_numparse=True, maxcolwidths=columns,
-                   maxheadercolwidths=columns and [size - 2 for size in columns]))  # fmt: skip
+    columns = fitted([headers, *cells], width) if rows and width else None
+    if columns:  # the headers are a row like others: tabulate sets more space around its own
+        cells = [headers, ["-" * size for size in columns], *cells]
+        print(tabulate(cells, tablefmt="plain", disable_numparse=True, maxcolwidths=columns))
+        return
+    print(
+        tabulate(cells, headers=headers, tablefmt=styles.get(form, "simple"), disable_numparse=True)
+    )
 
 
 def _width() -> int | None:
@@ -69,20 +72,27 @@ def _width() -> int | None:
 def fitted(rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """Widths of columns with which a table fits, the widest cut first; ``None``: it fits already.
 
-    Columns are never narrower than ``NARROWEST``, so that a table of very many still does not fit.
+    Words of up to ``LONG`` characters stay whole while there is a longer one to cut. A column is
+    never narrower than ``NARROWEST``, so a table of very many still does not fit.
 
     Args:
         rows: headers and cells.
         width: of the terminal.
     """
-    widest = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
-    room = width - 2 * (len(widest) - 1)
-    if sum(widest) <= room:
+    columns = list(zip(*rows, strict=True))
+    narrow = [max(map(len, column), default=0) for column in columns]
+    room = width - 2 * (len(columns) - 1)
+    if sum(narrow) + 2 * len(columns) <= room:  # tabulate's headers have two spaces more
         return None
-    narrow = list(widest)
-    while sum(narrow) > room and max(narrow) > NARROWEST:
-        narrow[narrow.index(max(narrow))] -= 1
-    return [max(3, size) for size in narrow]
+    words = [max((len(w) for cell in column for w in cell.split()), default=0)
+             for column in columns]  # fmt: skip
+    for floors in ([min(word, LONG) for word in words], [NARROWEST] * len(columns)):
+        while sum(narrow) > room:
+            spare = [have - floor for have, floor in zip(narrow, floors, strict=True)]
+            if max(spare) <= 0:
+                break
+            narrow[max(range(len(narrow)), key=lambda n: (spare[n] > 0) * narrow[n])] -= 1
+    return [max(1, size) for size in narrow]
 
 
 def print_json(value: Any) -> None:

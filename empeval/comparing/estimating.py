@@ -250,7 +250,7 @@ def _turned(interval: tuple[float, float] | None, sign: int) -> tuple[float, flo
 
 
 def _ratio(mean: float, spread: float) -> float | None:
-    return mean / spread if spread > 0 else None
+    return mean / spread if spread > 1e-9 * abs(mean) else None  # else it is rounding
 
 
 def _correlation(base: np.ndarray, candidate: np.ndarray) -> float | None:

@@ -11,7 +11,7 @@ from empeval import DataError, UsageError
 from empeval.auditing.rated import RatedReply
 from empeval.data import use_data_directory
 from empeval_training import prepare as module
-from empeval_training.bundled_labels import KeptLabels, write_labels
+from empeval_training.bundled_labels import BUNDLED, KeptLabels, write_labels
 from empeval_training.data import read_examples, read_prepared
 from empeval_training.examples import HUMAN
 from empeval_training.prepare import MEASURED, prepare
@@ -191,6 +191,18 @@ def test_a_label_is_of_one_text_alone(made, tmp_path):
     assert not labels.has(replace(examples[0], reply="Something else."))
     assert not labels.has(replace(examples[0], id="another"))
     assert labels.label([replace(examples[0], reply="Something else.")]) == []
+
+
+def test_the_labels_that_came_with_us_are_numbers_on_the_scales():
+    from safetensors.numpy import load_file
+
+    arrays = load_file(BUNDLED)
+    assert set(arrays) == {"keys", "labels"}
+    assert len(set(arrays["keys"].tolist())) == len(arrays["labels"]) > 40_000
+    assert ((arrays["labels"][:, 0] >= 1) & (arrays["labels"][:, 0] <= 5)).all()
+    assert ((arrays["labels"][:, 1:] >= 0) & (arrays["labels"][:, 1:] <= 2)).all()
+    assert (arrays["labels"].std(0) > 0.05).all()
+    assert BUNDLED.stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("content", [None, b"half"])
