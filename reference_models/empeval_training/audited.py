@@ -16,7 +16,7 @@ from empeval.auditing.rated import Dimension, RatedSet
 from empeval.auditing.rivals import trivial_rivals
 from empeval.certificates import Agreement, Certificate, Figure
 from empeval_training.judges import grid
-from empeval_training.teacher.labelling import MECHANISMS, Labeller, rows_of
+from empeval_training.teacher.labelling import MEASURED, MECHANISMS, Labeller, rows_of
 from empeval_training.teacher.targets import NAMES
 
 TEACHER = "the teacher"
@@ -88,10 +88,12 @@ def audits_text(audits: Path, teachers: Sequence[Path], ratings: Path) -> str:
 
 
 def teacher_agreements(teachers: Sequence[Path], ratings: Path) -> list[Agreement]:
-    """The teachers' agreement with the test part of every rated set; their latents are kept."""
+    """The teachers' agreement with the test part of the sets that every model is measured on."""
     labeller = Labeller(teachers, ratings)
     agreements = []
     for rated in labeller.sets:
+        if rated.name not in MEASURED:
+            continue
         test = rated.only("test")
         latents = labeller.latents_of(test, "test")
         for dimension in rated.dimensions:

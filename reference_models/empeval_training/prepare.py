@@ -17,15 +17,13 @@ from empeval_training.people_labels import people_examples, people_variants
 from empeval_training.progress import say
 from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.labelling import (
+    MEASURED,
     Labeller,
     label_examples,
     rated_examples,
     rated_variants,
 )
 from empeval_training.teacher.training import conversations
-
-MEASURED = ("epitome", "ratings-1-3", "exchanges-1-5")
-"""The rated sets whose test part every trained model is measured on."""
 
 LICENSES = {
     "facebook/empathetic_dialogues": "CC BY-NC 4.0",

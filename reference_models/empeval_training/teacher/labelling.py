@@ -32,6 +32,8 @@ KEPT = frozenset({"padded", "doubled", "echoed"})
 empathy alone, because a formula of sympathy is an emotional reaction by EPITOME's definition."""
 
 
+MEASURED = ("epitome", "ratings-1-3", "exchanges-1-5")
+"""The rated sets whose test part every trained model is measured on."""
 ONE_RATER = 0.15
 """How much one crowd worker's rating counts beside the teacher's word on the same reply: about
 what one rater's rating agrees with another's."""
@@ -61,7 +63,11 @@ class Labeller:
         self._results = [finished_teacher(folder) for folder in folders]
         say("tying the overall scale to people's 1-5")
         with quiet():
-            self.linear = LinearHeads(self._results[0]["recipe"]["encoder"], self.sets)
+            self.linear = LinearHeads(
+                self._results[0]["recipe"]["encoder"],
+                self.sets,
+                folders[0] / "embeddings.safetensors",
+            )
             validation = [s.only("validation") for s in self.sets]
             turns, strangers = with_strangers(VALIDATION_TURNS)
             by_name = {s.name: s for s in self.sets}

@@ -7,10 +7,14 @@ for that; it does not see the context, which the network does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from empeval.auditing.rated import RatedSet
 from empeval_text.encoder import Encoder, Text
@@ -30,11 +34,13 @@ class LinearHeads:
     Args:
         encoder: whose embeddings are read.
         sets: the rated sets; their training part alone is fitted on.
+        kept: a file that keeps embeddings from one command to the next, in half precision.
     """
 
-    def __init__(self, encoder: str, sets: Sequence[RatedSet]) -> None:
-        self._encoder = Encoder(encoder_folder(encoder))
-        self._known: dict[str, np.ndarray] = {}
+    def __init__(self, encoder: str, sets: Sequence[RatedSet], kept: Path) -> None:
+        self._encoder_name, self._kept = encoder, kept
+        self._encoder: Encoder | None = None
+        self._known = _read(kept) if kept.is_file() else {}
         by_name = {rated.name: rated for rated in sets}
         self._maps = [self._fit(by_name[name].only("train")) for name in LEARNED.values()]
 
@@ -54,7 +60,29 @@ class LinearHeads:
         return search.best_estimator_
 
     def _embed(self, replies: Sequence[str]) -> np.ndarray:
-        new = list(dict.fromkeys(reply for reply in replies if reply not in self._known))
-        for reply, found in zip(new, self._encoder.encode([Text(r) for r in new]), strict=True):
-            self._known[reply] = found.vector
-        return np.stack([self._known[reply] for reply in replies])
+        keys = [_key(reply) for reply in replies]
+        new = {key: r for key, r in zip(keys, replies, strict=True) if key not in self._known}
+        if new:
+            if self._encoder is None:
+                self._encoder = Encoder(encoder_folder(self._encoder_name))
+            made = self._encoder.encode([Text(reply) for reply in new.values()])
+            for key, found in zip(new, made, strict=True):
+                self._known[key] = found.vector.astype(np.float16)
+            _write(self._known, self._kept)
+        return np.stack([self._known[key] for key in keys]).astype(np.float32)
+
+
+def _key(reply: str) -> int:
+    return int.from_bytes(hashlib.sha256(reply.encode()).digest()[:8], "big", signed=True)
+
+
+def _read(path: Path) -> dict[int, np.ndarray]:
+    arrays = load_file(path)
+    return dict(zip(arrays["keys"].tolist(), arrays["vectors"], strict=True))
+
+
+def _write(known: Mapping[int, np.ndarray], path: Path) -> None:
+    part = path.with_suffix(".part")
+    keys = np.array(list(known), dtype=np.int64)
+    save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, part)
+    os.replace(part, path)
