@@ -106,7 +106,9 @@ def test_the_summary_has_verdicts_figures_and_licences(run, report):
     assert "by more than the margin of 0.500" in text
     assert "60 items of 60 clusters (none)" in text
     assert page.tags.count("svg") >= 3
-    assert page.tags.count("figure") == page.tags.count("svg")
+    bars = page.attributes.count(("svg", "class", "bar"))
+    assert bars == 1
+    assert page.tags.count("figure") == page.tags.count("svg") - bars
 
 
 def test_answers_stand_side_by_side_with_the_human_reply_and_every_opinion(run, report):
@@ -121,6 +123,80 @@ def test_answers_stand_side_by_side_with_the_human_reply_and_every_opinion(run, 
     assert page.data["main"] == ["warmth.warmth"]
 
 
+def shown(page):
+    return " ".join(" ".join(page.text).split())
+
+
+def test_the_verdict_stands_first_with_the_figures_in_a_sentence(run, report):
+    text = shown(report(run("a"), run("b", -0.8), margins=0.15))
+    mean = sum(normal(60, 1)) / 60
+    said = (f"B is worse on talks warmth: {mean:.3f} to {mean - 0.8:.3f}, -0.800 "
+            "(-0.800 to -0.800), margin 0.150")  # fmt: skip
+    assert said in text
+    order = [text.index(t) for t in (said, "Where it fell most", "finished folder")]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_the_largest_falls_are_shown_with_both_answers(tmp_path, report, up):
+    before, after = normal(60, 1), normal(60, 2)
+    runs = [
+        make_run(tmp_path / name, values, higher_is_better=up,
+                 answers=[f"{name} says {n}" for n in range(60)])
+        for name, values in (("old", before), ("new", after))
+    ]  # fmt: skip
+    text = shown(report(*runs))
+    sign = 1 if up else -1
+    lost = sorted(range(60), key=lambda n: sign * (after[n] - before[n]))[:3]
+    places = [text.index(f"talks {n}: warmth.warmth {before[n]:.3f} to {after[n]:.3f}")
+              for n in lost]  # fmt: skip
+    assert places == sorted(places)
+    for n in lost:
+        assert f"old says {n}" in text
+        assert f"new says {n}" in text
+    assert text.count(": warmth.warmth ") == 3
+
+
+def test_a_candidate_that_lost_nothing_has_no_falls(run, report):
+    assert "Where it fell most" not in shown(report(run("a"), run("b", 1.0)))
+
+
+def test_runs_of_one_model_are_told_apart_by_what_differs(tmp_path, report):
+    from msgspec.structs import replace
+
+    runs = [make_run(tmp_path / str(n), normal(20, 1)) for n in range(3)]
+    for one, temperature in zip(runs, (0.0, 1.2, 1.2), strict=True):
+        tasks = {name: replace(task, sampling=replace(task.sampling, temperature=temperature))
+                 for name, task in one.manifest.tasks.items()}  # fmt: skip
+        one.write_manifest(replace(one.manifest, tasks=tasks))
+    names = [one["name"] for one in report(*runs).data["runs"]]
+    assert names == [f"made:model (temperature {t}, {n})" for n, t in enumerate((0, 1.2, 1.2))]
+    alone = [one["name"] for one in report(*runs[:2]).data["runs"]]
+    assert alone == ["made:model (temperature 0)", "made:model (temperature 1.2)"]
+
+
+def test_three_runs_are_a_leaderboard(run, report):
+    page = report(run("a"), run("b", 1.0, model="made:best"), run("c", -1.0, model="made:last"))
+    text = shown(page).partition("What came out")[2]
+    assert text.index("made:best") < text.index("A made:model") < text.index("made:last")
+    assert "Runs that share a letter could not be told apart" in text
+    assert "2.000*" in text  # the best less the last
+    assert "Where it fell most" not in text
+
+
+def test_other_figures_are_folded_by_scorer(tmp_path, report, run):
+    from empeval.runs import Run
+
+    one = run("a")
+    metrics = one.metrics()
+    from msgspec.structs import replace
+
+    one.write_metrics([*metrics, replace(metrics[0], metric="depth", higher_is_better=None)])
+    page = report(Run(one.path))
+    assert "warmth: 1 more figure" in shown(page)
+    assert page.tags.count("details") == 1
+
+
 def test_failures_are_shown_and_plotted(run, report, tmp_path):
     values = [None if n < 9 else 1.0 * n for n in range(60)]
     broken = make_run(tmp_path / "broken", values, targets=TARGETS)
@@ -131,7 +207,7 @@ def test_failures_are_shown_and_plotted(run, report, tmp_path):
 
 
 def test_figures_are_written_as_svg_and_png_and_are_the_same_every_time(run, report, tmp_path):
-    runs = [run("a"), run("b", 1.0)]
+    runs = [run("a"), make_run(tmp_path / "b", normal(60, 2), targets=TARGETS)]
     report(*runs, figures=tmp_path / "one")
     report(*runs, figures=tmp_path / "two")
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -160,8 +236,8 @@ def test_ten_thousand_answers_are_in_the_file_and_not_in_the_page(tmp_path, repo
 
 def test_mistakes_are_refused(run, tmp_path):
     a = run("a")
-    with pytest.raises(UsageError, match="takes 1 to 8 runs"):
-        build_report([a] * 9, tmp_path / "x.html")
+    with pytest.raises(UsageError, match="takes 1 to 26 runs"):
+        build_report([a] * 27, tmp_path / "x.html")
     unfinished = run("unfinished", status="running")
     with pytest.raises(RunFolderError, match="is unfinished"):
         build_report([unfinished], tmp_path / "x.html")

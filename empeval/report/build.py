@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from empeval.__about__ import __version__
+from empeval.comparing.many import ManyRuns, compare_many
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import amount, interval, probability, sentence, verdict_of
@@ -19,7 +20,7 @@ from empeval.errors import UsageError
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
 from empeval.records import Source
-from empeval.report import plots
+from empeval.report import front, plots
 from empeval.report.collect import (
     MOST_RUNS,
     Column,
@@ -66,7 +67,7 @@ def build_report(
     """Write runs as one HTML file that needs nothing else.
 
     Args:
-        runs: one to eight; with two or more the first is the base, and each other is compared
+        runs: one to 26; with two or more the first is the base, and each other is compared
             with it.
         out: the file to write.
         figures: a folder for the plots as SVG and PNG.
@@ -100,9 +101,14 @@ def build_report(
         )
         for one in every[1:]
     ]
+    many = None
+    if len(runs) > 2:
+        many = compare_many(
+            runs, margins=margins, force=force, partial=partial, resamples=resamples
+        )
     with plots.style():
         made = list(_plots(every, compared))
-        page = _page(every, compared, made)
+        page = _page(every, compared, many, made)
         written = _write(out, page)
         if figures is not None:
             for plot in made:
@@ -152,7 +158,10 @@ def _figure_plots(values: Values, letters: Sequence[str]) -> Iterator[Plot]:
 
 
 def _page(
-    every: Sequence[Column], compared: Sequence[tuple[str, Comparison]], made: Sequence[Plot]
+    every: Sequence[Column],
+    compared: Sequence[tuple[str, Comparison]],
+    many: ManyRuns | None,
+    made: Sequence[Plot],
 ) -> str:
     from jinja2 import Environment
     from markupsafe import Markup
@@ -163,9 +172,18 @@ def _page(
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"amount": _amount, "probability": probability}
     environment.globals["interval"] = interval
-    names = [one.run.manifest.model.title for one in every]
+    names = front.run_names(every)
+    letters = {str(one.run.path): one.letter for one in every}
+    own = {(one.letter, m.task, m.scorer, m.metric): m for one in every for m in one.run.metrics()}
+    first, last = every[0].letter, every[-1].letter
     return environment.from_string(read["report.html.j2"]).render(
-        title=f"empeval: {', '.join(names)}",
+        title=f"empeval: {', '.join(names.values())}",
+        names=names,
+        bands={letter: front.bands(c, letter) for letter, c in compared},
+        falls=front.falls(every, first, last) if len(every) == 2 else [],
+        boards=front.boards(many, letters, own) if many else [],
+        gates=front.gate_outcomes(every),
+        bar_width=front.BAR,
         version=__version__,
         css=Markup(read["report.css"]),  # noqa: S704 - a file of this package
         js=Markup(read["report.js"]),  # noqa: S704 - a file of this package
@@ -173,7 +191,7 @@ def _page(
         tasks=tasks_of(every),
         metrics=_metrics(every),
         marks=[mark for one in every for mark in marks_of(one.run)],
-        letters={str(one.run.path): one.letter for one in every},
+        letters=letters,
         notices=notices,
         mark_lines=mark_lines,
         mark_warnings=mark_warnings,
@@ -191,7 +209,7 @@ def _page(
             }
             for number, plot in enumerate(made)
         ],
-        data=Markup(_script_json(_data(every))),  # noqa: S704 - escaped for a script element
+        data=Markup(_script_json(_data(every, names))),  # noqa: S704 - escaped for a script element
         count=sum(len({i for one in every if t in one.run.manifest.tasks
                        for i in one.files.answers(t)}) for t in tasks_of(every)),
     )  # fmt: skip
@@ -206,15 +224,19 @@ def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
             row = rows.setdefault(
                 key,
                 {"task": metric.task, "name": f"{metric.scorer}.{metric.metric}",
-                 "unit": metric.unit, "note": metric.note or "", "cells": {}},
+                 "scorer": metric.scorer, "headline": False, "unit": metric.unit,
+                 "note": metric.note or "", "cells": {}},
             )  # fmt: skip
             row["cells"][one.letter] = metric
+    for task in tasks_of(every):
+        for metric in main_figures(every, task):
+            rows[task, metric.scorer, metric.metric]["headline"] = True
     return list(rows.values())
 
 
-def _data(every: Sequence[Column]) -> dict[str, Any]:
+def _data(every: Sequence[Column], names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "runs": [{"letter": one.letter, "name": one.run.manifest.model.title} for one in every],
+        "runs": [{"letter": letter, "name": name} for letter, name in names.items()],
         "main": [
             f"{metric.scorer}.{(metric.source or Source(metric.metric)).value}"
             for task in tasks_of(every)

@@ -13,7 +13,7 @@ from empeval.comparing.joined import RunFiles, item_values
 from empeval.records import Metric, ResponseLine, Score, Source
 from empeval.runs import Run
 
-LETTERS = "ABCDEFGH"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_RUNS = len(LETTERS)
 
 
@@ -42,6 +42,7 @@ class Values:
     Attributes:
         task, scorer, metric, unit: which figure.
         higher_is_better: its direction.
+        ids: of the items.
         by_run: letter -> shape (items,); NaN where an item has none.
         words: letter -> words of the answers, shape (items,).
         emotions: of the items, shape (items,); "" where none is stated.
@@ -53,6 +54,7 @@ class Values:
     metric: str
     unit: str
     higher_is_better: bool | None
+    ids: list[str]
     by_run: dict[str, np.ndarray]
     words: dict[str, np.ndarray]
     emotions: list[str]
@@ -109,6 +111,7 @@ def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
         metric=metric.metric,
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
+        ids=ids,
         by_run=by_run,
         words=words,
         emotions=[str(lines[i].item.target.get("emotion") or "") for i in ids],

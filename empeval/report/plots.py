@@ -16,7 +16,7 @@ import numpy as np
 
 from empeval.comparing.records import Difference
 from empeval.metrics import cluster_mean
-from empeval.report.collect import Values
+from empeval.report.collect import LETTERS, Values
 
 INK = {
     "#010203": "var(--ink)",
@@ -34,6 +34,11 @@ INK = {
 
 INK_COLOUR, FAINT, *RUN_COLOURS = INK
 DPI = 160
+
+
+def colour_of(place: int) -> str:
+    """The colour of a run by its place; the ninth has that of the first."""
+    return RUN_COLOURS[place % len(RUN_COLOURS)]
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
@@ -139,7 +144,7 @@ def distribution(values: Values, letters: Sequence[str]) -> Any:
     edges = np.histogram_bin_edges(every, bins=min(30, max(5, int(np.sqrt(len(every))))))
     for letter, own in values.by_run.items():
         there = own[np.isfinite(own)]
-        colour = RUN_COLOURS[letters.index(letter)]
+        colour = colour_of(letters.index(letter))
         weights = np.full(len(there), 100 / max(1, len(there)))
         axes.hist(
             there,
@@ -168,7 +173,7 @@ def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any
     for number, (letter, own) in enumerate(counts.items()):
         shares = [100 * own[reason] / max(1, sizes[letter]) for reason in reasons]
         places = np.arange(len(reasons)) + 0.4 - height * (number + 0.5)
-        axes.barh(places, shares, height, color=RUN_COLOURS["ABCDEFGH".index(letter)], label=letter)
+        axes.barh(places, shares, height, color=colour_of(LETTERS.index(letter)), label=letter)
     axes.set_yticks(range(len(reasons)), reasons)
     axes.set_xlabel("percent of answers")
     _legend(axes, len(counts))
@@ -223,7 +228,7 @@ def length_plot(values: Values, letters: Sequence[str], seed: int = 0) -> Any:
         rows = np.flatnonzero(np.isfinite(own) & np.isfinite(words))
         if len(rows) < 10 or np.ptp(words[rows]) == 0:
             continue
-        colour = RUN_COLOURS[letters.index(letter)]
+        colour = colour_of(letters.index(letter))
         some = rows
         if len(rows) > 800:
             some = np.random.default_rng(seed).choice(rows, 800, replace=False)

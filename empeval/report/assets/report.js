@@ -172,7 +172,6 @@
     if (answer.status !== "ok") box.append(make("span", ` ${answer.status}`, "status"));
     box.append(make("p", answer.text || "(no text)", "text"));
     const details = make("details");
-    details.open = data.samples.length < 400;
     details.append(make("summary", "what the scorers say"));
     const table = make("table");
     for (const [label, score] of Object.entries(answer.scores)) {

@@ -1,0 +1,273 @@
+"""The first screen of a report: what came out, how sure it is, and where it shows most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from empeval.comparing.many import ManyRuns
+from empeval.comparing.records import Comparison, Difference
+from empeval.comparing.words import amount, interval, name_of, sentence, verdict_of
+from empeval.errors import RunFolderError
+from empeval.gating.passed import read_note
+from empeval.report.collect import Column, main_figures, tasks_of, values_of
+from empeval.runs import Run
+
+FALLS = 3
+"""How many of the largest falls are shown."""
+BAR = 400
+"""Width of an interval's bar, in its own units; its middle is zero."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval drawn to scale: places from 0 to ``BAR``; ``margin`` is None where there is none.
+
+    Attributes:
+        low, value, high: of the interval.
+        margin: from where to where a difference does not matter.
+    """
+
+    low: float
+    value: float
+    high: float
+    margin: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Band:
+    """The verdict on one headline figure of one candidate.
+
+    Attributes:
+        verdict: the word of a table, and the class of the style.
+        words: the verdict with the figures, in a sentence.
+        more: what else is to be known of it.
+        bar: its interval, where there is one.
+    """
+
+    verdict: str
+    words: str
+    more: str
+    bar: Bar | None
+
+
+@dataclass(frozen=True)
+class Fall:
+    """An item on which a candidate did worse than the base.
+
+    Attributes:
+        task, id, figure: where.
+        asked: the last turn of the question.
+        before, after: the answers. base, candidate: their values.
+    """
+
+    task: str
+    id: str
+    figure: str
+    asked: str
+    before: str
+    after: str
+    base: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class Board:
+    """Runs in order by one figure, with their intervals drawn to one scale.
+
+    Attributes:
+        figure: its name; ``shared``: how many items all runs have a value of.
+        rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
+        cells: (row's letter, column's letter) -> the row less the column, and a star where p
+            (Holm) is below 0.05.
+    """
+
+    figure: str
+    shared: int
+    rows: list[dict[str, Any]]
+    cells: dict[tuple[str, str], str]
+
+
+def run_names(every: Sequence[Column]) -> dict[str, str]:
+    """Letter -> the model, and what tells its run from others of the same model.
+
+    That is the settings in which they differ; where there are none, the folder's name.
+    """
+    titles = {one.letter: one.run.manifest.model.title for one in every}
+    settings = {one.letter: _settings(one.run) for one in every}
+    names = {}
+    for one in every:
+        twins = [t.letter for t in every if titles[t.letter] == titles[one.letter]]
+        own = settings[one.letter]
+        keys = {key for twin in twins for key in settings[twin]}
+        differ = [k for k in sorted(keys) if len({settings[t].get(k, "-") for t in twins}) > 1]
+        told = ", ".join(f"{key} {own.get(key, '-')}" for key in differ)
+        alike = len({tuple(settings[t].get(k, "-") for k in differ) for t in twins}) < len(twins)
+        if len(twins) > 1 and alike:
+            told = ", ".join(part for part in (told, one.run.path.name) if part)
+        names[one.letter] = titles[one.letter] + (f" ({told})" if told else "")
+    return names
+
+
+def _settings(run: Run) -> dict[str, str]:
+    manifest = run.manifest
+    found = {str(k): str(v) for k, v in manifest.model.arguments.items()}
+    for task in manifest.tasks.values():
+        for key in ("temperature", "top_p", "max_tokens", "seed"):
+            value = getattr(task.sampling, key)
+            found.setdefault(key.replace("_", " "), f"{value:g}")
+    return found
+
+
+def bands(comparison: Comparison, name: str) -> list[Band]:
+    """The verdicts on a candidate's headline figures.
+
+    Args:
+        comparison: with the base.
+        name: what the candidate is called.
+    """
+    return [_band(d, name) for d in comparison.differences if d.headline]
+
+
+def _band(d: Difference, name: str) -> Band:
+    verdict = verdict_of(d)
+    words = sentence(d)
+    if verdict not in ("better", "worse") or d.too_unscored or d.difference is None:
+        return Band(verdict, words, "", _bar(d))
+    sign = "+" if d.difference > 0 else ""
+    margin = "" if d.margin is None else f", margin {amount(d.margin)}"
+    said = (
+        f"{name} is {verdict} on {name_of(d)}: {amount(d.base)} to {amount(d.candidate)}, "
+        f"{sign}{amount(d.difference)} ({interval(d.ci_low, d.ci_high)}){margin}"
+    )
+    return Band(verdict, said, words, _bar(d))
+
+
+def _bar(d: Difference) -> Bar | None:
+    if d.difference is None or d.ci_low is None or d.ci_high is None:
+        return None
+    margin = d.margin or 0.0
+    most = 1.15 * max(abs(d.ci_low), abs(d.ci_high), margin)
+    if not most:
+        return None
+    ends = (_place(-margin, most), _place(margin, most)) if margin else None
+    low, value, high = (_place(v, most) for v in (d.ci_low, d.difference, d.ci_high))
+    return Bar(low, value, high, ends)
+
+
+def _place(value: float, most: float) -> float:
+    return round(BAR / 2 * (1 + value / most), 1)
+
+
+def gate_outcomes(every: Sequence[Column]) -> dict[str, str]:
+    """Letter -> what the gate last said of a run, where it was asked."""
+    found = {}
+    for one in every:
+        try:
+            note = read_note(one.run.path)
+        except RunFolderError:
+            continue
+        if note is not None:
+            found[one.letter] = f"{note.outcome} against {note.base}"
+    return found
+
+
+def falls(every: Sequence[Column], base: str, candidate: str) -> list[Fall]:
+    """The items on which a candidate lost most by the first figure with a direction.
+
+    Args:
+        every: the runs.
+        base: the letter of one.
+        candidate: the letter of the other.
+    """
+    pair = [one for one in every if one.letter in (base, candidate)]
+    for task in tasks_of(pair):
+        for metric in main_figures(pair, task):
+            values = values_of(pair, task, metric)
+            if {base, candidate} <= values.by_run.keys():
+                return _falls(pair, task, f"{metric.scorer}.{metric.metric}", values, base,
+                              candidate)  # fmt: skip
+    return []
+
+
+def _falls(
+    pair: Sequence[Column], task: str, figure: str, values: Any, base: str, candidate: str
+) -> list[Fall]:
+    change = values.by_run[candidate] - values.by_run[base]
+    if values.higher_is_better is False:
+        change = -change
+    lines = {one.letter: {line.id: line for line in one.files.lines(task)} for one in pair}
+    found: list[Fall] = []
+    for place in np.argsort(change, kind="stable"):
+        identifier = values.ids[place]
+        if not change[place] < 0 or len(found) == FALLS:  # NaN sorts last
+            break
+        before, after = lines[base].get(identifier), lines[candidate].get(identifier)
+        if before is None or after is None:
+            continue
+        found.append(
+            Fall(
+                task=task,
+                id=identifier,
+                figure=figure,
+                asked=before.item.messages[-1].content if before.item.messages else "",
+                before=before.response,
+                after=after.response,
+                base=float(values.by_run[base][place]),
+                candidate=float(values.by_run[candidate][place]),
+            )
+        )
+    return found
+
+
+def boards(many: ManyRuns, letters: Mapping[str, str], metrics: Mapping[Any, Any]) -> list[Board]:
+    """Leaderboards of three or more runs.
+
+    Args:
+        many: the comparison of all of them.
+        letters: run folder -> letter.
+        metrics: (letter, task, scorer, metric) -> the run's own figure, for the interval.
+    """
+    found = []
+    for matrix in many.matrices:
+        own = [metrics.get((letters[r.run], matrix.task, matrix.scorer, matrix.metric))
+               for r in matrix.ranking]  # fmt: skip
+        ends = [x for m in own if m is not None for x in (m.ci_low, m.ci_high) if x is not None]
+        ends += [r.mean for r in matrix.ranking]
+        low, high = min(ends), max(ends)
+        room = 0.05 * (high - low) or 1.0
+        rows = []
+        for ranked, metric in zip(matrix.ranking, own, strict=True):
+            bar = None
+            if metric is not None and metric.ci_low is not None and metric.ci_high is not None:
+                ends_of = (metric.ci_low, ranked.mean, metric.ci_high)
+                left, middle, right = (_along(v, low - room, high + room) for v in ends_of)
+                bar = Bar(left, middle, right, None)
+            rows.append(
+                {
+                    "rank": ranked.rank,
+                    "ranks": f"{ranked.rank_low} to {ranked.rank_high}",
+                    "letter": letters[ranked.run],
+                    "mean": amount(ranked.mean),
+                    "interval": interval(metric.ci_low, metric.ci_high) if metric else "-",
+                    "groups": ranked.groups,
+                    "bar": bar,
+                }
+            )
+        cells = {}
+        for pair in matrix.pairs:
+            d = pair.difference
+            star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
+            one, other = letters[pair.candidate], letters[pair.base]
+            cells[one, other] = amount(d.difference) + star
+            cells[other, one] = amount(None if d.difference is None else -d.difference) + star
+        name = f"{matrix.task} {matrix.scorer}.{matrix.metric}"
+        found.append(Board(name, matrix.shared, rows, cells))
+    return found
+
+
+def _along(value: float, low: float, high: float) -> float:
+    return round(BAR * (value - low) / (high - low), 1)
