@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -124,8 +125,18 @@ class Labelled:
             }
             for view, example in zip(built, examples, strict=True)
         ]
+        self._measure()
+
+    def _measure(self) -> None:
         self.lengths = [len(row["views"].full.ids) for row in self.rows]
         self.emotion_labels = [row["emotion"] for row in self.rows]
+
+    def some(self, numbers: Sequence[int]) -> Labelled:
+        """Those of the examples that have these numbers."""
+        chosen = copy.copy(self)
+        chosen.rows = [self.rows[number] for number in numbers]
+        chosen._measure()
+        return chosen
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -35,6 +35,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         encoder_dropout: inside the encoder and its adapters; ``None`` is the encoder's own.
         epochs: of the stage that trains both tasks. It may be a fraction.
         emotion_epochs: of STM's first stage (emotion alone).
+        mechanism_epochs: of a last stage on the replies with EPITOME's levels and as many others,
+            at a third of the rate.
         pretrain_epochs: of MVC's pretraining on GoEmotions.
         pretrain_examples: at most so many GoEmotions comments (``None``: all).
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
@@ -64,6 +66,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     encoder_dropout: float | None = None
     epochs: float = 5
     emotion_epochs: float = 0
+    mechanism_epochs: float = 0
     pretrain_epochs: float = 0
     pretrain_examples: int | None = None
     train_examples: int | None = None
@@ -95,6 +98,7 @@ LIMITS = Limits(
         "mechanism_repeats": (1, math.inf),
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
+        "mechanism_epochs": (0, math.inf),
         "pretrain_epochs": (0, math.inf),
         "lambda_emo": (0, math.inf),
         "lambda_mechanisms": (0, math.inf),

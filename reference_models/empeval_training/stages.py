@@ -66,6 +66,11 @@ class LengthTrainer(Trainer):  # type: ignore[misc]
         )
 
 
+def stage_is_done(out: Path, name: str) -> bool:
+    """Whether a run's folder holds the weights that a stage ended with."""
+    return (out / "stages" / f"{name}.safetensors").is_file()
+
+
 def run_stage(
     stage: Stage,
     recipe: Recipe,

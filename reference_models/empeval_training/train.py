@@ -45,7 +45,7 @@ from empeval_training.networks import (
 )
 from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
-from empeval_training.stages import Stage, predict, run_stage
+from empeval_training.stages import Stage, predict, run_stage, stage_is_done
 
 
 def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]:
@@ -110,11 +110,14 @@ def _train(
     )
     make_folder(out)
     write_json(out / QUESTION, question)
-    if recipe.frozen_layers:
-        for data_set in (training, validation):
-            lower.compute([row["views"].full for row in data_set.rows], "frozen layers")
-            if cascade:
-                lower.compute([row["views"].context for row in data_set.rows], "frozen layers")
+
+    def prepare(rows: Sequence[dict[str, Any]]) -> None:
+        if recipe.frozen_layers:
+            for view in ("full", "context") if cascade else ("full",):
+                lower.compute([getattr(row["views"], view) for row in rows], "frozen layers")
+
+    if not stage_is_done(out, "both"):
+        prepare([*training.rows, *validation.rows])
 
     if recipe.class_weights == "balanced":
         import torch
@@ -136,15 +139,18 @@ def _train(
         model.empathy_weight = weight
     stage = Stage("both", recipe.epochs, metric="mae")
     run_stage(stage, recipe, network, training, validation, collator, out, seed)
+    if recipe.mechanism_epochs:
+        some = training.some(with_levels(splits["train"], seed))
+        prepare(some.rows)
+        stage = Stage("mechanisms", recipe.mechanism_epochs, metric=None)
+        gentle = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate / 3)
+        run_stage(stage, gentle, network, some, None, collator, out, seed)
 
     figures: dict[str, Any] = {}
     if (data / f"{RATED}.jsonl").stat().st_size:  # without ratings there are no rated replies
         rated = read_examples(data, RATED)
         with_people = Labelled(rated, views, prepared.emotions)
-        if recipe.frozen_layers:
-            for view in ("full", "context") if cascade else ("full",):
-                rows = [getattr(row["views"], view) for row in with_people.rows]
-                lower.compute(rows, "frozen layers")
+        prepare(with_people.rows)
         figures[PEOPLE] = people_figures(rated, predict(model, with_people, collator, recipe))
     model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
     if recipe.method == "lora":
@@ -182,6 +188,14 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
         lower = copy.deepcopy(encoder)  # what trains later must not change what was computed
         _LOWER[key] = LowerStates(lower, recipe.frozen_layers, views, bf16=bf16)
     return _LOWER[key]
+
+
+def with_levels(examples: Sequence[Example], seed: int) -> list[int]:
+    """Numbers of the examples with EPITOME's levels, once each, and of as many others."""
+    first = {e.id: n for n, e in reversed(list(enumerate(examples)))}
+    own = [n for n in first.values() if examples[n].variant == "rated:epitome"]
+    others = [n for n in first.values() if examples[n].variant != "rated:epitome"]
+    return sorted(own + draw(others, len(own), seed))
 
 
 def empathy_weight(training: Labelled) -> float:
