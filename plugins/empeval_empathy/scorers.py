@@ -98,8 +98,8 @@ EARLIER = (
     "English only."
 )
 PEOPLE = (
-    " Trained on what people rated; `empeval show mvc` has its agreement with people and what "
-    "fools it. English only."
+    " Trained on what people rated and on a teacher's word; `empeval show` has its agreement with "
+    "people and what fools it. English only."
 )
 
 
@@ -317,8 +317,10 @@ class Baseline(EmpathyScorer):
     """One encoder over context and reply, one head for empathy and one for the emotion."""
 
     card = card(
-        "Empathy 1-5 and one of 32 emotions by the Baseline multitask encoder." + EARLIER,
+        "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the Baseline multitask "
+        "encoder." + PEOPLE,
         ("emotion",),
+        version="2",
     )
     architecture = "shared"
     bundled = "baseline"
@@ -342,7 +344,7 @@ class MVC(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the multi-view cascade "
         "(MVC); emotion is the context's, full_emotion the whole dialogue's." + PEOPLE,
         ("emotion", "full_emotion"),
-        version="2",
+        version="3",
     )
     architecture = "cascade"
     bundled = "mvc"
