@@ -21,7 +21,8 @@ def cli(
 ) -> Callable[..., Outcome]:
     """Runs the command line in this process, in the test's own folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EMPEVAL_DEBUG", raising=False)
+    for name in ("EMPEVAL_DEBUG", "COLUMNS"):  # whoever runs the tests may have set them
+        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str) -> Outcome:
         capsys.readouterr()

@@ -87,5 +87,5 @@ def test_the_widest_columns_are_cut_first_and_words_stay_whole_while_they_can():
     rows = [["a", long, "c" * 12], ["aa", "b", "c"]]
     assert fitted(rows, 76) is None
     assert fitted(rows, 40) == [2, 22, 12]
-    assert fitted(rows, 22) == [2, 5, 11]
-    assert fitted(rows, 5) == [2, NARROWEST, NARROWEST]
+    assert fitted(rows, 22) == [2, 4, 12]
+    assert fitted(rows, 5) == [2, 4, NARROWEST]

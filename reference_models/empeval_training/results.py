@@ -259,17 +259,24 @@ def _recipes(results: Sequence[dict[str, Any]]) -> str:
                 f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
                 f"above {recipe['frozen_layers']} frozen layers, {own['training_examples']} "
                 f"examples, {recipe['epochs']:g} epochs, batch {recipe['batch_size']}, lr "
-                f"{recipe['learning_rate']:g}, {own['seconds']:.0f} s on {own['device']}"
+                f"{recipe['learning_rate']:g}{_last_stage(recipe)}, "
+                f"{own['seconds']:.0f} s on {own['device']}"
             )
     return "; ".join(parts) + "."
+
+
+def _last_stage(recipe: Mapping[str, Any]) -> str:
+    epochs = recipe.get("mechanism_epochs")
+    return f", then {epochs:g} epochs on EPITOME's replies and as many others" if epochs else ""
 
 
 def _missing(results: Sequence[dict[str, Any]]) -> str:
     lacking = [model for model in MODELS if not _chosen(results, model, 0.1)]
     if not lacking:
         return ""
+    have = "has" if len(lacking) == 1 else "have"
     return (
-        f" {' and '.join(lacking)} have no run on these labels; what ships of them learned the "
+        f" {' and '.join(lacking)} {have} no run on these labels; what ships of it learned the "
         "computed label of version 0.1, and stands in the tables of shipped checkpoints below."
     )
 

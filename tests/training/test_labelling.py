@@ -16,6 +16,7 @@ from empeval.data import use_data_directory
 from empeval_training.examples import Example, add_variants
 from empeval_training.teacher.labelling import (
     MECHANISMS,
+    ONE_RATER,
     Labeller,
     label_examples,
     link,
@@ -116,10 +117,12 @@ def test_rated_replies_keep_what_people_said(labeller):
             example = by_id[f"{name}:{reply.id}"]
             assert (example.context, example.reply) == (reply.context, reply.reply)
             assert 1 <= example.empathy <= 5
-            if name == "exchanges-1-5":
-                assert example.empathy == reply.mean("empathy")
-            elif name == "ratings-1-3":
-                assert example.empathy == linked[int(reply.mean("empathy"))]
+            if name in ("exchanges-1-5", "ratings-1-3"):
+                rating = reply.mean("empathy")
+                people = rating if name == "exchanges-1-5" else linked[int(rating)]
+                teacher = labeller.label([TeacherRow(reply.context, reply.reply)], "x")[0][0]
+                expected = teacher + ONE_RATER * (people - teacher)
+                assert example.empathy == pytest.approx(expected, abs=2e-3)
             elif name == "epitome":
                 assert example.mechanisms == tuple(reply.mean(m) for m in MECHANISMS)
     # the scales of the others are not this one: the teacher's word stands

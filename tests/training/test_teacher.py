@@ -143,7 +143,7 @@ def test_an_encoder_that_cannot_be_used_leaves_the_folder_free(run, tmp_path, ch
 
 
 def test_a_folder_without_a_finished_teacher_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="holds no finished teacher"):
+    with pytest.raises(UsageError, match="holds no weights of a teacher"):
         TeacherReader.load(tmp_path)
 
 
