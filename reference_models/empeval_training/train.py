@@ -139,8 +139,9 @@ def _train(
         model.empathy_weight = weight
     stage = Stage("both", recipe.epochs, metric="mae")
     run_stage(stage, recipe, network, training, validation, collator, out, seed)
-    if recipe.mechanism_epochs:
-        some = training.some(with_levels(splits["train"], seed))
+    numbers = with_levels(splits["train"], seed)
+    if recipe.mechanism_epochs and numbers:  # without ratings nobody gave levels
+        some = training.some(numbers)
         prepare(some.rows)
         stage = Stage("mechanisms", recipe.mechanism_epochs, metric=None)
         gentle = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate / 3)

@@ -19,7 +19,7 @@ from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
 from empeval_training.recipe import load_recipe
-from empeval_training.train import people_figures, summarize, train
+from empeval_training.train import people_figures, summarize, train, with_levels
 
 
 def figures(result):
@@ -102,6 +102,27 @@ def test_the_mechanisms_are_learned_where_they_weigh_something(run_small, prepar
     assert first > 1.3
     assert second == pytest.approx(1, abs=0.2)
     assert third < 0.7
+
+
+def test_a_last_stage_learns_from_epitomes_replies_and_as_many_others(
+    run_small, prepared, tmp_path
+):
+    data = shutil.copytree(prepared, tmp_path / "ed")
+    lines = [json.loads(line) for line in (data / "train.jsonl").read_text().splitlines()]
+    for line in lines[:5]:
+        line["variant"] = "rated:epitome"
+    (data / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    examples = read_examples(data, "train")
+    repeated = [*examples, *examples[:5]]
+    chosen = [repeated[n] for n in with_levels(repeated, 3)]
+    assert len({e.id for e in chosen}) == len(chosen) == 10
+    assert sum(e.variant == "rated:epitome" for e in chosen) == 5
+    out, _ = run_small("baseline", out=tmp_path / "with", data=data, mechanism_epochs="2",
+                       mechanism_repeats="3")  # fmt: skip
+    assert (out / "stages" / "mechanisms.safetensors").is_file()
+    # where nobody gave levels there is nothing to learn them from
+    out, _ = run_small("baseline", out=tmp_path / "without", mechanism_epochs="2")
+    assert not (out / "stages" / "mechanisms.safetensors").exists()
 
 
 def test_the_card_holds_the_figures_the_data_and_their_licences(run_small):
