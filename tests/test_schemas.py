@@ -55,7 +55,9 @@ def test_what_a_real_run_writes_is_valid(real):
 def test_what_a_run_of_odd_plugins_writes_is_valid(tmp_path, model):
     scorers = ["length", "nan", "raising", "numpy", "inventive"]
     run = empeval.run(model, ["days"], scorers, out=tmp_path / "run", limit=7, seed=3)
-    for name, record in written(run):
+    records = list(written(run))
+    assert records
+    for name, record in records:
         validator(name).validate(record)
 
 
@@ -63,7 +65,9 @@ def test_what_scoring_a_file_writes_is_valid(tmp_path):
     file = tmp_path / "dialogues.jsonl"
     file.write_text('{"id": 1, "context": ["I lost my dog."], "response": "Oh no."}\n')
     run = empeval.score(file, ["surface"], out=tmp_path / "run")
-    for name, record in written(run):
+    records = list(written(run))
+    assert records
+    for name, record in records:
         validator(name).validate(record)
 
 

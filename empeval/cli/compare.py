@@ -356,15 +356,9 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
 
 def _grid(matrix: Matrix) -> list[dict[str, str]]:
     """The row's run less the column's; a star where p (Holm) is under 0.05."""
-    from empeval.comparing.words import amount
+    from empeval.comparing.words import matrix_cells
 
-    cells: dict[tuple[str, str], str] = {}
-    for pair in matrix.pairs:
-        d = pair.difference
-        star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
-        cells[(pair.candidate, pair.base)] = amount(d.difference) + star
-        back = None if d.difference is None else -d.difference
-        cells[(pair.base, pair.candidate)] = amount(back) + star
+    cells = matrix_cells(matrix)
     order: Sequence[str] = [r.run for r in matrix.ranking]
     return [
         {

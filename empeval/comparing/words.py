@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from empeval.comparing.records import Difference
+
+if TYPE_CHECKING:
+    from empeval.comparing.many import Matrix
 
 
 def amount(value: float | None) -> str:
@@ -33,6 +38,18 @@ def name_of(d: Difference) -> str:
     """
     own = d.metric if d.scorer == d.metric else f"{d.scorer}.{d.metric}"
     return own if d.task == d.scorer else f"{d.task} {own}"
+
+
+def matrix_cells(matrix: Matrix) -> dict[tuple[str, str], str]:
+    """(a run's folder, another's) -> the first less the second, starred where p (Holm) < 0.05."""
+    cells: dict[tuple[str, str], str] = {}
+    for pair in matrix.pairs:
+        d = pair.difference
+        star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
+        back = None if d.difference is None else -d.difference
+        cells[pair.candidate, pair.base] = amount(d.difference) + star
+        cells[pair.base, pair.candidate] = amount(back) + star
+    return cells
 
 
 def verdict_of(d: Difference) -> str:

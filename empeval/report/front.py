@@ -10,7 +10,7 @@ import numpy as np
 
 from empeval.comparing.many import ManyRuns
 from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.words import amount, interval, name_of, sentence, verdict_of
+from empeval.comparing.words import amount, interval, matrix_cells, name_of, sentence, verdict_of
 from empeval.errors import RunFolderError
 from empeval.gating.passed import read_note
 from empeval.report.collect import Column, main_figures, tasks_of, values_of
@@ -257,13 +257,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str], metrics: Mapping[Any, Any
                     "bar": bar,
                 }
             )
-        cells = {}
-        for pair in matrix.pairs:
-            d = pair.difference
-            star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
-            one, other = letters[pair.candidate], letters[pair.base]
-            cells[one, other] = amount(d.difference) + star
-            cells[other, one] = amount(None if d.difference is None else -d.difference) + star
+        cells = {(letters[a], letters[b]): text for (a, b), text in matrix_cells(matrix).items()}
         name = f"{matrix.task} {matrix.scorer}.{matrix.metric}"
         found.append(Board(name, matrix.shared, rows, cells))
     return found

@@ -58,13 +58,12 @@ part, and whether the rule was kept. The sentences are others than those in trai
 """
 
 
-def audits_text(audits: Path, teachers: Sequence[Path], ratings: Path) -> str:
+def audits_text(audits: Path, labeller: Labeller | None) -> str:
     """The section's text.
 
     Args:
         audits: what ``empeval audit NAME ... --out`` wrote.
-        teachers: the runs of the teachers; none leaves their row out.
-        ratings: the folder of rated sets.
+        labeller: the teachers; ``None`` leaves their row out.
 
     Raises:
         UsageError: there is no finished audit.
@@ -74,8 +73,8 @@ def audits_text(audits: Path, teachers: Sequence[Path], ratings: Path) -> str:
     if not certificates:
         raise UsageError(f"{audits} holds no finished audit; make one with empeval audit.")
     rows: dict[str, Sequence[Agreement]] = {}
-    if teachers:
-        rows[TEACHER] = teacher_agreements(teachers, ratings)
+    if labeller is not None:
+        rows[TEACHER] = teacher_agreements(labeller)
     rows |= {name: one.agreements for name, one in certificates.items()}
     return TEXT.format(
         agreement=_table(rows, lambda a: _shown(a.spearman)),
@@ -87,9 +86,8 @@ def audits_text(audits: Path, teachers: Sequence[Path], ratings: Path) -> str:
     )
 
 
-def teacher_agreements(teachers: Sequence[Path], ratings: Path) -> list[Agreement]:
+def teacher_agreements(labeller: Labeller) -> list[Agreement]:
     """The teachers' agreement with the test part of the sets that every model is measured on."""
-    labeller = Labeller(teachers, ratings)
     agreements = []
     for rated in labeller.sets:
         if rated.name not in MEASURED:

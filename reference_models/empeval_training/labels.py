@@ -16,7 +16,7 @@ from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.labelling import KEPT, MECHANISMS, ONE_RATER, Labeller, link
 from empeval_training.teacher.overall import worth
 from empeval_training.teacher.targets import HEADS, TeacherRow
-from empeval_training.teacher.training import finished_teacher, measure
+from empeval_training.teacher.training import measure
 from empeval_training.variants import SAME, WORSE
 
 OWN_DIALOGUES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -74,7 +74,7 @@ who rated listener turns of EmpatheticDialogues from 1 to 5) would be expected t
 *their* mean 4. It is a proportional-odds model on the sum "{chosen}" of the teacher's standardised
 numbers (slope {slope:.3f}, thresholds {thresholds}), fitted on {tied} ratings of the validation
 part: theirs, and ratings 1-3 linked to them (below). The `linear` ones are ridge regressions on
-the unchanged encoder's embedding of the reply, which a few thousand single ratings cannot overfit.
+the unchanged encoder's embedding of the reply, which have less room to learn ratings by heart.
 `relevant` is a head that tells a person's reply from a reply to another conversation, which nobody
 had to rate: a reply that is to somebody else loses by the log of the probability that it is not.
 The sum was chosen on validation among {sums} that were written down before, by the agreement with
@@ -93,9 +93,9 @@ annotators would give them.
 
 Ratings 1-3 are linked to the ratings 1-5 by equal percentiles of people's replies: {linked}. A
 reply that one crowd worker rated has a label {share:.0%} of the way from the teacher's word to that
-rating, because about so much of one's rating is what another would say; in the test part the
-rating stands alone. EPITOME's replies keep their mechanisms' levels; their `empathy`, and
-that of condolence and ESConv replies, whose scales are of other people and other texts, is the
+rating: an assumption of ours of how much one rating of a reply says, which no figure here measures.
+In the test part the rating stands alone. EPITOME's replies keep their mechanisms' levels; their
+`empathy`, and that of condolence and ESConv replies, whose scales are of other people and other texts, is the
 teacher's.
 
 ## Distribution of the training replies
@@ -168,16 +168,14 @@ def people_card(data: Path, ratings: Path) -> str:
     )
 
 
-def label_card(data: Path, teachers: Sequence[Path], ratings: Path) -> str:
+def label_card(data: Path, labeller: Labeller) -> str:
     """The text of ``LABELS.md``.
 
     Args:
         data: what ``prepare-ed`` wrote.
-        teachers: the runs of the teachers that labelled it; they differ by their seed.
-        ratings: the folder of rated sets.
+        labeller: the teachers that labelled it.
     """
-    labeller = Labeller(teachers, ratings)
-    results = [finished_teacher(folder) for folder in teachers]
+    results = labeller.results
     overall, result = labeller.overall, results[0]
     recipe = result["recipe"]
     by_name = {s.name: s for s in labeller.sets}

@@ -22,6 +22,7 @@ from empeval_training.examples import Donors, Example, human_examples
 from empeval_training.judges import Checkpoint, Scores, grid, rivals
 from empeval_training.labels import label_card, people_card
 from empeval_training.recipe import MODELS
+from empeval_training.teacher.labelling import Labeller
 
 AUTHORS = {
     "baseline": (0.3977, 0.7396, 0.4150),
@@ -136,7 +137,8 @@ def write_documents(
     out.mkdir(parents=True, exist_ok=True)
     results = read_results(runs)
     path = out / "LABELS.md"
-    card = label_card(data, teachers, ratings) if teachers else people_card(data, ratings)
+    labeller = Labeller(teachers, ratings) if teachers else None
+    card = label_card(data, labeller) if labeller else people_card(data, ratings)
     path.write_text(card, encoding="utf-8")
     yield path
     path = out / "RESULTS.md"
@@ -154,7 +156,7 @@ def write_documents(
         claims=_claims(results),
         people=_people_table(results),
         sweep=_sweep_table(results),
-        audits=audits_text(audits, teachers, ratings),
+        audits=audits_text(audits, labeller),
         systems=_systems_table(judges, systems),
         turns=len(turns),
         strangers=_strangers_table(judges, turns),

@@ -35,8 +35,8 @@ empathy alone, because a formula of sympathy is an emotional reaction by EPITOME
 MEASURED = ("epitome", "ratings-1-3", "exchanges-1-5")
 """The rated sets whose test part every trained model is measured on."""
 ONE_RATER = 0.15
-"""How much one crowd worker's rating counts beside the teacher's word on the same reply: about
-what one rater's rating agrees with another's."""
+"""How much one crowd worker's rating counts beside the teacher's word on the same reply: an
+assumption of ours."""
 
 VALIDATION_TURNS = 500
 """Turns of EmpatheticDialogues' validation split that are held against strangers' replies."""
@@ -60,11 +60,11 @@ class Labeller:
         self.sets = read_rated_sets(ratings)
         self._folders = folders
         self._readers: dict[Path, TeacherReader] = {}
-        self._results = [finished_teacher(folder) for folder in folders]
+        self.results = [finished_teacher(folder) for folder in folders]
         say("tying the overall scale to people's 1-5")
         with quiet():
             self.linear = LinearHeads(
-                self._results[0]["recipe"]["encoder"],
+                self.results[0]["recipe"]["encoder"],
                 self.sets,
                 folders[0] / "embeddings.safetensors",
             )
@@ -79,7 +79,7 @@ class Labeller:
                 },
                 self._columns(turns, self._kept(turns, "validation-turns")),
                 self._columns(strangers, self._kept(strangers, "validation-strangers")),
-                float(np.mean([r["thresholds"]["relevance"][0] for r in self._results])),
+                float(np.mean([r["thresholds"]["relevance"][0] for r in self.results])),
                 link(by_name["ratings-1-3"], by_name["exchanges-1-5"]),
             )
 
@@ -122,7 +122,7 @@ class Labeller:
         number = NAMES.index(head)
         said = [
             expit(own[:, number, None] - np.array(result["thresholds"][head])).sum(1)
-            for own, result in zip(latents, self._results, strict=True)
+            for own, result in zip(latents, self.results, strict=True)
         ]
         mean: np.ndarray = HEADS[number].low + np.mean(said, axis=0)
         return mean
