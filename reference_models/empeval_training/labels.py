@@ -95,8 +95,8 @@ Ratings 1-3 are linked to the ratings 1-5 by equal percentiles of people's repli
 reply that one crowd worker rated has a label {share:.0%} of the way from the teacher's word to that
 rating: an assumption of ours of how much one rating of a reply says, which no figure here measures.
 In the test part the rating stands alone. EPITOME's replies keep their mechanisms' levels; their
-`empathy`, and that of condolence and ESConv replies, whose scales are of other people and other texts, is the
-teacher's.
+`empathy`, and that of condolence and ESConv replies, whose scales are of other people and
+other texts, is the teacher's.
 
 ## Distribution of the training replies
 
