@@ -44,14 +44,12 @@ class Plot:
         title: for people.
         alt: what it shows, in words.
         figure: matplotlib's.
-        wide: whether it takes the room of two.
     """
 
     name: str
     title: str
     alt: str
     figure: Any
-    wide: bool = False
 
 
 def build_report(
@@ -130,7 +128,6 @@ def _plots(every: Sequence[Column], compared: Sequence[tuple[str, Comparison]]) 
                 f"Forest plot of the differences of run {letter} from run A with 95 % intervals; "
                 "the table above has the numbers.",
                 figure,
-                wide=True,
             )
     for task in tasks_of(every):
         own = [one for one in every if task in one.run.manifest.tasks]
@@ -139,18 +136,28 @@ def _plots(every: Sequence[Column], compared: Sequence[tuple[str, Comparison]]) 
         failing = plots.failing(counts, sizes)
         if failing is not None:
             alt = f"Share of answers to {task} that failed, by reason and run."
-            yield Plot(f"{task}-failures", f"{task}: answers that failed", alt, failing, wide=True)
-        for metric in main_figures(every, task):
-            yield from _figure_plots(values_of(every, task, metric), letters)
+            yield Plot(f"{task}-failures", f"{task}: answers that failed", alt, failing)
+    found = [
+        values_of(every, task, metric)
+        for task in tasks_of(every)
+        for metric in main_figures(every, task)
+    ]
+    for values in found:
+        same = [v for v in found if (v.scorer, v.metric) == (values.scorer, values.metric)]
+        scale = plots.scale_of(same)
+        if scale is not None:
+            yield from _figure_plots(values, letters, scale, same)
 
 
-def _figure_plots(values: Values, letters: Sequence[str]) -> Iterator[Plot]:
+def _figure_plots(
+    values: Values, letters: Sequence[str], scale: tuple[float, float], same: Sequence[Values]
+) -> Iterator[Plot]:
     name = f"{values.task}-{values.scorer}-{values.metric}"
     about = f"{values.task}: {values.scorer}.{values.metric}"
     kinds = (
-        ("distribution", "distribution", plots.distribution(values, letters)),
-        ("by-emotion", "by emotion", plots.by_emotion(values, letters)),
-        ("length", "length against score", plots.length_plot(values, letters)),
+        ("distribution", "distribution", plots.distribution(values, letters, scale)),
+        ("by-emotion", "by emotion", plots.by_emotion(values, same)),
+        ("length", "length against score", plots.length_plot(values, letters, scale)),
     )
     for kind, title, figure in kinds:
         if figure is not None:
@@ -202,7 +209,6 @@ def _page(
         plots=[
             {
                 "title": plot.title,
-                "wide": plot.wide,
                 "alt": plot.alt,
                 # drawn by matplotlib, which escapes what it writes as text
                 "svg": Markup(inline_svg(plots.svg(plot.figure, themed=True), number)),  # noqa: S704
@@ -259,14 +265,12 @@ def _script_json(value: Any) -> str:
 
 
 def inline_svg(text: str, number: int) -> str:
-    """SVG for a page that holds several: with ids of its own, and as wide as there is room."""
+    """SVG for a page that holds several: with ids of its own. It keeps its size."""
     prefix = f"p{number}-"
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)
     text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}\2"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", text)
-    return re.sub(r'<svg ([^>]*?)width="[^"]+"', r"<svg \1", text, count=1).replace(
-        "<svg ", '<svg aria-hidden="true" focusable="false" ', 1
-    )
+    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 def _amount(value: float | None) -> str:

@@ -35,6 +35,12 @@ INK = {
 INK_COLOUR, FAINT, *RUN_COLOURS = INK
 DPI = 160
 
+SMALL = (4.6, 2.6)
+"""Inches of a plot of one figure of one task."""
+
+FEW = 10
+"""A mean of fewer answers says little and is shown so."""
+
 
 def colour_of(place: int) -> str:
     """The colour of a run by its place; the ninth has that of the first."""
@@ -134,14 +140,28 @@ def forest(differences: Sequence[Difference]) -> Any:
     return made
 
 
-def distribution(values: Values, letters: Sequence[str]) -> Any:
-    """A histogram of a figure's item values, a line a run."""
-    finite = [v[np.isfinite(v)] for v in values.by_run.values()]
+def scale_of(several: Sequence[Values]) -> tuple[float, float] | None:
+    """The lowest and the highest item value of a figure in any of its tasks and runs."""
+    finite = [own[np.isfinite(own)] for values in several for own in values.by_run.values()]
     every = np.concatenate(finite) if finite else np.array([])
     if not len(every) or np.ptp(every) == 0:
         return None
-    made, axes = figure(4.6, 2.6)
-    edges = np.histogram_bin_edges(every, bins=min(30, max(5, int(np.sqrt(len(every))))))
+    return float(every.min()), float(every.max())
+
+
+def distribution(values: Values, letters: Sequence[str], scale: tuple[float, float]) -> Any:
+    """A histogram of a figure's item values, a line a run.
+
+    Args:
+        values: the figure's values.
+        letters: of all runs.
+        scale: the ends of the axis, the same in every plot of a figure (``scale_of``).
+    """
+    count = max(int(np.isfinite(own).sum()) for own in values.by_run.values())
+    if not count:
+        return None
+    made, axes = figure(*SMALL)
+    edges = np.linspace(*scale, 1 + min(30, max(5, int(np.sqrt(count)))))
     for letter, own in values.by_run.items():
         there = own[np.isfinite(own)]
         colour = colour_of(letters.index(letter))
@@ -153,13 +173,13 @@ def distribution(values: Values, letters: Sequence[str]) -> Any:
             histtype="step",
             color=colour,
             linewidth=1.6,
-            label=letter,
+            label=f"{letter}, n {len(there)}",
         )
         if len(there):
             axes.axvline(there.mean(), color=colour, linewidth=1, linestyle="--")
     axes.set_xlabel(f"{values.metric} ({values.unit})")
     axes.set_ylabel("percent of items")
-    _legend(axes, len(values.by_run))
+    _legend(axes)
     return made
 
 
@@ -176,7 +196,8 @@ def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any
         axes.barh(places, shares, height, color=colour_of(LETTERS.index(letter)), label=letter)
     axes.set_yticks(range(len(reasons)), reasons)
     axes.set_xlabel("percent of answers")
-    _legend(axes, len(counts))
+    if len(counts) > 1:
+        _legend(axes)
     return made
 
 
@@ -184,33 +205,57 @@ def _total(counts: Mapping[str, Counter[str]], reason: str) -> int:
     return sum(own[reason] for own in counts.values())
 
 
-def by_emotion(values: Values, letters: Sequence[str]) -> Any:
-    """A heat map of means by emotion; with two runs or more, a last column of differences."""
+def means_by_emotion(values: Values) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Means by emotion.
+
+    Returns:
+        The emotions, their means and the numbers of values behind them, both of shape
+        (emotions, runs); NaN where there are none.
+    """
     emotions = sorted({e for e in values.emotions if e})
+    shape = len(emotions), len(values.by_run)
+    means, counts = np.full(shape, np.nan), np.zeros(shape, dtype=int)
+    of = np.array(values.emotions)
+    for column, own in enumerate(values.by_run.values()):
+        for row, emotion in enumerate(emotions):
+            there = own[(of == emotion) & np.isfinite(own)]
+            counts[row, column] = len(there)
+            if len(there):
+                means[row, column] = there.mean()
+    return emotions, means, counts
+
+
+def by_emotion(values: Values, same: Sequence[Values]) -> Any:
+    """A heat map of means by emotion, a column a run.
+
+    A mean of fewer than ``FEW`` answers is grey and has no colour.
+
+    Args:
+        values: the figure's values.
+        same: those of the same figure in every task; colours mean the same in all of them.
+    """
+    emotions, table, counts = means_by_emotion(values)
+    coloured = [m[n >= FEW] for _, m, n in map(means_by_emotion, same)]
+    every = np.concatenate(coloured)
     if len(emotions) < 2:
         return None
     runs = list(values.by_run)
-    place = np.array([emotions.index(e) if e else -1 for e in values.emotions])
-    table = np.full((len(emotions), len(runs)), np.nan)
-    for column, letter in enumerate(runs):
-        own = values.by_run[letter]
-        for row in range(len(emotions)):
-            there = own[(place == row) & np.isfinite(own)]
-            if len(there):
-                table[row, column] = there.mean()
-    made, axes = figure(1.9 + 0.75 * len(runs), 0.7 + 0.235 * len(emotions))
-    low, high = np.nanmin(table), np.nanmax(table)
+    low, high = (every.min(), every.max()) if len(every) else (0.0, 0.0)
+    made, axes = figure(2.4 + 0.75 * len(runs), 0.7 + 0.235 * len(emotions))
     edges = np.arange(len(runs) + 1) - 0.5, np.arange(len(emotions) + 1) - 0.5
-    axes.pcolormesh(*edges, table, cmap="cividis", vmin=low, vmax=high)
+    shown = np.where(counts >= FEW, table, np.nan)
+    axes.pcolormesh(*edges, shown, cmap="cividis", vmin=low, vmax=high)
     axes.invert_yaxis()
-    for row in range(len(emotions)):
-        for column in range(len(runs)):
-            if np.isfinite(table[row, column]):
-                share = (table[row, column] - low) / (high - low or 1)
-                colour = "#ffffff" if share < 0.55 else "#000000"
-                axes.text(column, row, f"{table[row, column]:.2f}", ha="center", va="center",
-                          color=colour, fontsize=8)  # fmt: skip
-    axes.set_yticks(range(len(emotions)), emotions)
+    most = counts.max(axis=1)
+    for row, column in np.argwhere(counts > 0):
+        text = f"{table[row, column]:.2f}"
+        if counts[row, column] != most[row]:
+            text += f" ({counts[row, column]})"
+        dark = (table[row, column] - low) / (high - low or 1) < 0.55
+        colour = FAINT if counts[row, column] < FEW else "#ffffff" if dark else "#000000"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    names = [f"{name} (n {n})" for name, n in zip(emotions, most, strict=True)]
+    axes.set_yticks(range(len(emotions)), names)
     axes.set_xticks(range(len(runs)), runs)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
@@ -219,21 +264,26 @@ def by_emotion(values: Values, letters: Sequence[str]) -> Any:
     return made
 
 
-def length_plot(values: Values, letters: Sequence[str], seed: int = 0) -> Any:
-    """Length against score: at most 800 items a run as dots, means by length as a line."""
-    made, axes = figure(4.6, 2.6)
+def length_plot(values: Values, letters: Sequence[str], scale: tuple[float, float]) -> Any:
+    """Length against score: at most 800 items a run as dots, means by length as a line.
+
+    Each mean is of ``FEW`` items or more. Arguments as those of ``distribution``.
+    """
+    made, axes = figure(*SMALL)
     drawn = False
     for letter, own in values.by_run.items():
         words = values.words[letter]
         rows = np.flatnonzero(np.isfinite(own) & np.isfinite(words))
-        if len(rows) < 10 or np.ptp(words[rows]) == 0:
+        if len(rows) < FEW or np.ptp(words[rows]) == 0:
             continue
         colour = colour_of(letters.index(letter))
         some = rows
         if len(rows) > 800:
-            some = np.random.default_rng(seed).choice(rows, 800, replace=False)
+            some = np.random.default_rng(0).choice(rows, 800, replace=False)
         axes.plot(words[some], own[some], ".", color=colour, alpha=0.25, markersize=3)
-        bins = np.array_split(rows[np.argsort(words[rows], kind="stable")], min(8, len(rows) // 5))
+        bins = np.array_split(
+            rows[np.argsort(words[rows], kind="stable")], min(8, len(rows) // FEW)
+        )
         means = [
             (
                 float(words[b].mean()),
@@ -242,16 +292,21 @@ def length_plot(values: Values, letters: Sequence[str], seed: int = 0) -> Any:
             for b in bins
         ]
         axes.plot([m[0] for m in means], [m[1] for m in means], "-o", color=colour, linewidth=1.6,
-                  markersize=4, label=letter)  # fmt: skip
+                  markersize=4, label=f"{letter}, n {len(rows)}")  # fmt: skip
         drawn = True
     if not drawn:
         return None
     axes.set_xlabel("words of the answer")
+    axes.set_ylim(*_with_room(scale))
     axes.set_ylabel(f"{values.metric} ({values.unit})")
-    _legend(axes, len(values.by_run))
+    _legend(axes)
     return made
 
 
-def _legend(axes: Any, count: int) -> None:
-    if count > 1:
-        axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8)
+def _with_room(scale: tuple[float, float]) -> tuple[float, float]:
+    room = 0.04 * (scale[1] - scale[0])
+    return scale[0] - room, scale[1] + room
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8)

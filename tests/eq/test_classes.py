@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
 
 import empeval
@@ -13,8 +14,9 @@ from empeval.data import use_data_directory
 from empeval_heads.head import Head
 from empeval_heads.labels import EMOTIONS
 from empeval_training.eq import classes
-from empeval_training.eq.choosing import first_of_pairs
-from empeval_training.eq.classes import classes_by_people, small_model_pairs
+from empeval_training.eq.choosing import Agreeing, first_of_pairs
+from empeval_training.eq.classes import choose_against, classes_by_people, small_model_pairs
+from empeval_training.ratings import Rated
 
 SORRY = "I am so sorry to hear that."
 
@@ -25,7 +27,7 @@ def ratings(tmp_path_factory):
     with open(folder / "epitome_dev.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("sp_id", "rp_id", "seeker_post", "response_post", "er", "ip", "ex"))
-        for n in range(120):
+        for n in range(240):
             reply = (f"{SORRY} {n}", f"That hurts, {n}.", f"Nothing much, {n}.")[n % 3]
             writer.writerow([f"s{n}", f"r{n}", "I am sad.", reply, 2 - n % 3, 0, 0])
     row = {"dialog_id": "hit:1_conv:1", "emotion": "sad", "speaker_utterance": "Oh.",
@@ -70,15 +72,12 @@ def test_nothing_is_chosen_by_the_test_split(asked, tmp_path):
 
 
 def test_first_of_pairs_counts_who_comes_first():
-    import numpy as np
-
     people, model = np.array([3.0, 1.0, 2.0, 2.0]), np.array([1.0, 2.0, 2.0, 1.0])
     assert first_of_pairs(people, model) == pytest.approx((1 - 1 + 0 + 1) / 4)
 
 
 def test_a_class_that_puts_the_model_first_counts_less(ratings, asked, monkeypatch):
     """Two classes that agree with people alike; one of them is what the model's formula has."""
-    import numpy as np
 
     def probabilities(head, facts, texts):
         shares = np.full((len(texts), len(EMOTIONS)), 0.1)
@@ -102,6 +101,28 @@ def test_a_class_that_puts_the_model_first_counts_less(ratings, asked, monkeypat
     assert against == ("remorse",)
     assert "come before a small model's" in chosen_by
     assert "EPITOME (er and sum of" in chosen_by
+
+
+def test_an_order_counts_no_more_than_agreement_with_people_allows():
+    """The only class that people find warm is the one that the small model's formula has."""
+    levels = np.tile([0.0, 1.0, 2.0], 60)
+    rated = [
+        Rated(
+            f"r{n}", "epitome", f"d{n}", ("Oh.",), "A reply.", "train", {"er": level, "sum": level}
+        )
+        for n, level in enumerate(levels)
+    ]
+    shares = np.full((len(levels), len(EMOTIONS)), 0.1)
+    shares[:, EMOTIONS.index("caring")] += levels
+    shares[:, EMOTIONS.index("joy")] += np.tile([0.0, 3.0, 0.0], 60) + 0.1 * levels
+    people, model = np.full((2, 40, len(EMOTIONS)), 0.1)
+    people[:, EMOTIONS.index("joy")] += 1
+    model[:, EMOTIONS.index("caring")] += 1
+    agreeing = Agreeing(rated)
+    chosen = choose_against(shares, agreeing, shares, agreeing, people, model)
+    assert (chosen.classes, chosen.weight) == (("caring",), 0.25), "at 0.5 joy alone would win"
+    level = choose_against(shares, agreeing, shares, agreeing, people, people)
+    assert (level.classes, level.weight) == (("caring",), 1), "nothing speaks against it"
 
 
 class Facts:
