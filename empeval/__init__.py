@@ -16,6 +16,8 @@ _HOMES = {
     "empeval.api": "run score",
     "empeval.comparing.two": "compare",
     "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
+    "empeval.functions": "scorer task",
+    "empeval.runspec": "RunSpec",
     "empeval.errors": "EmpevalError UsageError DataError HubError RunFolderError StorageError",
     "empeval.hooks": "hookimpl",
     "empeval.interfaces": "Task TaskCard Generator ModelCard Scorer ScorerCard ValueCard Preview "
@@ -45,6 +47,7 @@ __all__ = [
     "ResponseLine",
     "Run",
     "RunFolderError",
+    "RunSpec",
     "Sample",
     "Sampling",
     "Score",
@@ -73,6 +76,8 @@ __all__ = [
     "rows_fingerprint",
     "run",
     "score",
+    "scorer",
+    "task",
 ]
 
 if TYPE_CHECKING:
@@ -93,6 +98,7 @@ if TYPE_CHECKING:
         StorageError,
         UsageError,
     )
+    from empeval.functions import scorer, task
     from empeval.hooks import hookimpl
     from empeval.interfaces import (
         INTERFACE_VERSION,
@@ -122,6 +128,7 @@ if TYPE_CHECKING:
         Source,
     )
     from empeval.runs import Run
+    from empeval.runspec import RunSpec
     from empeval.spreadsheets import export
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import sys
@@ -20,14 +19,16 @@ from empeval.environment import environment
 from empeval.errors import EmpevalError, RunFolderError, UsageError
 from empeval.finishing import add, now, score_and_finish
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, ModelCard, Task
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.notices import warn
 from empeval.question import (
     AskedScorer,
     AskedTask,
+    model_entry,
     resolve_generator,
     scorers_for,
     split_task_arguments,
+    task_name,
 )
 from empeval.redacting import remember
 from empeval.runs import (
@@ -43,6 +44,7 @@ from empeval.runs import (
     same_file,
     slug,
 )
+from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec
 from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
@@ -73,70 +75,52 @@ class Prepared:
         self.hooks = hooks
 
 
-def prepare(
-    model: str,
-    tasks: Sequence[str],
-    scorers: Sequence[str] | None = None,
-    *,
-    model_args: Mapping[str, Any] | None = None,
-    task_args: Mapping[str, Any] | None = None,
-    sampling: Mapping[str, Any] | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    out: str | Path | None = None,
-    hooks: Hooks | None = None,
-) -> Prepared:
-    """Check a question completely, without loading a model's weights or writing anything.
+def prepare(spec: RunSpec, *, hooks: Hooks | None = None) -> Prepared:
+    """Check a spec completely, without loading a model's weights or writing anything.
 
     Raises:
         EmpevalError: whatever is wrong with it, in a sentence.
     """
-    _refuse_text(tasks, "tasks")
-    _refuse_text(scorers, "scorers")
-    if not tasks:
+    with use_data_directory(spec.data_dir):
+        return _prepare(spec, hooks)
+
+
+def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
+    if not spec.model:
+        raise UsageError("No model is named; give --model SCHEME:TARGET, such as hf:org/name.")
+    if not spec.tasks:
         raise UsageError("No task is named; see 'empeval list tasks'.")
-    if len(set(tasks)) != len(tasks):
-        raise UsageError("A task is named twice in --tasks.")
-    if limit is not None and not isinstance(limit, int):
-        raise UsageError(f"limit is {limit!r}; it must be a whole number.")
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit is {limit}; it must be 1 or more.")
-    out = Path(os.path.abspath(out)) if out is not None else None
+    limit = limit_of(spec.limit)
+    out = Path(os.path.abspath(spec.out)) if spec.out is not None else None
     here = Path.cwd()  # a task or a plugin may go to another folder
-    remember({**(model_args or {}), "": model})
-    remember(task_args or {})
+    uri = spec.model if isinstance(spec.model, str) else ""
+    remember({**spec.model_args, "": uri})
+    remember(spec.task_args)
     hooks = hooks if hooks is not None else Hooks().load_installed()
-    _refuse_one_file(tasks)
-    for name in tasks:
-        registry.find("tasks", name)
-    generator = resolve_generator(model, model_args or {}, hooks)
-    by_task = split_task_arguments(task_args or {}, tasks)
-    changes = {"seed": seed, **(sampling or {})}
+    tasks = registry.expand("tasks", spec.tasks)
+    names = [task_name(one, registry.resolve("tasks", one)[0]) for one in tasks]
+    if len(set(names)) != len(names):
+        raise UsageError("A task is named twice in --tasks.")
+    _refuse_one_file(names)
+    generator = resolve_generator(spec.model, spec.model_args, hooks)
+    by_task = split_task_arguments(flat_arguments(spec.task_args), names)
     asked = [
-        AskedTask(name, by_task[name], limit=limit, seed=seed, sampling=changes) for name in tasks
-    ]
-    chosen = scorers_for({a.name: a.task for a in asked}, scorers)
+        AskedTask(one, by_task[name], spec) for one, name in zip(tasks, names, strict=True)
+    ]  # fmt: skip
+    chosen = scorers_for({a.name: a.task for a in asked}, spec.scorers)
     warnings = [w for a in asked for w in a.warnings]
     with contained(registry.label_of(generator)):
         warnings += [str(text) for text in generator.prepare({a.name: a.items for a in asked})]
-    card = registry.checked_card(generator, ModelCard)
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
         created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        model=ModelEntry(
-            uri=model,
-            name=card.name,
-            fingerprint=card.fingerprint,
-            arguments={k: str(v) for k, v in (model_args or {}).items()},
-            license=card.license,
-            details=card.details,
-        ),
+        model=model_entry(spec.model, spec.model_args, generator),
         tasks={a.name: a.entry for a in asked},
         scorers={n: {s.label: s.entry for s in chosen[n]} for n in chosen},
         limit=limit,
-        seed=seed,
+        seed=spec.seed,
         warnings=warnings,
         environment=environment(),
     )
@@ -146,38 +130,38 @@ def prepare(
 
 
 def run(
-    model: str,
-    tasks: Sequence[str],
-    scorers: Sequence[str] | None = None,
+    model: str | Generator | RunSpec,
+    tasks: Sequence[str | Task | type[Task]] | None = None,
+    scorers: Sequence[str | Scorer | type[Scorer]] | None = None,
     *,
     model_args: Mapping[str, Any] | None = None,
     task_args: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
-    limit: int | None = None,
-    seed: int = 0,
+    limit: int | str | None = None,
+    seed: int | None = None,
     out: str | Path | None = None,
-    resume: bool = True,
     data_dir: str | Path | None = None,
+    resume: bool = True,
     progress: bool = False,
     hooks: Hooks | None = None,
 ) -> Run:
     """Ask a model the questions of tasks, score its answers, compute the figures.
 
+    What is asked is described at ``RunSpec``, field by field.
+
     Args:
-        model: ``scheme:target``, such as ``"hf:org/name"`` or ``"packaged:smollm2-135m-instruct"``.
-        tasks: names of tasks.
-        scorers: names (or ``name:target``) instead of the tasks' own; ``"default"`` among them
-            stands for the tasks' own.
+        model: ``scheme:target``, such as ``"hf:org/name"``, a generator, or a whole ``RunSpec``.
+        tasks: names, file references, or tasks.
+        scorers: names (or ``name:target``), file references or scorers instead of the tasks' own;
+            ``"default"`` among them stands for the tasks' own.
         model_args: options of the generator.
         task_args: ``{"task.option": value}``.
-        sampling: changes to the tasks' sampling (``max_tokens``, ``temperature``, ``top_p``,
-            ``stop``).
-        limit: ask only so many (what is counted is the task's: ``ed-empathy`` counts
-            conversations).
-        seed: of the choice of items and of random decoding.
-        out: the run folder; by default one under ``empeval-runs/`` named after the question.
-        resume: go on with an unfinished run in that folder; ``False`` refuses instead.
+        sampling: changes to the tasks' sampling.
+        limit: ask only so many, or a share such as ``"10%"``.
+        seed: of the choice of items and of random decoding (0).
+        out: the run folder; by default one under ``empeval-runs/`` named after what is asked.
         data_dir: a folder that mirrors the hub's data sets.
+        resume: go on with an unfinished run in that folder; ``False`` refuses instead.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
 
@@ -187,20 +171,18 @@ def run(
     Raises:
         EmpevalError: with a sentence that says what was wrong, where, and what to do.
     """
-    with use_data_directory(data_dir) if data_dir is not None else contextlib.nullcontext():
-        prepared = prepare(
-            model,
-            tasks,
-            scorers,
-            model_args=model_args,
-            task_args=task_args,
-            sampling=sampling,
-            limit=limit,
-            seed=seed,
-            out=out,
-            hooks=hooks,
-        )
-        return execute(prepared, resume=resume, progress=progress)
+    given = {
+        "model_args": model_args,
+        "task_args": task_args,
+        "sampling": sampling,
+        "limit": limit,
+        "seed": seed,
+        "out": out,
+        "data_dir": data_dir,
+    }
+    spec = make_spec(model, tasks, scorers, **given)
+    with use_data_directory(spec.data_dir):
+        return execute(prepare(spec, hooks=hooks), resume=resume, progress=progress)
 
 
 def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) -> Run:
@@ -245,7 +227,7 @@ def _close(generator: Generator) -> None:
 
 def score(
     source: str | Path,
-    scorers: Sequence[str] | None = None,
+    scorers: Sequence[str | Scorer | type[Scorer]] | None = None,
     *,
     out: str | Path | None = None,
     progress: bool = False,
@@ -278,7 +260,7 @@ def score(
     return _score_file(path, scorers, out, hooks, progress)
 
 
-def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progress: bool) -> Run:
+def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progress: bool) -> Run:
     for name, entry in folder.manifest.tasks.items():
         count = len(folder.responses(name))
         if count != entry.n_items:
@@ -303,7 +285,7 @@ def _score_run(folder: Run, scorers: Sequence[str] | None, hooks: Hooks, progres
 
 def _score_file(
     path: Path,
-    scorers: Sequence[str] | None,
+    scorers: Sequence[Any] | None,
     out: str | Path | None,
     hooks: Hooks,
     progress: bool,
@@ -356,14 +338,16 @@ def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     if name == DIALOGUES:
         return Dialogues([line.item for line in folder.responses(name)])
     try:
-        cls = registry.load(registry.find("tasks", name))
+        component, cls = registry.resolve("tasks", entry.source or name)
         task: Task = registry.build(cls, entry.arguments, label=f"task '{name}'")
     except UsageError:
         return None
+    if component.identity(task.card.version) != entry.version:
+        warn(f"{name} has changed since this run (version {entry.version}); the answers are old")
     return task
 
 
-def _refuse_text(names: Sequence[str] | None, what: str) -> None:
+def _refuse_text(names: Sequence[Any] | None, what: str) -> None:
     if isinstance(names, str):
         raise UsageError(f"'{what}' is the text '{names}'; give a list of names: ['{names}'].")
 

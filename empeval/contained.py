@@ -8,6 +8,7 @@ since standard output is empeval's own and may be JSON for a program.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -15,6 +16,9 @@ from typing import TypeVar
 from empeval.errors import EmpevalError
 
 T = TypeVar("T")
+
+local_files: set[str] = set()
+"""Files that a user named and is writing himself: an error that comes from one says its line."""
 
 
 class ContainedError(EmpevalError):
@@ -46,12 +50,41 @@ def contained(owner: str, *, prints: bool = False) -> Iterator[None]:
     """
     aside = contextlib.nullcontext() if prints else contextlib.redirect_stdout(sys.stderr)
     try:
-        with aside:
+        with aside, same_folder():
             yield
     except (EmpevalError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise ContainedError(owner, reason_of(error)) from error
+        raise ContainedError(owner, reason_of(error) + _place(error)) from error
+
+
+@contextlib.contextmanager
+def same_folder() -> Iterator[None]:
+    """Come back to the working directory: the user's relative paths are meant from there."""
+    try:
+        before = os.getcwd()
+    except OSError:  # it is gone already
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.chdir(before)
+
+
+def _place(error: BaseException) -> str:
+    """Where in a user's own file an error comes from; ``""`` for any other."""
+    if isinstance(error, SyntaxError):
+        return ""  # its message says it
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file in local_files:
+            found = f" ({os.path.basename(file)}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
 
 
 def each(owner: str, make: Callable[[], Iterable[T]]) -> Iterator[T]:

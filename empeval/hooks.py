@@ -22,7 +22,7 @@ import pluggy
 from empeval.contained import ContainedError, contained, reason_of
 from empeval.errors import EmpevalError
 from empeval.installed import entry_points
-from empeval.notices import warn
+from empeval.notices import waiting, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -103,8 +103,10 @@ class Hooks:
         for distribution, _, entry in points:
             name = f"{distribution}/{entry.name}"
             try:
+                with contained(f"plugin {name}"), waiting(f"plugin {name}", distribution):
+                    loaded = entry.load()
                 with contained(f"plugin {name}"):
-                    self.register(entry.load(), name)
+                    self.register(loaded, name)
             except EmpevalError as error:
                 self.problems.append((name, f"cannot be loaded: {_reason(error)}"))
         return self

@@ -1,14 +1,22 @@
 """Entry points of the installed distributions, whatever state some of those are in.
 
 An interrupted installation leaves metadata that cannot be read; it must not take the others down.
+
+``EMPEVAL_DISABLE_PLUGINS=A,B`` leaves distributions out, ``EMPEVAL_LOAD_PLUGINS=A,B`` leaves out
+all but those and empeval's own; ``*`` stands for anything, and ``A/NAME`` for one entry point.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import os
+import re
 from importlib import metadata
 from typing import NamedTuple
 
 UNKNOWN = "(unknown)"
+OURS = "empeval"
+DISABLE, LOAD = "EMPEVAL_DISABLE_PLUGINS", "EMPEVAL_LOAD_PLUGINS"
 
 
 class Point(NamedTuple):
@@ -20,7 +28,57 @@ class Point(NamedTuple):
 
 
 def entry_points(group: str) -> tuple[list[Point], list[tuple[str, str]]]:
-    """The entry points of a group, and ``(distribution, reason)`` of those that cannot be read."""
+    """The entry points of a group, and ``(distribution, reason)`` of those that cannot be read.
+
+    What the two variables leave out is in neither.
+    """
+    points, problems = _every(group)
+    return [point for point in points if not _switch(point)], problems
+
+
+def left_out(group: str, name: str) -> str:
+    """Which variable leaves a name out that is installed, as a clause; ``""`` where none does."""
+    for point in _every(group)[0]:
+        switch = _switch(point)
+        if switch and name in (point.entry.name, f"{point.distribution}/{point.entry.name}"):
+            return f" It is installed with {point.distribution}, but {switch} leaves it out."
+    return ""
+
+
+def disabled() -> list[str]:
+    """The distributions of which a variable leaves something out."""
+    groups = ("empeval", *(f"empeval.{kind}" for kind in ("tasks", "generators", "scorers")))
+    return sorted({p.distribution for g in groups for p in _every(g)[0] if _switch(p)})
+
+
+def _switch(point: Point) -> str:
+    """The variable that leaves an entry point out, or ``""``."""
+    if _among(point, os.environ.get(DISABLE, "")):
+        return DISABLE
+    load = os.environ.get(LOAD)
+    if load is None or _normal(point.distribution) == OURS or _among(point, load):
+        return ""
+    return LOAD
+
+
+def _among(point: Point, listed: str) -> bool:
+    own = _normal(point.distribution)
+    names = (own, f"{own}/{point.entry.name}")
+    patterns = [part.strip() for part in listed.split(",") if part.strip()]
+    return any(
+        fnmatch.fnmatchcase(name, "/".join((_normal(pattern.partition("/")[0]), *rest)))
+        for pattern in patterns
+        for rest in [pattern.split("/", 1)[1:]]
+        for name in names
+    )
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _every(group: str) -> tuple[list[Point], list[tuple[str, str]]]:
     try:
         return [_point(entry) for entry in metadata.entry_points(group=group)], []
     except Exception:  # of the one distribution that is broken; find out which

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
+import time
+from collections.abc import Iterator
 
 from empeval.escaping import plain
 from empeval.redacting import redact
+
+PATIENCE = 2.0
+"""Seconds after which a person is told what everything waits for."""
 
 
 def warn(text: object) -> None:
@@ -16,3 +23,25 @@ def warn(text: object) -> None:
 def tell(text: object) -> None:
     """Print one line."""
     print(plain(redact(str(text))), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def waiting(what: str, distribution: str | None) -> Iterator[None]:
+    """Say what everything waits for while it is imported, and afterwards how long that took.
+
+    Args:
+        what: is imported.
+        distribution: what to put into ``EMPEVAL_DISABLE_PLUGINS`` to be rid of it.
+    """
+    started = time.monotonic()
+    rid = f" (EMPEVAL_DISABLE_PLUGINS={distribution} leaves it out)" if distribution else ""
+    timer = threading.Timer(PATIENCE, tell, [f"still waiting for {what} to be imported{rid}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        seconds = time.monotonic() - started
+        if seconds > PATIENCE:
+            warn(f"{what} took {seconds:.1f} s to be imported")

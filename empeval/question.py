@@ -16,9 +16,11 @@ from empeval import registry
 from empeval.contained import contained
 from empeval.errors import DataError, UsageError, nearest, some
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Scorer, ScorerCard, Task, TaskCard
+from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
 from empeval.records import Item, Sampling
-from empeval.runs import ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
+from empeval.references import parse_reference, split_target
+from empeval.runs import ModelEntry, ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
+from empeval.runspec import ModelName, RunSpec, ScorerName, TaskName, limit_of, limited
 
 DEFAULT_SCORERS = "default"
 
@@ -27,31 +29,36 @@ class AskedTask:
     """A task with the items that this run asks.
 
     Attributes:
-        name: as the user wrote it. task: the instance. items: those asked, in order.
+        name: what files and tables call it: as the user wrote it, or the name in its file.
+        task: the instance. items: those asked, in order.
         owner: how errors call it, with its distribution.
         entry: what the manifest says. warnings: for the user.
+
+    Args:
+        what: a name, a file reference, or a task.
+        arguments: its options.
+        spec: limit, seed and changes to the sampling are taken from it.
     """
 
     def __init__(
-        self,
-        name: str,
-        arguments: Mapping[str, str],
-        *,
-        limit: int | None,
-        seed: int,
-        sampling: Mapping[str, Any],
+        self, what: TaskName, arguments: Mapping[str, Any], spec: RunSpec | None = None
     ) -> None:
-        component = registry.find("tasks", name)
-        cls = registry.load(component)
-        self.name = name
-        self.task: Task = registry.build(cls, arguments, label=f"task '{name}'")
+        spec = spec or RunSpec()
+        component, found = registry.resolve("tasks", what)
+        self.name = name = task_name(what, component)
         self.owner = f"task '{component.full_name}'"
+        if isinstance(found, Task):
+            if arguments:
+                raise UsageError(f"The task '{name}' is made already; set its options there.")
+            self.task = found
+        else:
+            self.task = registry.build(found, arguments, label=f"task '{name}'")
         card = registry.checked_card(self.task, TaskCard)
         with contained(self.owner):
             every = [msgspec.structs.replace(i, task=name) for i in self.task.items()]
         check_items(name, every)
         with contained(self.owner):
-            self.items = every if limit is None else list(self.task.select(every, limit, seed))
+            self.items = limited(self.task, every, limit_of(spec.limit), spec.seed)
             key = self.task.data_key()
         self.warnings: list[str] = []
         fingerprint = data_fingerprint(every)
@@ -63,35 +70,43 @@ class AskedTask:
                 "not compare with published ones."
             )
         self.entry = TaskEntry(
-            version=card.version,
+            version=component.identity(card.version),
             data_fingerprint=fingerprint,
             prompts_hash=prompts_hash(self.items),
             n_items=len(self.items),
             n_clusters=len({i.cluster for i in self.items}),
-            sampling=combine_sampling(card.sampling, sampling),
+            sampling=combine_sampling(card.sampling, {"seed": spec.seed, **spec.sampling}),
             arguments={k: str(v) for k, v in arguments.items()},
             dataset=card.dataset,
             license=card.license,
-            distribution=f"{component.distribution} {component.version}",
+            distribution=component.origin,
+            source=component.value if component.local and isinstance(what, str) else "",
         )
 
 
 class AskedScorer:
-    """A scorer as the user asked for it: ``name`` or ``name:target``.
+    """A scorer as the user asked for it: ``name``, ``name:target``, a file reference, a scorer.
 
     Attributes:
         label: how files and tables call it: the name, with the target made harmless.
         owner: how errors call it, with its distribution.
+
+    Args:
+        what: see above.
+        prefer: the distribution whose scorer it is where two have one of that name.
     """
 
-    def __init__(self, spec: str) -> None:
-        name, _, target = spec.partition(":")
-        component = registry.find("scorers", name)
-        cls = registry.load(component)
+    def __init__(self, what: ScorerName, prefer: str | None = None) -> None:
+        name, target = split_target(what) if isinstance(what, str) else (what, None)
+        component, found = registry.resolve("scorers", name, prefer)
+        name = name if isinstance(name, str) and not component.local else component.name
+        if isinstance(found, Scorer):
+            self.scorer = found
+            target = getattr(found, "target", None)
+            target = target if isinstance(target, str) else None
+        else:
+            self.scorer = registry.build(found, {}, label=f"scorer '{name}'", target=target)
         self.label = f"{name}@{slug(target, 40)}" if target else name
-        self.scorer: Scorer = registry.build(
-            cls, {}, label=f"scorer '{name}'", target=target or None
-        )
         self.owner = f"scorer '{component.full_name}'"
         card = registry.checked_card(self.scorer, ScorerCard)
         self.needs = card.needs
@@ -103,11 +118,16 @@ class AskedScorer:
             )
         self.entry = ScorerEntry(
             name=name,
-            version=card.version,
-            target=target or None,
+            version=component.identity(card.version),
+            target=target,
             fingerprint=fingerprint,
-            distribution=f"{component.distribution} {component.version}",
+            distribution=component.origin,
         )
+
+
+def task_name(what: TaskName, component: registry.Component) -> str:
+    """What a run calls a task: as the user wrote it, or the name in its file or class."""
+    return what if isinstance(what, str) and not component.local else component.name
 
 
 def check_items(name: str, items: Sequence[Item]) -> None:
@@ -199,60 +219,94 @@ def split_task_arguments(
     return by_task
 
 
-def resolve_generator(uri: str, arguments: Mapping[str, Any], hooks: Hooks) -> Generator:
-    """The generator of a model URI ``scheme:target``.
+def resolve_generator(model: ModelName, arguments: Mapping[str, Any], hooks: Hooks) -> Generator:
+    """The generator of a model URI ``scheme:target``, of a file reference, or as it is given.
 
     Raises:
         UsageError: no scheme, an unknown one, or arguments that make no sense.
     """
-    for found in hooks.fire("empeval_resolve_model", uri=uri, arguments=dict(arguments)):
+    if not isinstance(model, str):
+        _, found = registry.resolve("generators", model)
+        if not isinstance(found, Generator):
+            return _built_generator(found, "", arguments, f"the model '{found.__name__}'")
+        if arguments:
+            raise UsageError("The model is made already; set its options there.")
+        return found
+    for found in hooks.fire("empeval_resolve_model", uri=model, arguments=dict(arguments)):
         if isinstance(found, Generator):
             return found
-    scheme, colon, target = uri.partition(":")
-    if not colon:
+    scheme, target = split_target(model)
+    if parse_reference(model) is None and ":" not in model:
         raise UsageError(
-            f"The model '{uri}' has no scheme. Write scheme:target, for example 'hf:{uri}' for a "
-            "hub id or folder, or 'packaged:smollm2-135m-instruct'."
+            f"The model '{model}' has no scheme. Write scheme:target, for example 'hf:{model}' for "
+            "a hub id or folder, or 'packaged:smollm2-135m-instruct'."
         )
-    cls = registry.load(registry.find("generators", scheme))
-    built: Generator = registry.build(
-        cls, arguments, label=f"a model of scheme '{scheme}:'", target=target
-    )
+    _, cls = registry.resolve("generators", scheme)
+    return _built_generator(cls, target or "", arguments, f"a model of scheme '{scheme}:'")
+
+
+def _built_generator(
+    cls: type[Any], target: str, arguments: Mapping[str, Any], label: str
+) -> Generator:
+    built: Generator = registry.build(cls, arguments, label=label, target=target)
     return built
 
 
+def model_entry(model: ModelName, arguments: Mapping[str, Any], generator: Generator) -> ModelEntry:
+    """What the manifest says of a model; one from a file is told apart by the file's hash."""
+    card = registry.checked_card(generator, ModelCard)
+    local = registry.local_component(type(generator))
+    source = {"source": local.origin} if local is not None else {}
+    return ModelEntry(
+        uri=model if isinstance(model, str) else f"object:{type(generator).__name__}",
+        name=card.name,
+        fingerprint=card.fingerprint,
+        arguments={k: str(v) for k, v in arguments.items()},
+        license=card.license,
+        details={**card.details, **source},
+    )
+
+
 def scorers_for(
-    tasks: Mapping[str, Task], specs: Sequence[str] | None
+    tasks: Mapping[str, Task], specs: Sequence[ScorerName] | None
 ) -> dict[str, list[AskedScorer]]:
     """Which scorers judge which task; one instance each, shared by the tasks.
 
     Args:
         tasks: by name.
-        specs: ``name`` or ``name:target``; ``default`` stands for each task's own. ``None`` is
-            the same as ``["default"]``.
+        specs: as of ``RunSpec.scorers``; ``default`` stands for each task's own. ``None`` is the
+            same as ``["default"]``.
 
     Raises:
         UsageError: an unknown scorer, one asked twice, or one that applies to none of the tasks.
     """
-    wanted = list(specs) if specs is not None else [DEFAULT_SCORERS]
-    made: dict[str, AskedScorer] = {}
+    wanted = registry.expand("scorers", list(specs) if specs is not None else [DEFAULT_SCORERS])
+    made: dict[Any, AskedScorer] = {}
 
-    def asked(spec: str) -> AskedScorer:
-        if spec not in made:
-            made[spec] = AskedScorer(spec)
-        return made[spec]
+    def asked(what: ScorerName, prefer: str | None = None) -> AskedScorer:
+        key = (what, prefer) if isinstance(what, str) else id(what)
+        if key not in made:
+            new = AskedScorer(what, prefer)
+            alike = (a for k, a in made.items() if isinstance(k, tuple) and _same(a, new))
+            made[key] = next(alike, new) if isinstance(what, str) else new
+        return made[key]
 
     chosen: dict[str, list[AskedScorer]] = {name: [] for name in tasks}
-    for spec in wanted:
-        if spec == DEFAULT_SCORERS:
-            pairs = [(name, asked(s)) for name, t in tasks.items() for s in t.card.scorers]
+    for what in wanted:
+        if isinstance(what, str) and what == DEFAULT_SCORERS:
+            # its own distribution's, whoever else has one of that name
+            pairs = [
+                (name, asked(s, registry.plugin_of(type(t))))
+                for name, t in tasks.items()
+                for s in t.card.scorers
+            ]
         else:
-            one = asked(spec)
+            one = asked(what)
             fits = [n for n, t in tasks.items() if set(one.needs) <= set(t.card.provides)]
             if not fits:
                 raise UsageError(
-                    f"The scorer '{spec}' needs {', '.join(one.needs)}, which none of the tasks "
-                    f"{', '.join(tasks)} provides. Leave it out or choose another task."
+                    f"The scorer '{one.label}' needs {', '.join(one.needs)}, which none of the "
+                    f"tasks {', '.join(tasks)} provides. Leave it out or choose another task."
                 )
             pairs = [(name, one) for name in fits]
         for name, scorer in pairs:
@@ -266,3 +320,7 @@ def scorers_for(
                 "Give their targets different names."
             )
     return chosen
+
+
+def _same(one: AskedScorer, other: AskedScorer) -> bool:
+    return (one.label, one.entry) == (other.label, other.entry)

@@ -40,6 +40,9 @@ _SHAPES = re.compile(
     r"|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{30,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[\w-]*)"
 )
 
+_FOLDERS = ("PWD", "OLDPWD")
+"""What shells call folders; a password by that name is an argument."""
+
 _given: set[str] = set()
 
 
@@ -100,7 +103,9 @@ def without_user(text: str) -> str:
 
 
 def _known() -> set[str]:
-    set_up = {value for name, value in os.environ.items() if is_secret(name)}
+    set_up = {
+        value for name, value in os.environ.items() if is_secret(name) and name not in _FOLDERS
+    }
     return {value for value in _given | set_up if len(value) >= SHORTEST}
 
 

@@ -1,4 +1,4 @@
-"""Finds plugins by entry point; imports one only when it is asked for by name.
+"""Finds plugins by entry point, file or object; imports one only when it is asked for.
 
 Listing reads the installed distributions' metadata and imports nothing. A plugin that cannot be
 imported is an error for whoever asks for it by name, and for nobody else.
@@ -6,10 +6,11 @@ imported is an error for whoever asks for it by name, and for nobody else.
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -17,41 +18,37 @@ import msgspec
 
 from empeval.contained import ContainedError, contained
 from empeval.errors import UsageError, nearest
-from empeval.installed import entry_points
-from empeval.interfaces import (
-    INTERFACE_VERSION,
-    Generator,
-    ModelCard,
-    Scorer,
-    ScorerCard,
-    Task,
-    TaskCard,
+from empeval.installed import entry_points, left_out
+from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
+from empeval.kinds import BASES, KINDS, Component, Kind, PluginError, checked_class, value_of
+from empeval.local import (
+    component_in_file,
+    component_of_class,
+    load_from_file,
+    local_component,
 )
+from empeval.notices import waiting
+from empeval.references import parse_reference
 
-Kind = Literal["tasks", "generators", "scorers"]
-KINDS: tuple[Kind, ...] = ("tasks", "generators", "scorers")
-_BASES: dict[Kind, type] = {"tasks": Task, "generators": Generator, "scorers": Scorer}
+__all__ = [
+    "KINDS",
+    "Component",
+    "Kind",
+    "PluginError",
+    "build",
+    "checked_card",
+    "components",
+    "expand",
+    "find",
+    "label_of",
+    "load",
+    "local_component",
+    "options",
+    "plugin_of",
+    "resolve",
+]  # fmt: skip
+
 Card = TypeVar("Card", TaskCard, ModelCard, ScorerCard)
-_CARDS: dict[type, type] = {Task: TaskCard, Scorer: ScorerCard}
-
-
-class PluginError(UsageError):
-    """A plugin was asked for by name and could not be loaded."""
-
-
-class Component(msgspec.Struct, frozen=True):
-    """One registered task, generator or scorer, as its distribution's metadata states it."""
-
-    kind: str
-    name: str
-    value: str
-    distribution: str
-    version: str
-
-    @property
-    def full_name(self) -> str:
-        """``distribution/name``: unambiguous even when two distributions share a name."""
-        return f"{self.distribution}/{self.name}"
 
 
 @lru_cache(maxsize=8)
@@ -71,20 +68,31 @@ def components(kind: Kind) -> tuple[Component, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def find(kind: Kind, name: str) -> Component:
-    """The component called ``name`` or ``distribution/name``.
+def find(kind: Kind, name: str, prefer: str | None = None) -> Component:
+    """The component called ``name`` or ``distribution/name``, or the one in a file.
+
+    Args:
+        kind: of the component.
+        name: or a file reference without a target.
+        prefer: the distribution whose component it is where two have one of that name.
 
     Raises:
-        UsageError: no such name (the nearest ones are named), or two distributions have it.
+        UsageError: no such name (the nearest ones are named), two distributions have it, or a
+            file that is not there or does not hold it.
     """
+    reference = parse_reference(name)
+    if reference is not None:
+        return component_in_file(kind, reference)
     known = components(kind)
     matches = [c for c in known if name in (c.name, c.full_name)]
-    if len(matches) == 1:
-        return matches[0]
+    own = [c for c in matches if c.distribution == prefer]
+    if len(matches) == 1 or len(own) == 1:
+        return (own or matches)[0]
     one = kind.removesuffix("s")
     if not matches:
         what = f"scheme '{name}:' of a model" if kind == "generators" else f"{one} '{name}'"
-        raise UsageError(f"Unknown {what}.{nearest(name, (c.name for c in known))}")
+        hint = left_out(f"empeval.{kind}", name)
+        raise UsageError(f"Unknown {what}.{hint or nearest(name, (c.name for c in known))}")
     raise UsageError(
         f"Two plugins have a {one} named '{name}'. Say which: "
         + " or ".join(c.full_name for c in matches)
@@ -99,10 +107,12 @@ def load(component: Component) -> type[Any]:
         PluginError: the import fails, the name is not there, or the class is of another kind, is
             unfinished, or was written for another version of the interface.
     """
+    if component.local:
+        return load_from_file(component)
     module_name, _, attribute = component.value.partition(":")
     label = f"The {component.kind.removesuffix('s')} plugin '{component.full_name}'"
     try:
-        with contained(label):
+        with contained(label), waiting(f"plugin {component.full_name}", component.distribution):
             loaded: Any = importlib.import_module(module_name)
             for part in attribute.split("."):
                 loaded = getattr(loaded, part)
@@ -111,22 +121,7 @@ def load(component: Component) -> type[Any]:
             f"{label} cannot be loaded: {error.reason}. "
             f"Reinstall or remove '{component.distribution}'; other plugins are not affected."
         ) from error
-    base = _BASES[typing.cast(Kind, component.kind)]
-    if not (inspect.isclass(loaded) and issubclass(loaded, base)):
-        raise PluginError(f"{label} ({component.value}) is not a subclass of {base.__name__}.")
-    written_for: int = getattr(loaded, "interface", 0)
-    if written_for != INTERFACE_VERSION:
-        raise PluginError(
-            f"{label} was written for interface version {written_for}; this is version "
-            f"{INTERFACE_VERSION}. Install a release of '{component.distribution}' that fits."
-        )
-    lacking = sorted(getattr(loaded, "__abstractmethods__", ()))
-    card = _CARDS.get(base)
-    if card is not None and not isinstance(getattr(loaded, "card", None), card):
-        lacking.append(f"card (a {card.__name__})")
-    if lacking:
-        raise PluginError(f"{label} ({component.value}) lacks {', '.join(lacking)}.")
-    return loaded
+    return checked_class(component, loaded, label)
 
 
 def options(cls: type[Any]) -> dict[str, Any]:
@@ -170,7 +165,10 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
 
 def plugin_of(cls: type[Any]) -> str:
     """The distribution that registers a class, or else the package that it is from."""
-    value = f"{cls.__module__}:{cls.__qualname__}"
+    local = local_component(cls)
+    if local is not None:
+        return local.distribution
+    value = value_of(cls)
     for kind in KINDS:
         for component in components(kind):
             if component.value == value:
@@ -180,9 +178,12 @@ def plugin_of(cls: type[Any]) -> str:
 
 def label_of(thing: Task | Generator | Scorer) -> str:
     """What errors call a component: its kind, name and distribution."""
-    kind = next(k for k in KINDS if isinstance(thing, _BASES[k]))
-    value = f"{type(thing).__module__}:{type(thing).__qualname__}"
-    names = [c.full_name for c in components(kind) if c.value == value]
+    kind = next(k for k in KINDS if isinstance(thing, BASES[k]))
+    known = local_component(type(thing))
+    value = value_of(type(thing))
+    names = [known.full_name] if known is not None and known.kind == kind else [
+        c.full_name for c in components(kind) if c.value == value
+    ]  # fmt: skip
     name = names[0] if len(names) == 1 else f"{plugin_of(type(thing))}/{type(thing).__name__}"
     return f"the {kind.removesuffix('s')} '{name}'"
 
@@ -204,6 +205,63 @@ def checked_card(thing: Task | Generator | Scorer, card: type[Card]) -> Card:
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise PluginError(f"The card of {label} cannot be used: {error}.") from error
     return found
+
+
+def resolve(kind: Kind, what: Any, prefer: str | None = None) -> tuple[Component, Any]:
+    """A component by name, file reference, class or object.
+
+    Args:
+        kind: of the component.
+        what: text, a class of the kind, or an instance.
+        prefer: as of ``find``.
+
+    Returns:
+        What is known of it, and its class (or the instance itself).
+
+    Raises:
+        UsageError: as of ``find`` and ``load``, or it is something else.
+    """
+    if isinstance(what, str):
+        component = find(kind, what, prefer)
+        return component, load(component)
+    base = BASES[kind]
+    cls = what if inspect.isclass(what) else type(what)
+    if not issubclass(cls, base):
+        one = kind.removesuffix("s")
+        hint = f" Put @empeval.{one} on it." if inspect.isfunction(what) else ""
+        raise UsageError(
+            f"{what!r:.60} is no {one}: give its name, FILE.py:NAME, or a {base.__name__}.{hint}"
+        )
+    component = _component_of(kind, cls)
+    checked_class(component, cls, f"The {kind.removesuffix('s')} '{component.full_name}'")
+    return component, what
+
+
+def expand(kind: Kind, names: Sequence[Any]) -> list[Any]:
+    """Names with ``*``, ``?`` and ``[...]`` replaced by the components that they match.
+
+    Each is there once, in the order of its first mention; what is no such pattern stays.
+
+    Raises:
+        UsageError: a pattern that matches nothing.
+    """
+    made: list[Any] = []
+    for name in names:
+        pattern = isinstance(name, str) and any(c in name for c in "*?[")
+        if not pattern or parse_reference(name) is not None or ":" in name:
+            made.append(name)
+            continue
+        known = dict.fromkeys(c.name for c in components(kind))
+        found = [one for one in known if fnmatch.fnmatchcase(one, name)]
+        if not found:
+            raise UsageError(f"No {kind.removesuffix('s')} matches '{name}'.{nearest(name, known)}")
+        made += [one for one in found if one not in made and one not in names]
+    return made
+
+
+def _component_of(kind: Kind, cls: type[Any]) -> Component:
+    registered = (c for c in components(kind) if c.value == value_of(cls))
+    return next(registered, None) or component_of_class(kind, cls)
 
 
 def _accepted(cls: type[Any], fixed: Mapping[str, Any], label: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A task of a run.
 
     ``data_fingerprint`` is over every item that the task has, ``prompts_hash`` over the messages
-    of those that were asked.
+    of those that were asked. ``source`` is the file of a task that is not installed.
     """
 
     version: str
@@ -72,6 +72,7 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None = None
     license: str = ""
     distribution: str = ""
+    source: str = ""
 
 
 class ScorerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +114,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tasks: dict[str, TaskEntry]
     scorers: dict[str, dict[str, ScorerEntry]] = {}
     audits: dict[str, dict[str, AuditMark]] = {}
-    limit: int | None = None
+    limit: int | str | None = None
     seed: int = 0
     warnings: list[str] = []
     environment: dict[str, Any] = {}
@@ -231,6 +232,12 @@ class Run:
             return msgspec.json.decode(read_regular(path), type=MetricsFile).metrics
         except UNREADABLE as error:
             raise RunFolderError(f"{path} cannot be read: {reason(error)}.") from error
+
+    def to_pandas(self) -> Any:
+        """A table in long form, a row for each value of each item; see ``frames.run_frame``."""
+        from empeval.frames import run_frame
+
+        return run_frame(self)
 
     @property
     def complete(self) -> bool:

@@ -19,6 +19,7 @@ from empeval.question import (
     scorers_for,
     split_task_arguments,
 )
+from empeval.runspec import RunSpec
 from empeval.testing import Echo, FakeTask, fake_item
 
 keys = st.text(st.characters(exclude_characters="=,\\", exclude_categories=["Cs"]), min_size=1).map(
@@ -197,7 +198,7 @@ def test_what_a_hook_returns_that_is_no_generator_is_passed_over(capsys):
 
 @pytest.mark.usefixtures("odd_plugins")
 def test_default_scorers_are_each_tasks_own_and_named_ones_go_where_they_fit():
-    tasks = {"days": AskedTask("days", {}, limit=1, seed=0, sampling={}).task, "fake": FakeTask()}
+    tasks = {"days": AskedTask("days", {}, RunSpec(limit=1)).task, "fake": FakeTask()}
 
     def labels(specs):
         chosen = scorers_for(tasks, specs)
@@ -213,7 +214,7 @@ def test_default_scorers_are_each_tasks_own_and_named_ones_go_where_they_fit():
 
 @pytest.mark.usefixtures("odd_plugins")
 def test_a_scorer_that_fits_no_task_says_what_it_needs():
-    task = AskedTask("days", {}, limit=1, seed=0, sampling={}).task
+    task = AskedTask("days", {}, RunSpec(limit=1)).task
     with pytest.raises(UsageError, match="'referring' needs reply, reference, which none of"):
         scorers_for({"days": task}, ["referring"])
 
@@ -232,8 +233,8 @@ def test_a_scorers_target_is_made_harmless_in_its_name():
 
 @pytest.mark.usefixtures("odd_plugins")
 def test_a_limit_keeps_the_fingerprint_of_the_whole_data():
-    every = AskedTask("days", {}, limit=None, seed=0, sampling={})
-    some_of_it = AskedTask("days", {}, limit=5, seed=0, sampling={})
+    every = AskedTask("days", {})
+    some_of_it = AskedTask("days", {}, RunSpec(limit=5))
     assert len(some_of_it.items) == 5
     assert some_of_it.entry.data_fingerprint == every.entry.data_fingerprint
     assert some_of_it.entry.prompts_hash != every.entry.prompts_hash

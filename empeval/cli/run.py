@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from empeval.cli.options import Verbs, add_format, add_verb, names, positive, stop_string
+
+if TYPE_CHECKING:
+    from empeval.runspec import RunSpec
 
 EPILOG = """examples:
   empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
@@ -13,6 +17,8 @@ EPILOG = """examples:
   empeval run --model replay:answers.jsonl --tasks eqbench
   empeval run --model human: --tasks ed-empathy --limit 200
   empeval run --model hf:org/name --tasks eqbench --dry-run
+  empeval run --model hf:org/name --tasks ./my_task.yaml --scorers my_scorer.py:thanks
+  empeval run --config run.yaml --limit 10%
 
 The same command again goes on with an unfinished run and does nothing on a finished one.
 """
@@ -22,12 +28,17 @@ def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "run", "ask a model, score its answers, print the figures", EPILOG)
     parser.add_argument(
+        "--config", metavar="FILE", help="a whole run as YAML or TOML; what is given here wins"
+    )
+    parser.add_argument(
         "--model",
-        required=True,
         metavar="SCHEME:TARGET",
         help="hf:ORG/NAME, hf:FOLDER, hf:FILE.gguf, packaged:NAME, replay:FILE, human:",
     )
-    parser.add_argument("--tasks", required=True, type=names, metavar="A,B", help="tasks to ask")
+    parser.add_argument(
+        "--tasks", type=names, metavar="A,B", help="tasks to ask: names, 'eqbench*', FILE.yaml, "
+        "FILE.py:NAME"
+    )  # fmt: skip
     parser.add_argument(
         "--scorers",
         type=names,
@@ -39,11 +50,11 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--task-args", metavar="TASK.K=V,...", help="options of the tasks")
     parser.add_argument(
         "--limit",
-        type=positive,
         metavar="N",
-        help="ask only N (ed-empathy counts conversations, drawn evenly over the emotions)",
+        help="ask only N, or a share such as 10%% (ed-empathy counts conversations, drawn evenly "
+        "over the emotions)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of sampling (default 0)")
+    parser.add_argument("--seed", type=int, help="of sampling (default 0)")
     parser.add_argument("--max-tokens", type=positive, metavar="N", help="most tokens an answer")
     parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy, the default")
     parser.add_argument("--top-p", type=float, metavar="P", help="nucleus mass, with temperature")
@@ -75,34 +86,15 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    import contextlib
-
     from empeval import api
     from empeval.cli.preview import print_preview
     from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
     from empeval.data import use_data_directory
     from empeval.notices import warn
-    from empeval.question import parse_pairs
-    from empeval.runner import sampling_changes
 
-    with use_data_directory(options.data_dir) if options.data_dir else contextlib.nullcontext():
-        prepared = api.prepare(
-            options.model,
-            options.tasks,
-            options.scorers,
-            model_args=parse_pairs(options.model_args, "--model-args"),
-            task_args=parse_pairs(options.task_args, "--task-args"),
-            sampling=sampling_changes(
-                max_tokens=options.max_tokens,
-                temperature=options.temperature,
-                top_p=options.top_p,
-                stop=tuple(options.stop) if options.stop else None,
-            ),
-            limit=options.limit,
-            seed=options.seed,
-            out=options.out,
-            hooks=options.hooks,
-        )
+    spec = spec_of(options)
+    with use_data_directory(spec.data_dir):
+        prepared = api.prepare(spec, hooks=options.hooks)
         for warning in prepared.manifest.warnings:
             warn(warning)
         if options.dry_run:
@@ -112,3 +104,29 @@ def run(options: argparse.Namespace) -> int:
             finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
     return say_whole_failures(finished)
+
+
+def spec_of(options: argparse.Namespace) -> RunSpec:
+    """What the command line asks, over what its ``--config`` holds."""
+    from empeval.question import parse_pairs
+    from empeval.runner import sampling_changes
+    from empeval.runspec import RunSpec, make_spec, read_spec
+
+    return make_spec(
+        read_spec(options.config) if options.config else RunSpec(),
+        options.tasks,
+        options.scorers,
+        model=options.model,
+        model_args=parse_pairs(options.model_args, "--model-args"),
+        task_args=parse_pairs(options.task_args, "--task-args"),
+        sampling=sampling_changes(
+            max_tokens=options.max_tokens,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            stop=tuple(options.stop) if options.stop else None,
+        ),
+        limit=options.limit,
+        seed=options.seed,
+        out=options.out,
+        data_dir=options.data_dir,
+    )

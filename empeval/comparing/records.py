@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -218,3 +218,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     audits: list[Marked] = []
     notices: list[str] = []
+
+    def to_pandas(self) -> Any:
+        """A table with a row for each figure; see ``frames.comparison_frame``."""
+        from empeval.frames import comparison_frame
+
+        return comparison_frame(self)

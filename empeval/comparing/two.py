@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -45,8 +46,8 @@ Margins = float | Mapping[str, float]
 
 
 def compare(
-    base: Run,
-    candidate: Run,
+    base: Run | str | os.PathLike[str],
+    candidate: Run | str | os.PathLike[str],
     *,
     margins: Margins | None = None,
     metrics: Sequence[str] | None = None,
@@ -61,8 +62,8 @@ def compare(
     """Compare two runs on the items that both have.
 
     Args:
-        base: the run to hold against.
-        candidate: the run in question.
+        base: the run to hold against, or its folder.
+        candidate: the run in question, or its folder.
         margins: the smallest differences that matter, fixed beforehand, in the figures' units.
         metrics: the headline figures: ``metric``, ``scorer.metric`` or ``task.scorer.metric``; by
             default the first figure of each task that has a direction.
@@ -80,9 +81,10 @@ def compare(
             no sense.
         RunFolderError: a folder that cannot be read.
     """
+    one, other = (r if isinstance(r, Run) else Run(r) for r in (base, candidate))
     return compare_files(
-        RunFiles(base, partial),
-        RunFiles(candidate, partial),
+        RunFiles(one, partial),
+        RunFiles(other, partial),
         margins=margins,
         metrics=metrics,
         repeats=repeats,
