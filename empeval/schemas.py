@@ -8,7 +8,16 @@ from typing import Any, Literal
 import msgspec
 
 SchemaName = Literal[
-    "run", "responses", "scores", "metrics", "comparison", "policy", "gate", "audit"
+    "run",
+    "responses",
+    "scores",
+    "metrics",
+    "comparison",
+    "policy",
+    "gate",
+    "audit",
+    "task",
+    "config",
 ]
 
 _RECORDS: dict[SchemaName, str] = {
@@ -20,6 +29,8 @@ _RECORDS: dict[SchemaName, str] = {
     "policy": "empeval.gating.policy:Policy",
     "gate": "empeval.gating.verdict:Verdict",
     "audit": "empeval.auditing.audit:Finished",
+    "task": "empeval.taskfiles:TaskFile",
+    "config": "empeval.runspec:RunSpec",
 }
 """Where the records are; imported when asked for, because the statistics bring numpy."""
 

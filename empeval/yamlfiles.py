@@ -91,9 +91,14 @@ def read_yaml(text: str, name: str) -> Document:
     import yaml
 
     try:
+        deep = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1
+            deep += isinstance(event, yaml.CollectionStartEvent)
+            deep -= isinstance(event, yaml.CollectionEndEvent)
+            if deep > DEEPEST:  # here, since what comes behind takes the square of the depth
+                raise DataError(f"{name}, line {line}: nested more than {DEEPEST} deep.")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1
                 raise DataError(
                     f"{name}, line {line}: anchors and aliases (&, *) are not read here; write the "
                     "value out, or put it in quotation marks."
@@ -126,8 +131,6 @@ def _walk(node: Any, place: Place, lines: dict[Place, int], blocks: set[Place], 
 
     line = node.start_mark.line + 1
     lines[place] = line
-    if len(place) > DEEPEST:
-        raise DataError(f"{name}, line {line}: nested more than {DEEPEST} deep.")
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:

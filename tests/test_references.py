@@ -243,7 +243,7 @@ def test_python_takes_objects_and_classes_and_paths(files, monkeypatch):
     ],
 )
 def test_objects_of_another_kind_are_refused(tmp_path, given, sentence):
-    with pytest.raises(UsageError, match="no (scorer|task|generator)") as caught:
+    with pytest.raises(UsageError, match=r"no (scorer|task|generator)") as caught:
         empeval.run(**{"model": "human:", "tasks": ["ed-mini"], "out": tmp_path / "r"} | given)
     assert sentence in str(caught.value)
 

@@ -9,13 +9,28 @@ from empeval.cli.options import Verbs, add_verb
 EPILOG = """examples:
   empeval schema run
   empeval schema responses > responses.schema.json
+  empeval schema task > task.schema.json
 
 run: run.json; responses and scores: a line of those files; metrics: metrics.json; comparison:
 what compare --format json prints; policy: gate.toml; gate: what gate --json writes;
-audit: audit.json.
+audit: audit.json; task: a task in a YAML file; config: what run --config reads.
+
+An editor completes and checks a YAML file whose first line is
+  # yaml-language-server: $schema=task.schema.json
 """
 
-FILES = ("run", "responses", "scores", "metrics", "comparison", "policy", "gate", "audit")
+FILES = (
+    "run",
+    "responses",
+    "scores",
+    "metrics",
+    "comparison",
+    "policy",
+    "gate",
+    "audit",
+    "task",
+    "config",
+)
 
 
 def add(verbs: Verbs) -> None:
