@@ -45,10 +45,11 @@ def left_out(group: str, name: str) -> str:
     return ""
 
 
-def disabled() -> list[str]:
-    """The distributions of which a variable leaves something out."""
-    groups = ("empeval", *(f"empeval.{kind}" for kind in ("tasks", "generators", "scorers")))
-    return sorted({p.distribution for g in groups for p in _every(g)[0] if _switch(p)})
+def points_left_out() -> list[tuple[Point, str]]:
+    """What is installed and left out, and by which variable."""
+    groups = ("empeval", "empeval.tasks", "empeval.generators", "empeval.scorers")
+    every = [point for group in groups for point in _every(group)[0]]
+    return [(point, switch) for point in every if (switch := _switch(point))]
 
 
 def _switch(point: Point) -> str:

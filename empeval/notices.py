@@ -25,6 +25,22 @@ def tell(text: object) -> None:
     print(plain(redact(str(text))), file=sys.stderr, flush=True)
 
 
+def tell_of_threads(left: list[threading.Thread]) -> None:
+    """Say what the end of the process waits for, if it does so for long."""
+
+    def say() -> None:
+        names = sorted({thread.name for thread in left if thread.is_alive()})
+        if names:
+            tell(
+                f"everything is done; a plugin left a thread behind ({', '.join(names)}), and the "
+                "process ends when it does. Ctrl-C ends it now."
+            )
+
+    timer = threading.Timer(PATIENCE, say)
+    timer.daemon = True
+    timer.start()
+
+
 @contextlib.contextmanager
 def waiting(what: str, distribution: str | None) -> Iterator[None]:
     """Say what everything waits for while it is imported, and afterwards how long that took.

@@ -31,10 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done. 1: something failed. 2: the question was wrong. 130: interrupted.
     """
+    import threading
+
     from empeval.cli.streams import standard_streams
 
+    before = set(threading.enumerate())
     with standard_streams():
-        return _guarded(arguments)
+        code = _guarded(arguments)
+    left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    if left:
+        from empeval.notices import tell_of_threads
+
+        tell_of_threads(left)
+    return code
 
 
 def _guarded(arguments: Sequence[str] | None) -> int:

@@ -17,7 +17,11 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "empeval.testing.generators", "empeval.testing.scorers", "empeval.testing.tasks"
+    "empeval.testing.checking",
+    "empeval.testing.generators",
+    "empeval.testing.manners",
+    "empeval.testing.scorers",
+    "empeval.testing.tasks",
 )
 
 from empeval.testing.fakes import (  # noqa: E402 - assertions explain themselves only from here on

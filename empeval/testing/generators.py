@@ -13,10 +13,11 @@ import pytest
 from empeval.interfaces import INTERFACE_VERSION, Generator
 from empeval.records import Item, Response, Sampling
 from empeval.testing.fakes import FakeTask, fake_item
+from empeval.testing.manners import Manners
 from empeval.testing.texts import UNUSUAL_TEXTS
 
 
-class GeneratorContract:
+class GeneratorContract(Manners):
     """Subclass it and override the fixture ``generator``, perhaps others too."""
 
     @pytest.fixture

