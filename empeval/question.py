@@ -291,15 +291,17 @@ def scorers_for(
             made[key] = next(alike, new) if isinstance(what, str) else new
         return made[key]
 
+    def own(name: str, task: Task, scorer: str) -> AskedScorer:
+        try:
+            return asked(scorer, registry.plugin_of(type(task)))
+        except UsageError as error:
+            raise UsageError(f"The task '{name}' uses the scorer '{scorer}': {error}") from error
+
     chosen: dict[str, list[AskedScorer]] = {name: [] for name in tasks}
     for what in wanted:
         if isinstance(what, str) and what == DEFAULT_SCORERS:
             # its own distribution's, whoever else has one of that name
-            pairs = [
-                (name, asked(s, registry.plugin_of(type(t))))
-                for name, t in tasks.items()
-                for s in t.card.scorers
-            ]
+            pairs = [(name, own(name, t, s)) for name, t in tasks.items() for s in t.card.scorers]
         else:
             one = asked(what)
             fits = [n for n, t in tasks.items() if set(one.needs) <= set(t.card.provides)]

@@ -73,9 +73,9 @@ def generate_stage(
                 continue  # its group is repeated for the sake of others; the first answer stays
             if response.id not in by_id:
                 raise EmpevalError(
-                    f"{asked.name}: the model answered '{response.id}', which was not asked."
+                    f"{asked.name}: {owner} answered '{response.id}', which was not asked."
                 )
-            line = finish(response, by_id[response.id])
+            line = finish(response, by_id[response.id], owner)
             journal.append(line)
             done.add(line.id)
             ticks.update()
@@ -87,7 +87,7 @@ def generate_stage(
             )
     left = [i for i in by_id if i not in done]
     if left:
-        raise EmpevalError(f"{asked.name}: the model left items unanswered: {some(left)}.")
+        raise EmpevalError(f"{asked.name}: {owner} left items unanswered: {some(left)}.")
     return time.perf_counter() - started
 
 
@@ -96,8 +96,13 @@ def unfinished_groups(plan: Sequence[Sequence[Item]], done: set[str]) -> list[It
     return [item for group in plan if any(i.id not in done for i in group) for item in group]
 
 
-def finish(response: Response, item: Item) -> ResponseLine:
+def finish(response: Response, item: Item, owner: str = "the model") -> ResponseLine:
     """A response as it is kept: reasoning set apart, emptiness noticed, the item beside it.
+
+    Args:
+        response: of a generator, or out of a file.
+        item: it answers.
+        owner: how errors call who gave it.
 
     Raises:
         EmpevalError: a field holds what the run folder cannot.
@@ -106,7 +111,7 @@ def finish(response: Response, item: Item) -> ResponseLine:
         msgspec.convert(msgspec.to_builtins(response), Response)
     except (TypeError, msgspec.ValidationError) as error:
         raise EmpevalError(
-            f"{item.task}: the model's answer to '{item.id}' is no valid response: {error}."
+            f"{item.task}: the answer of {owner} to '{item.id}' is no valid response: {error}."
         ) from error
     answer, reasoning, closed = split_reasoning(writable(response.response))
     status, note = response.status, response.note
