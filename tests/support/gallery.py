@@ -222,6 +222,7 @@ GALLERY = {
     # hooks
     "hooks raise at import": hook("1 / 0", ""),
     "hooks exit at import": hook("sys.exit(0)", ""),
+    "hooks change the folder at import": hook("os.chdir('/')", ""),
     "a hook is misspelt": hook("@hookimpl\ndef empeval_run_finnished(folder): ...", ""),
     "a hook raises": hook("@hookimpl\ndef empeval_run_started(folder): 1 / 0", "ZeroDivisionError"),
     "a hook exits": hook("@hookimpl\ndef empeval_run_finished(folder): sys.exit(9)", "SystemExit"),
