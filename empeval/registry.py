@@ -43,6 +43,7 @@ __all__ = [
     "label_of",
     "load",
     "local_component",
+    "named",
     "options",
     "plugin_of",
     "resolve",
@@ -98,6 +99,29 @@ def find(kind: Kind, name: str, prefer: str | None = None) -> Component:
         + " or ".join(c.full_name for c in matches)
         + "."
     )
+
+
+def named(name: str) -> list[Component]:
+    """Every component of that name, of whatever kind; those in a file, by reference.
+
+    Raises:
+        UsageError: a file that holds none, with the reason of the kind that most files hold.
+    """
+    if parse_reference(name) is None:
+        every = [c for kind in KINDS for c in components(kind)]
+        return [c for c in every if name in (c.name, c.full_name)]
+    found: list[Component] = []
+    problem: UsageError | None = None
+    for kind in KINDS:
+        try:
+            component = find(kind, name)
+            load(component)
+            found.append(component)
+        except UsageError as error:
+            problem = error
+    if not found and problem is not None:
+        raise problem
+    return found
 
 
 def load(component: Component) -> type[Any]:

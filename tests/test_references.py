@@ -146,6 +146,19 @@ def test_a_scorer_in_a_file_is_audited(cli, files):
     assert made["agreements"][0]["spearman"]["value"] == pytest.approx(1.0)
 
 
+def test_what_is_in_a_file_is_shown_and_checked(cli, files):
+    (shown,) = json.loads(cli("show", "my_scorer.py:thanks", "--format", "json").out)
+    assert (shown["kind"], shown["name"], shown["options"]) == ("scorer", "thanks", {"word": "str"})
+    assert cli("show", "my_scorer.py:gone").code == 2
+    (files / "my_scorer.py").write_text("print('NOISE')\n" + SCORER.replace("low=0", "high=0"))
+    found = cli("plugins", "check", "my_scorer.py:thanks:word=o", "--format", "json")
+    assert found.code == 1
+    failed = {row["check"]: row["result"] for row in json.loads(found.out) if row["result"] != "ok"}
+    assert "prints 'NOISE" in failed["importing it is quick and quiet"]
+    assert "outside of its card's range" in failed["its own samples are scored"]
+    assert "no scorer 'gone'" in cli("plugins", "check", "gone", "--kind", "scorer").err
+
+
 BROKEN = {
     "not there": ("gone.py:x", None, "gone.py cannot be read: No such file"),
     "a folder": ("folder.py:x", None, "it is a folder"),

@@ -158,6 +158,17 @@ def test_the_bare_name_of_two_plugins_is_an_error_that_names_both():
     assert "first-twin/kindness or second-twin/kindness" in str(caught.value)
 
 
+def test_a_tasks_own_scorer_is_meant_whatever_a_stranger_calls_his(odd_plugins, tmp_path, install):
+    module = {"stranger": SCORER.format(name="stranger")}
+    points = {"empeval.scorers": {"length": "stranger:Kindness"}}
+    make_distribution(tmp_path / "stranger", "stranger", points=points, modules=module)
+    install(tmp_path / "stranger")
+    run = empeval.run("human:", ["days"], limit=2, out=tmp_path / "run")
+    assert run.manifest.scorers["days"]["length"].distribution == "odd-plugins 1.0"
+    with pytest.raises(UsageError, match="Two plugins have a scorer named 'length'"):
+        empeval.run("human:", ["days"], ["length"], limit=2, out=tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "sentence"),
     [

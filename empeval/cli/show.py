@@ -9,6 +9,7 @@ from empeval.cli.options import Verbs, add_format, add_verb
 
 if TYPE_CHECKING:
     from empeval.certificates import Certificate
+    from empeval.registry import Component
 
 EPILOG = """examples:
   empeval show empeval-runs/NAME
@@ -48,13 +49,10 @@ def show_component(name: str, form: str) -> int:
     from empeval.errors import UsageError, nearest
     from empeval.escaping import lines
 
-    found = [c for kind in registry.KINDS for c in registry.components(kind)]
-    matches = [c for c in found if name in (c.name, c.full_name)]
+    matches = registry.named(name)
     if not matches:
-        raise UsageError(
-            f"'{name}' is neither a run folder nor a component."
-            f"{nearest(name, [c.name for c in found])}"
-        )
+        known = [c.name for kind in registry.KINDS for c in registry.components(kind)]
+        raise UsageError(f"'{name}' is neither a run folder nor a component.{nearest(name, known)}")
     described = []
     certificates = {}
     for component in matches:
@@ -63,7 +61,7 @@ def show_component(name: str, form: str) -> int:
         facts = {
             "kind": component.kind.removesuffix("s"),
             "name": component.name,
-            "plugin": f"{component.distribution} {component.version}",
+            "plugin": component.origin,
             "class": component.value,
             "options": {k: _type(v) for k, v in registry.options(cls).items()},
             "summary": getattr(cls, "summary", ""),
@@ -72,7 +70,7 @@ def show_component(name: str, form: str) -> int:
             facts.update(msgspec.to_builtins(card))
         described.append(facts)
         if component.kind == "scorers":
-            certificate, reason = _certificate(component.full_name, cls)
+            certificate, reason = _certificate(component, cls)
             certificates[len(described) - 1] = certificate
             facts["certificate"] = reason if certificate is None else certificate
     if form == "json":
@@ -97,14 +95,15 @@ def show_component(name: str, form: str) -> int:
     return 0
 
 
-def _certificate(name: str, cls: type[Any]) -> tuple[Certificate | None, str]:
+def _certificate(component: Component, cls: type[Any]) -> tuple[Certificate | None, str]:
     """The certificate of a scorer as it is without a target, or why there is none."""
     from empeval import registry
     from empeval.certificates import bundled_certificate, certificate_of
     from empeval.errors import EmpevalError
 
-    if bundled_certificate(registry.find("scorers", name)) is None:
+    if component.local or bundled_certificate(component) is None:
         return None, "not audited"  # nothing is built for that
+    name = component.full_name
     try:
         return certificate_of(name, registry.build(cls, {}, label=f"scorer '{name}'", target=None))
     except EmpevalError as error:

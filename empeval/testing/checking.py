@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from empeval import registry
-from empeval.errors import EmpevalError, UsageError
+from empeval.errors import EmpevalError
 from empeval.question import AskedScorer, resolve_generator
 from empeval.references import parse_reference, split_target
 
@@ -46,35 +46,6 @@ class ImportFacts(msgspec.Struct, frozen=True):
     heavy: list[str]
     folder_stayed: bool
     threads: list[str]
-
-
-def kinds_of(spec: str, kind: registry.Kind | None = None) -> list[registry.Kind]:
-    """The kinds of which there is a component of that name or in that file.
-
-    Raises:
-        UsageError: there is none; with ``kind``, why not.
-    """
-    name = split_target(spec)[0]
-    if kind is not None:
-        registry.find(kind, name)
-        return [kind]
-    if parse_reference(name) is None:
-        found = [
-            k for k in registry.KINDS if any(name in _names(c) for c in registry.components(k))
-        ]
-        if not found:
-            raise UsageError(f"There is no plugin '{name}'; 'empeval plugins list' shows all.")
-        return found
-    found, problems = [], []
-    for one in registry.KINDS:
-        try:
-            registry.load(registry.find(one, name))
-            found.append(one)
-        except UsageError as error:
-            problems.append(str(error))
-    if not found:
-        raise UsageError(problems[-1])  # of a scorer, which most files hold
-    return found
 
 
 def check(spec: str, kind: registry.Kind, *, timeout: float = 600) -> list[Check]:
@@ -233,10 +204,6 @@ def _import(kind: registry.Kind, spec: str) -> None:
 def _environment() -> dict[str, str]:
     """What this process can import, the other can."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
-
-
-def _names(component: registry.Component) -> tuple[str, str]:
-    return component.name, component.full_name
 
 
 def _reason(message: str, text: str) -> str:
