@@ -77,9 +77,9 @@ def run_check(options: argparse.Namespace) -> int:
         import pytest  # noqa: F401
     except ImportError as error:
         raise UsageError("The checks need pytest: pip install pytest.") from error
+    from empeval.contracts import check
     from empeval.references import split_target
     from empeval.registry import named
-    from empeval.testing.checking import check
 
     kinds = dict.fromkeys(component.kind for component in named(split_target(options.name)[0]))
     kinds = {kind: None for kind in kinds if options.kind in (None, kind.removesuffix("s"))}
@@ -88,7 +88,7 @@ def run_check(options: argparse.Namespace) -> int:
         raise UsageError(f"There is no {one} '{options.name}'; 'empeval plugins list' shows all.")
     checks = []
     for kind in kinds:
-        checks += check(options.name, kind, timeout=options.timeout)  # type: ignore[arg-type]
+        checks += check(options.name, kind, timeout=options.timeout)
     failed = [one for one in checks if not one.passed]
     rows = [
         {"kind": c.kind, "check": c.check, "result": "ok" if c.passed else f"FAILED {c.reason}"}
