@@ -44,7 +44,7 @@ from empeval.runs import (
     same_file,
     slug,
 )
-from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec
+from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec, names_of
 from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
@@ -249,7 +249,7 @@ def score(
     Raises:
         EmpevalError: with a sentence that says what was wrong, where, and what to do.
     """
-    _refuse_text(scorers, "scorers")
+    scorers = names_of(scorers, "scorers")
     hooks = hooks if hooks is not None else Hooks().load_installed()
     path = Path(source)
     if path.is_dir():
@@ -345,11 +345,6 @@ def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     if component.identity(task.card.version) != entry.version:
         warn(f"{name} has changed since this run (version {entry.version}); the answers are old")
     return task
-
-
-def _refuse_text(names: Sequence[Any] | None, what: str) -> None:
-    if isinstance(names, str):
-        raise UsageError(f"'{what}' is the text '{names}'; give a list of names: ['{names}'].")
 
 
 def _refuse_one_file(tasks: Sequence[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,22 +80,38 @@ def component_of_class(kind: Kind, cls: type[Any]) -> Component:
     """What is known of a class that nobody has registered: its file, or what was typed."""
     if cls in _known:
         return _known[cls]
+    own = _functions(cls)
+    path = Path(own[0].__code__.co_filename) if own else Path()
     try:
-        path = Path(inspect.getsourcefile(cls) or "")
         found = path.name, read_source(path).digest
-    except (UsageError, TypeError, OSError):
-        found = cls.__module__, _typed(cls)
+    except UsageError:
+        found = cls.__module__, _typed(own)
     made = Component(kind, cls.__name__, value_of(cls), *found, local=True)
     _known[cls] = made
     return made
 
 
-def _typed(cls: type[Any]) -> str:
-    """The hash of what was typed in a session; ``""`` where nobody kept it."""
+def _functions(cls: type[Any]) -> list[types.FunctionType]:
+    """What a class is made of; a decorated function alone where it is one."""
+    function = getattr(cls, "function", None)
+    own = [function] if function is not None else list(vars(cls).values())
+    return [one for one in own if isinstance(one, types.FunctionType)]
+
+
+def _typed(own: Sequence[types.FunctionType]) -> str:
+    """The hash of what was typed in a session: a cell that is changed is a changed component."""
     try:
-        return digest(inspect.getsource(cls).encode())
-    except (OSError, TypeError):
-        return ""
+        return digest("".join(inspect.getsource(one) for one in own).encode())
+    except (OSError, TypeError):  # nobody kept the text; what it became is there
+        return digest(b"".join(_code(one.__code__) for one in own))
+
+
+def _code(code: types.CodeType) -> bytes:
+    """What a function does, without where it stands."""
+    inner = [
+        _code(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in code.co_consts
+    ]
+    return code.co_code + repr(code.co_names).encode() + b"".join(inner)
 
 
 def _held(module: Any, kind: Kind) -> list[str]:

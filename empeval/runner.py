@@ -313,9 +313,14 @@ def metrics_stage(
         for label in run.manifest.scorers.get(name, {}):
             if label not in asked:
                 figures += [m for m in before if (m.task, m.scorer) == (name, label)]
-                continue
+                if task is None:
+                    continue
             by_id = {s.id: s for s in run.scores(name, label)}
-            scored_by[label] = [Scored(s, by_id[s.id]) for s in samples if s.id in by_id]
+            scored = [Scored(s, by_id[s.id]) for s in samples if s.id in by_id]
+            if label not in asked:  # the task's own figures may be of it, too
+                scored_by |= {label: scored} if len(scored) == len(samples) else {}
+                continue
+            scored_by[label] = scored
             scorer = asked[label].scorer
             made = _figures(label_of(scorer), scorer.metrics, scored_by[label], problems)
             figures += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]

@@ -83,9 +83,6 @@ def make_spec(
     Raises:
         UsageError: a text in the place of a list.
     """
-    for what, names in (("tasks", tasks), ("scorers", scorers)):
-        if isinstance(names, str):
-            raise UsageError(f"'{what}' is the text '{names}'; give a list of names: ['{names}'].")
     given = {name: value for name, value in options.items() if value is not None}
     for name in ("out", "data_dir"):
         if name in given:
@@ -93,12 +90,26 @@ def make_spec(
     for name in ("model_args", "task_args", "sampling"):
         if name in given:
             given[name] = dict(given[name])
-    spec = first if isinstance(first, RunSpec) else RunSpec(model=first)
+    model = os.fspath(first) if isinstance(first, os.PathLike) else first
+    spec = model if isinstance(model, RunSpec) else RunSpec(model=model)
     return spec.changed(
-        tasks=None if tasks is None else tuple(tasks),
-        scorers=None if scorers is None else tuple(scorers),
+        tasks=names_of(tasks, "tasks"),
+        scorers=names_of(scorers, "scorers"),
         **given,
     )
+
+
+def names_of(names: Sequence[Any] | None, what: str) -> tuple[Any, ...] | None:
+    """Names, file references and objects as a tuple, paths as texts.
+
+    Raises:
+        UsageError: a text in the place of a list.
+    """
+    if isinstance(names, str):
+        raise UsageError(f"'{what}' is the text '{names}'; give a list of names: ['{names}'].")
+    if names is None:
+        return None
+    return tuple(os.fspath(one) if isinstance(one, os.PathLike) else one for one in names)
 
 
 def read_spec(path: str | os.PathLike[str]) -> RunSpec:

@@ -245,6 +245,15 @@ def test_python_takes_objects_and_classes_and_paths(files, monkeypatch):
     assert [d.difference for d in made.differences if d.scorer == "thanks"] == [1.0]
 
 
+def test_a_cell_that_is_typed_anew_is_a_changed_scorer(files):
+    for factor in (1, 2):
+        cell: dict = {"__name__": "__main__"}
+        exec(SCORER.replace(".count(word)", f".count(word) * {factor}"), cell)
+        made = empeval.run(files / "my_model.py", [files / "my_task.py"], [cell["thanks"]],
+                           out=files / "a")  # fmt: skip
+        assert [m.value for m in made.metrics()] == [float(factor)]
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

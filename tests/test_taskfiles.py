@@ -97,6 +97,16 @@ def test_it_runs_and_gives_its_own_figures(cli, folder):
     assert Run(folder / "run").manifest.tasks["what-happened"].n_clusters == 2
 
 
+def test_its_own_figures_stay_when_another_scorer_scores(cli, folder):
+    assert cli("run", "--model", "human:", "--tasks", "t.yaml", "--out", "run").code == 0
+    before = [m for m in Run(folder / "run").metrics() if not m.scorer]
+    (folder / "s.py").write_text("import empeval\n@empeval.scorer\ndef f(sample):\n    return 1\n")
+    assert cli("score", "run", "--scorers", "s.py").code == 0
+    after = Run(folder / "run").metrics()
+    assert [m for m in after if not m.scorer] == before
+    assert {m.scorer for m in after} == {"", "surface", "f"}
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "hub"])
 def test_rows_come_from_any_source(folder, form, monkeypatch):
     rows = [{"text": "Hello.", "n": 1}, {"text": "Bye.", "n": 2}]

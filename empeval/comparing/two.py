@@ -51,7 +51,7 @@ def compare(
     *,
     margins: Margins | None = None,
     metrics: Sequence[str] | None = None,
-    repeats: Sequence[Run] = (),
+    repeats: Sequence[Run | str | os.PathLike[str]] = (),
     force: bool = False,
     partial: bool = False,
     max_unscored: float = MAX_UNSCORED,
@@ -81,13 +81,13 @@ def compare(
             no sense.
         RunFolderError: a folder that cannot be read.
     """
-    one, other = (r if isinstance(r, Run) else Run(r) for r in (base, candidate))
+    one, other, *others = (r if isinstance(r, Run) else Run(r) for r in (base, candidate, *repeats))
     return compare_files(
         RunFiles(one, partial),
         RunFiles(other, partial),
         margins=margins,
         metrics=metrics,
-        repeats=repeats,
+        repeats=others,
         force=force,
         max_unscored=max_unscored,
         slice_by=slice_by,
