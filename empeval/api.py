@@ -45,6 +45,7 @@ from empeval.runs import (
     slug,
 )
 from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec, names_of
+from empeval.saved import SavedTask
 from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
@@ -275,6 +276,12 @@ def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progres
     if missing:
         warn(f"the plugin of {', '.join(missing)} is not installed; it is not scored anew")
     chosen = scorers_for({n: t for n, t in tasks.items() if t is not None}, scorers)
+    without = [n for n, t in tasks.items() if isinstance(t, SavedTask) and not chosen[n]]
+    if without and len(without) == len(tasks):
+        raise UsageError(
+            f"{', '.join(without)} is not installed here, so nobody knows its own scorers: name "
+            "some with --scorers."
+        )
     with locked(folder.path):
         folder = Run(folder.path)
         forget = {name: [asked.label for asked in those] for name, those in chosen.items()}
@@ -338,13 +345,21 @@ def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     if name == DIALOGUES:
         return Dialogues([line.item for line in folder.responses(name)])
     try:
-        component, cls = registry.resolve("tasks", entry.source or name)
-        task: Task = registry.build(cls, entry.arguments, label=f"task '{name}'")
+        component = registry.find("tasks", name)
+        if not _is_of(component, entry):
+            raise UsageError("another task has that name")
+        task: Task = registry.build(
+            registry.load(component), entry.arguments, label=f"task '{name}'"
+        )
     except UsageError:
-        return None
-    if component.identity(task.card.version) != entry.version:
-        warn(f"{name} has changed since this run (version {entry.version}); the answers are old")
+        return SavedTask(folder, name, entry) if entry.provides else None
     return task
+
+
+def _is_of(component: registry.Component, entry: TaskEntry) -> bool:
+    """Whether a run's task is that of a distribution; older folders do not say whose theirs was."""
+    whose = entry.distribution.rpartition(" ")[0]
+    return not component.local and whose in ("", component.distribution)
 
 
 def _refuse_one_file(tasks: Sequence[str]) -> None:

@@ -80,7 +80,7 @@ class AskedTask:
             dataset=card.dataset,
             license=card.license,
             distribution=component.origin,
-            source=component.value if component.local and isinstance(what, str) else "",
+            provides=card.provides,
         )
 
 

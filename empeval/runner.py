@@ -33,6 +33,7 @@ from empeval.records import (
 )
 from empeval.registry import label_of
 from empeval.runs import AuditMark, Run, item_hash
+from empeval.saved import SavedTask
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
@@ -324,7 +325,9 @@ def metrics_stage(
             scorer = asked[label].scorer
             made = _figures(label_of(scorer), scorer.metrics, scored_by[label], problems)
             figures += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]
-        if task is not None and scored_by:
+        if isinstance(task, SavedTask):  # how its own figures are computed nobody knows here
+            figures += [m for m in before if (m.task, m.scorer) == (name, "")]
+        elif task is not None and scored_by:
             made = _figures(label_of(task), task.metrics, scored_by, problems)
             figures += [msgspec.structs.replace(m, task=name) for m in made]
     return figures

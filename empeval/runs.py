@@ -59,7 +59,8 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A task of a run.
 
     ``data_fingerprint`` is over every item that the task has, ``prompts_hash`` over the messages
-    of those that were asked. ``source`` is the file of a task that is not installed.
+    of those that were asked. ``provides`` is what
+    its items offer to scorers, so that they are scored again where the task is not installed.
     """
 
     version: str
@@ -72,7 +73,7 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None = None
     license: str = ""
     distribution: str = ""
-    source: str = ""
+    provides: tuple[str, ...] = ()
 
 
 class ScorerEntry(msgspec.Struct, frozen=True, kw_only=True):

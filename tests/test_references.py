@@ -102,6 +102,26 @@ def test_a_finished_run_is_scored_by_a_file_from_another_folder(cli, files, monk
     assert figures(files / "run")["talks", "thanks@word-than", "thanks"] == 1.0
 
 
+def test_no_file_that_a_run_folder_names_is_run(cli, files):
+    """A folder may come from anybody."""
+    evil = TASK.replace("import empeval", "import empeval, pathlib\npathlib.Path('RUN').touch()")
+    (files / "my_task.py").write_text(evil)
+    assert cli("run", "--model", "my_model.py", "--tasks", "my_task.py", "--out", "run").code == 0
+    (files / "RUN").unlink()
+    found = cli("score", "run", "--scorers", "surface")
+    assert found.code == 0, found.err
+    assert not (files / "RUN").exists()
+    asked = cli("score", "run")
+    assert asked.code == 2
+    assert "talks is not installed here, so nobody knows its own scorers" in asked.err
+
+
+def test_a_file_that_is_called_like_an_installed_task_is_not_that_task(cli, files):
+    (files / "t.py").write_text("import empeval\n" + TASK.replace("def talks", "def eqbench"))
+    assert cli("run", "--model", "my_model.py", "--tasks", "t.py", "--out", "run").code == 0
+    assert cli("score", "run").code == 2, "EQ-Bench's own scorer has nothing to say of it"
+
+
 def test_a_changed_scorer_scores_anew_and_a_changed_task_is_another_question(cli, files):
     words = ("run", "--model", "my_model.py", "--tasks", "my_task.py", "--out", "run")
     assert cli(*words).code == 0
