@@ -177,7 +177,8 @@ def test_of_two_answers_to_one_item_the_first_stays(ask):
     ],
 )
 def test_an_answer_that_the_folder_cannot_hold_stops_the_run(ask, tmp_path, target, reason):
-    with pytest.raises(EmpevalError, match=f"answer to '1' is no valid response: .*{reason}"):
+    said = "the answer of the generator 'odd-plugins/shapeless' to '1' is no valid response: .*"
+    with pytest.raises(EmpevalError, match=said + reason):
         ask(f"shapeless:{target}")
     assert empeval.Run(tmp_path / "run").responses("days") == []
 
