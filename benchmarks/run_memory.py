@@ -24,9 +24,12 @@ from tabulate import tabulate
 
 from empeval.memory import run_measured
 
-WORDS = ("so sorry that must have been hard tell me more about what you feel when it happens and "
-         "how long this has gone on with them because nobody should be left alone there today "
-         "again I think we can find some way out of such days if you want").split()  # fmt: skip
+WORDS = [
+    *("so", "sorry", "that", "must", "have", "been", "hard", "tell", "me", "more", "about", "what"),
+    *("you", "feel", "when", "it", "happens", "and", "how", "long", "this", "has", "gone", "on"),
+    *("with", "them", "because", "nobody", "should", "be", "left", "alone", "there", "today"),
+    *("again", "I", "think", "we", "can", "find", "some", "way", "out", "of", "such", "days"),
+]
 CLUSTER = 4
 """Dialogues of one cluster."""
 
@@ -42,7 +45,8 @@ message = (Message("user", "I lost my dog."),)
 for n in range(count):
     text = " ".join(dice.choices(words, k=dice.randint(8, 40)))
     item = Item(str(n), message, str(n // 4))
-    scored.append(Scored(Sample(item, Response(str(n), text)), Score(str(n), values={"words": 1.0})))
+    sample = Sample(item, Response(str(n), text))
+    scored.append(Scored(sample, Score(str(n), values={"words": 1.0})))
 before = peak_memory()
 scorer.metrics(scored)
 print(before, peak_memory())

@@ -30,18 +30,23 @@ UNREADABLE = (ValueError, RecursionError)
 are of these."""
 
 
-def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_objects(path: Path, name: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) of a file that somebody brings.
+
+    Args:
+        path: the file.
+        name: how errors call it, when not by its path.
 
     Raises:
         DataError: the file cannot be read (a FIFO is refused, never waited for), or a line is not
             UTF-8, not JSON, cut off or no object; the message names file and line.
     """
+    label = name or str(path)
     try:
         with open(open_regular(path, follow=True), "rb") as file:
-            yield from objects_in(file, str(path))
+            yield from objects_in(file, label)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{label} cannot be read: {error.strerror}.") from error
 
 
 def objects_in(lines: Iterable[bytes], label: str) -> Iterator[tuple[int, dict[str, Any]]]:

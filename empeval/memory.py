@@ -45,7 +45,7 @@ def run_measured(
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "peak"
         start = [sys.executable, "-I", "-S", "-c", _START, str(note), *command]
-        done = subprocess.run(start, check=False, **options)  # noqa: PLW1510
+        done = subprocess.run(start, check=False, **options)
         return done, int(note.read_text()) * _unit()
 
 

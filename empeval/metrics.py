@@ -92,7 +92,11 @@ def cluster_share(
 
 def usable(scored: Sequence[Scored], name: str, *, any_status: bool = False) -> list[Scored]:
     """The samples that have the value ``name``, with status ``ok`` unless any will do."""
-    return [s for s in scored if name in s.score.values and (any_status or s.score.status == "ok")]
+    return [one for one in scored if _counts(one, name, any_status)]
+
+
+def _counts(one: Scored, name: str, any_status: bool) -> bool:
+    return name in one.score.values and (any_status or one.score.status == "ok")
 
 
 def mean_metric(
@@ -119,15 +123,19 @@ def mean_metric(
         of: how to get the number from a sample, when not ``values[value.name]``.
         note: one line for a person.
     """
-    good = usable(scored, value.name, any_status=any_status)
-    numbers = [(of(s) if of else s.score.values[value.name]) for s in good]
-    clusters = [s.sample.item.cluster for s in good]
-    failed = len(scored) - len(good)
+    numbers: list[float] = []
+    clusters: list[str] = []
+    rest: list[str] = []
+    for one in scored:  # once: they may be read from the disk
+        if _counts(one, value.name, any_status):
+            numbers.append(of(one) if of else one.score.values[value.name])
+            clusters.append(one.sample.item.cluster)
+        else:
+            rest.append(one.sample.item.cluster)
+    failed = len(rest)
     if failed_as is not None:
-        ids = {s.sample.id for s in good}
-        rest = [s for s in scored if s.sample.id not in ids]
-        numbers += [failed_as] * len(rest)
-        clusters += [s.sample.item.cluster for s in rest]
+        numbers += [failed_as] * failed
+        clusters += rest
     mean: float | None = None
     low: float | None = None
     high: float | None = None

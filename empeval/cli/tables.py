@@ -12,12 +12,11 @@ from typing import Any
 import msgspec
 
 from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
-from empeval.counts import UNANSWERED, notices, whole_failures
 from empeval.errors import EmpevalError, RunFolderError
 from empeval.marks import marks_of
 from empeval.notices import tell
 from empeval.records import Metric
-from empeval.runs import Run, is_run
+from empeval.runs import UNANSWERED, Run, is_run, notices, whole_failures
 
 
 def print_run(run: Run, form: str) -> None:

@@ -15,7 +15,6 @@ from empeval.comparing.many import ManyRuns, compare_many
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import amount, interval, probability, sentence, verdict_of
-from empeval.counts import notices
 from empeval.errors import UsageError
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
@@ -32,7 +31,7 @@ from empeval.report.collect import (
     tasks_of,
     values_of,
 )
-from empeval.runs import Run
+from empeval.runs import Run, notices
 
 
 @dataclass(frozen=True)
