@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import overload
 
 from empeval.records import Response, ResponseLine, Sample, Score, Scored
 from empeval.runs.lines import Lines, Mapped
+
+_FIELDS = attrgetter(*Response.__struct_fields__)
 
 Samples = Mapped[ResponseLine, Sample]
 
 
 def response_of(line: ResponseLine) -> Response:
     """The response in a line of the run folder."""
-    return Response(**{f: getattr(line, f) for f in Response.__struct_fields__})
+    return Response(*_FIELDS(line))
 
 
 def samples_in(lines: Lines[ResponseLine]) -> Samples:
