@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -49,13 +50,19 @@ def _status(status: str, joined: Joined) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _repeated(answers: Sequence[Answer]) -> np.ndarray:
-    counts = Counter(answer.response.strip() for answer in answers)
-    return np.array([bool(a.response.strip()) and counts[a.response.strip()] > 1 for a in answers])
+    texts = [_digest(answer.response.strip()) for answer in answers]
+    counts = Counter(texts)
+    return np.array([bool(text) and counts[text] > 1 for text in texts])
+
+
+def _digest(text: str) -> bytes:
+    """What stands for a text, so that texts need not be held: nothing for nothing."""
+    return hashlib.sha256(text.encode()).digest() if text else b""
 
 
 def _scored(files: RunFiles, joined: Joined, label: str, status: str) -> np.ndarray:
     scores = files.scores(joined.task, label)
-    return np.array([name in scores and scores[name].status == status for name in joined.ids])
+    return np.array([scores.status_of(name) == status for name in joined.ids])
 
 
 def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndarray:
@@ -63,7 +70,7 @@ def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndar
     lacking = np.zeros(len(joined.ids), dtype=bool)
     for label in labels:
         scores = files.scores(joined.task, label)
-        lacking |= [name not in scores or scores[name].status != "ok" for name in joined.ids]
+        lacking |= [scores.status_of(name) != "ok" for name in joined.ids]
     return lacking
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
+from sys import intern
 from typing import IO, Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
@@ -95,9 +96,10 @@ class Stored:
         kinds: dict[str, int] = {}
         lines = records_in(self._file, str(self.path), record, RunFolderError, ADVICE)
         for row, (_, size, line) in enumerate(lines):
-            if self.places.setdefault(line.id, row) != row:
-                self.doubled.add(line.id)
-            self.ids.append(line.id)
+            identifier = intern(line.id)  # other files name the same items
+            if self.places.setdefault(identifier, row) != row:
+                self.doubled.add(identifier)
+            self.ids.append(identifier)
             self._statuses.append(kinds.setdefault(line.status, len(kinds)))
             self._starts.append(self._starts[-1] + size)
         self._kinds = list(kinds)
@@ -236,6 +238,10 @@ class ById(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self.stored.places) - len(self.stored.doubled)
+
+    def status_of(self, identifier: str) -> str | None:
+        """The status of an id's line, without reading it; ``None``: there is no such line."""
+        return self.stored.status(self.stored.places[identifier]) if identifier in self else None
 
     def of(self, ids: Iterable[str]) -> Lines[T]:
         """The lines of these ids, in their order.
