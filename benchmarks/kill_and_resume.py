@@ -194,7 +194,7 @@ def killed(verb: Verb, folder: Path, dice: random.Random, start: Start) -> str:
     else:
         while process.poll() is None and tree(folder) == before:
             time.sleep(0.0005)
-        time.sleep(abs(dice.gauss(0, 0.05)))
+        time.sleep(abs(dice.gauss(0, 0.05 * length)))
     process.kill()
     if process.wait() >= 0:
         return ""

@@ -73,24 +73,24 @@ class Stored:
         self._kinds: list[str] = []
         self._starts = array("q", [0])
         self._file: IO[bytes] = BytesIO()
-        self.state = None
+        self.state: tuple[int, ...] | None = None
         try:
             opened = open(open_regular(path), "rb", buffering=BUFFER)  # noqa: SIM115 - see below
         except FileNotFoundError:
             return
         except OSError as error:
             raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
+        weakref.finalize(self, opened.close)
         try:
-            self.state = _state(os.fstat(opened.fileno()))
-            held = os.fstat(opened.fileno()).st_size <= HELD
-            self._file = BytesIO(opened.read()) if held else opened
+            facts = os.fstat(opened.fileno())
+            self.state = _state(facts)
+            self._file = opened
+            if facts.st_size <= HELD:
+                with opened:
+                    self._file = BytesIO(opened.read())
             self._check(record)
         except OSError as error:
             raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
-        finally:
-            if self._file is not opened:
-                opened.close()
-        weakref.finalize(self, self._file.close)
 
     def _check(self, record: type[Known]) -> None:
         kinds: dict[str, int] = {}
