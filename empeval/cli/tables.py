@@ -49,7 +49,7 @@ def print_run(run: Run, form: str) -> None:
     blank(form)
     print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
-        counts = Counter(line.status for line in run.responses(task))
+        counts = Counter(run.responses(task).statuses)
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
         answered = sum(n for status, n in counts.items() if status not in UNANSWERED)

@@ -28,6 +28,9 @@ HELD = 1 << 22
 """Bytes of a file that is kept whole in memory; of a larger one, ``BUFFER`` at a time are."""
 BUFFER = 1 << 14
 
+_ROWS: list[int] = []
+"""Row numbers: the same objects in the index of every file, of which one has as many as lines."""
+
 
 class Known(Protocol):
     """A record with an id and a status."""
@@ -95,7 +98,10 @@ class Stored:
     def _check(self, record: type[Known]) -> None:
         kinds: dict[str, int] = {}
         lines = records_in(self._file, str(self.path), record, RunFolderError, ADVICE)
-        for row, (_, size, line) in enumerate(lines):
+        for _, size, line in lines:
+            if len(self.ids) == len(_ROWS):
+                _ROWS.append(len(_ROWS))
+            row = _ROWS[len(self.ids)]
             identifier = intern(line.id)  # other files name the same items
             if self.places.setdefault(identifier, row) != row:
                 self.doubled.add(identifier)
