@@ -94,11 +94,19 @@ def test_a_damaged_line_is_found_before_any_is_used(place, tmp_path):
         Stored(path, Score)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"id":"a"}\n', b'{"id":"x"}\n{"id":"b"}\n'])
-def test_a_file_that_changes_under_its_reader_is_noticed(big, tmp_path, content):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: b"",
+        lambda data: data[:50_000],
+        lambda data: data.replace(b'"id":"a"', b'"id":"z"'),
+        lambda data: data.replace(b'"id":"a"', b"'id':'a'"),
+    ],
+)
+def test_a_file_that_changes_under_its_reader_is_noticed(big, tmp_path, change):
     path = written(tmp_path / "a.jsonl", [Score("a", note="x" * 200_000), Score("b")])
     read = Lines(Stored(path, Score), Score)
-    path.write_bytes(content)
+    path.write_bytes(change(path.read_bytes()))
     with pytest.raises(RunFolderError, match=r"a\.jsonl was changed while it was read; try again"):
         list(read)
 
