@@ -84,7 +84,7 @@ def test_lines_by_id_leave_out_an_id_that_comes_twice(place, tmp_path, records, 
         assert found.status_of(name) == (expected[name].status if name in expected else None)
     backwards = list(expected)[::-1]
     assert list(found.of(backwards)) == [expected[name] for name in backwards]
-    assert stored.doubled == {name for name in ids if ids.count(name) > 1}
+    assert stored.index.doubled == {name for name in ids if ids.count(name) > 1}
 
 
 def test_a_damaged_line_is_found_before_any_is_used(place, tmp_path):
@@ -109,6 +109,18 @@ def test_a_file_that_changes_under_its_reader_is_noticed(big, tmp_path, change):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(RunFolderError, match=r"a\.jsonl was changed while it was read; try again"):
         list(read)
+
+
+def test_lines_are_not_copied_out_of_a_file_that_was_cut_meanwhile(big, tmp_path):
+    run = make_run(tmp_path / "run", [1.0, 2.0, 3.0])
+    scores = run.scores(TASK, SCORER)
+    path = run.scores_path(TASK, SCORER)
+    cut = path.read_bytes()[:-3]
+    path.write_bytes(cut)
+    list(scores[:1])
+    with pytest.raises(RunFolderError, match="was changed while it was read"):
+        run.forget(scores, {"0"})
+    assert path.read_bytes() == cut
 
 
 def test_a_run_reads_a_file_once_and_again_when_it_has_changed(place, tmp_path):
@@ -237,3 +249,13 @@ def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):
     counted = files.scores(TASK, SCORER).counted(["2", "1", "none", "0"], metric.source)
     assert list(counted) == [3.0, 0.5, 0.5, 1.0]
     assert files.scored(TASK, SCORER, metric.source) == 2
+
+
+def test_files_of_the_same_items_in_the_same_order_share_an_index(tmp_path):
+    one, two = (make_run(tmp_path / name, [1.0, 2.0]) for name in ("one", "two"))
+    other = make_run(tmp_path / "other", [1.0, 2.0], ids=["1", "0"])
+    shared = one.lines(TASK).stored.index
+    assert two.lines(TASK).stored.index is shared
+    assert one.score_lines(TASK, SCORER).stored.index is shared
+    assert other.lines(TASK).stored.index is not shared
+    assert [line.id for line in other.lines(TASK)] == ["1", "0"]

@@ -20,6 +20,7 @@ from empeval.runs.identity import (
     prompts_hash,
     question_hash,
 )
+from empeval.runs.index import natural_key
 from empeval.runs.journal import Journal, read_journal
 from empeval.runs.lines import ById, Lines, Mapped, Stored, state_of
 from empeval.runs.manifest import (
@@ -33,7 +34,6 @@ from empeval.runs.manifest import (
     redacted,
 )
 from empeval.runs.names import same_file, slug
-from empeval.runs.order import natural_key
 from empeval.runs.places import check_free, is_run, run_folders
 from empeval.runs.reading import Answer, AskedItem, RunFiles, Scores
 from empeval.runs.samples import Samples, ScoredSamples, response_of, samples_in

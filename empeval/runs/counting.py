@@ -46,13 +46,13 @@ class Tally:
     @property
     def doubled(self) -> list[str]:
         """Ids that come more than once."""
-        twice = self.lines.stored.doubled
+        twice = self.lines.stored.index.doubled
         return [name for name in self.ids if name in twice] if twice else []
 
     @property
     def ids(self) -> KeysView[str]:
         """Every id, once."""
-        return self.lines.stored.places.keys()
+        return self.lines.stored.index.places.keys()
 
 
 def tallies(run: Run) -> Iterator[Tally]:

@@ -97,7 +97,7 @@ class Run:
             RunFolderError: as of ``responses``.
         """
         stored = self.responses(task).stored
-        return Lines(stored, ResponseLine, stored.natural)
+        return Lines(stored, ResponseLine, stored.index.natural)
 
     def samples(self, task: str) -> Samples:
         """A task's samples in the order of ``ordered``.
@@ -159,9 +159,9 @@ class Run:
             StorageError: it cannot be written.
         """
         stored = lines.stored
-        if ids and stored.ids:
+        if ids and stored.index.ids:
             with replacing(stored.path) as part, open(part, "wb") as file:
-                for row, identifier in enumerate(stored.ids):
+                for row, identifier in enumerate(stored.index.ids):
                     if identifier not in ids:
                         file.write(stored.raw(row))
 
@@ -200,8 +200,8 @@ def _without_secrets(record: Noted) -> Noted:
 
 
 def _once(lines: Lines[Line]) -> Lines[Line]:
-    doubled = lines.stored.doubled
+    doubled = lines.stored.index.doubled
     if doubled:
-        first = next(name for name in lines.stored.ids if name in doubled)
+        first = next(name for name in lines.stored.index.ids if name in doubled)
         raise RunFolderError(f"{lines.stored.path}: the id {first!r} comes twice; delete one line.")
     return lines

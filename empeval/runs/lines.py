@@ -7,29 +7,26 @@ be walked. A small file's bytes are kept as well; a large one stays open and is 
 from __future__ import annotations
 
 import os
-import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from sys import intern
 from typing import IO, Any, Generic, Protocol, TypeVar, overload
+from weakref import finalize
 
 import msgspec
 
 from empeval.errors import RunFolderError
 from empeval.files import open_regular
 from empeval.jsonl import UNREADABLE, records_in
+from empeval.runs.index import Index
 from empeval.runs.journal import ADVICE
-from empeval.runs.order import natural_order
 
 HELD = 1 << 22
 """Bytes of a file that is kept whole in memory; of a larger one, ``BUFFER`` at a time are."""
 BUFFER = 1 << 14
-
-_ROWS: list[int] = []
-"""Row numbers: the same objects in the index of every file, of which one has as many as lines."""
 
 
 class Known(Protocol):
@@ -57,9 +54,7 @@ class Stored:
         record: the type of every line.
 
     Attributes:
-        ids: of the lines, in the order of the file.
-        places: id -> row, the first of an id that comes more than once.
-        doubled: ids that come more than once.
+        index: of its lines.
         state: what the file was, so that a change can be noticed.
 
     Raises:
@@ -69,9 +64,7 @@ class Stored:
 
     def __init__(self, path: Path, record: type[Known]) -> None:
         self.path = path
-        self.ids: list[str] = []
-        self.places: dict[str, int] = {}
-        self.doubled: set[str] = set()
+        self.index = Index.of([])
         self._statuses = bytearray()
         self._kinds: list[str] = []
         self._starts = array("q", [0])
@@ -83,7 +76,7 @@ class Stored:
             return
         except OSError as error:
             raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
-        weakref.finalize(self, opened.close)
+        finalize(self, opened.close)
         try:
             facts = os.fstat(opened.fileno())
             self.state = _state(facts)
@@ -98,17 +91,13 @@ class Stored:
     def _check(self, record: type[Known]) -> None:
         kinds: dict[str, int] = {}
         lines = records_in(self._file, str(self.path), record, RunFolderError, ADVICE)
+        ids = []
         for _, size, line in lines:
-            if len(self.ids) == len(_ROWS):
-                _ROWS.append(len(_ROWS))
-            row = _ROWS[len(self.ids)]
-            identifier = intern(line.id)  # other files name the same items
-            if self.places.setdefault(identifier, row) != row:
-                self.doubled.add(identifier)
-            self.ids.append(identifier)
+            ids.append(intern(line.id))  # other files name the same items
             self._statuses.append(kinds.setdefault(line.status, len(kinds)))
             self._starts.append(self._starts[-1] + size)
         self._kinds = list(kinds)
+        self.index = Index.of(ids)
 
     def status(self, row: int) -> str:
         """The status of a line."""
@@ -130,11 +119,6 @@ class Stored:
     def changed(self) -> RunFolderError:
         """What to say when the file is not as it was checked."""
         return RunFolderError(f"{self.path} was changed while it was read; try again.")
-
-    @cached_property
-    def natural(self) -> array[int]:
-        """Rows in the natural order of their ids."""
-        return natural_order(self.ids)
 
 
 def state_of(path: Path) -> tuple[int, ...] | None:
@@ -161,7 +145,7 @@ class Lines(Sequence[T], Generic[T]):
     def __init__(self, stored: Stored, record: type[T], rows: Sequence[int] | None = None) -> None:
         self.stored = stored
         self.record = record
-        self.rows = range(len(stored.ids)) if rows is None else rows
+        self.rows = range(len(stored.index.ids)) if rows is None else rows
         self._decode = _decoder(record).decode
 
     def __len__(self) -> int:
@@ -196,14 +180,14 @@ class Lines(Sequence[T], Generic[T]):
             found: T = self._decode(self.stored.raw(row))
         except UNREADABLE as error:
             raise self.stored.changed() from error
-        if found.id != self.stored.ids[row]:
+        if found.id != self.stored.index.ids[row]:
             raise self.stored.changed()
         return found
 
     @property
     def ids(self) -> list[str]:
         """Their ids, without reading anything."""
-        return [self.stored.ids[row] for row in self.rows]
+        return [self.stored.index.ids[row] for row in self.rows]
 
     @property
     def statuses(self) -> Iterator[str]:
@@ -228,26 +212,26 @@ class ById(Mapping[str, T], Generic[T]):
 
     def __init__(self, stored: Stored, record: type[T]) -> None:
         self.stored = stored
+        self._index = stored.index
         self._lines = Lines(stored, record)
 
     def __getitem__(self, identifier: str) -> T:
-        if identifier in self.stored.doubled:
+        if identifier in self._index.doubled:
             raise KeyError(identifier)
-        return self._lines.at(self.stored.places[identifier])
+        return self._lines.at(self._index.places[identifier])
 
     def __contains__(self, identifier: object) -> bool:
-        return identifier in self.stored.places and identifier not in self.stored.doubled
+        return identifier in self._index.places and identifier not in self._index.doubled
 
     def __iter__(self) -> Iterator[str]:
-        doubled = self.stored.doubled
-        return (name for name in self.stored.places if name not in doubled)
+        return (name for name in self._index.places if name not in self._index.doubled)
 
     def __len__(self) -> int:
-        return len(self.stored.places) - len(self.stored.doubled)
+        return len(self._index.places) - len(self._index.doubled)
 
     def status_of(self, identifier: str) -> str | None:
         """The status of an id's line, without reading it; ``None``: there is no such line."""
-        return self.stored.status(self.stored.places[identifier]) if identifier in self else None
+        return self.stored.status(self._index.places[identifier]) if identifier in self else None
 
     def of(self, ids: Iterable[str]) -> Lines[T]:
         """The lines of these ids, in their order.
@@ -255,7 +239,7 @@ class ById(Mapping[str, T], Generic[T]):
         Raises:
             KeyError: there is none of an id.
         """
-        rows = array("q", map(self.stored.places.__getitem__, ids))
+        rows = array("q", map(self._index.places.__getitem__, ids))
         return Lines(self.stored, self._lines.record, rows)
 
 

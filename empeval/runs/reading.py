@@ -42,7 +42,7 @@ class Scores(ById[Score]):
     def columns(self) -> dict[str, array[float]]:
         """Value -> what each line of the file has of it; NaN where it has none."""
         found: dict[str, array[float]] = {}
-        nothing = array("d", [math.nan]) * len(self.stored.ids)
+        nothing = array("d", [math.nan]) * len(self.stored.index.ids)
         for row, score in enumerate(Lines(self.stored, Score)):
             for name, value in score.values.items():
                 if name not in found:
@@ -54,7 +54,7 @@ class Scores(ById[Score]):
         """What each item counts in a figure; NaN where it counts nothing."""
         missing = math.nan if source.failed_as is None else source.scale * source.failed_as
         column = self.columns.get(source.value, ())
-        places, status = self.stored.places, self.stored.status
+        places, status = self.stored.index.places, self.stored.status
         counted = array("d")
         for name in ids:
             row = places[name] if column and name in self else -1
