@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.made_runs import SCORER, TASK, make_run, normal
 
 import empeval
-from empeval import DataError, Run, RunFolderError, Score
+from empeval import DataError, Run, RunFolderError, Score, Source
 from empeval.comparing.two import compare
 from empeval.dialogues import DialogueFile
 from empeval.runs import ById, Lines, RunFiles, Stored, lines, natural_key
@@ -249,6 +249,17 @@ def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):
     counted = files.scores(TASK, SCORER).counted(["2", "1", "none", "0"], metric.source)
     assert list(counted) == [3.0, 0.5, 0.5, 1.0]
     assert files.scored(TASK, SCORER, metric.source) == 2
+
+
+def test_a_value_of_a_failed_score_counts_only_where_any_status_does(place, tmp_path):
+    run = make_run(tmp_path / "run", [1.0, 2.0])
+    path = run.scores_path(TASK, SCORER)
+    written(path, [Score("0", values={"warmth": 1.0}), Score("1", "refused", {"warmth": 2.0})])
+    scores = RunFiles(run).scores(TASK, SCORER)
+    ok = Source("warmth", scale=10.0, failed_as=0.0)
+    assert list(scores.counted(["0", "1"], ok)) == [10.0, 0.0]
+    every = Source("warmth", scale=10.0, any_status=True)
+    assert list(scores.counted(["0", "1"], every)) == [10.0, 20.0]
 
 
 def test_files_of_the_same_items_in_the_same_order_share_an_index(tmp_path):
