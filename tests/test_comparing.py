@@ -15,9 +15,10 @@ import empeval
 from empeval import RunFolderError, UsageError
 from empeval.comparing.adjusting import benjamini_hochberg, holm
 from empeval.comparing.records import Comparison
-from empeval.comparing.resampling import Sums, intervals, sign_flips
-from empeval.comparing.verdicts import clusters_needed, decide, detectable, t_interval, t_p
+from empeval.comparing.resampling import intervals, sign_flips
+from empeval.comparing.verdicts import clusters_needed, decide, detectable
 from empeval.comparing.words import amount, sentence
+from empeval.estimates import Sums, mean_of, t_p
 
 QUICK = {"resamples": 500}
 
@@ -393,9 +394,10 @@ def test_many_clusters_are_drawn_from_a_poisson_distribution_with_the_same_resul
     change = np.random.default_rng(1).exponential(1, (6000, 1)) - 0.98
     sums = Sums.of(change, np.arange(6000))
     found = intervals(sums, resamples=2000)[0, 0]
-    mean, error = float(sums.means[0]), float(sums.errors()[0])
-    assert found == pytest.approx(t_interval(mean, error, 6000), abs=0.15 * error)
-    assert sign_flips(sums, resamples=4000)[0] == pytest.approx(t_p(mean, error, 6000), abs=0.03)
+    plain = mean_of(change[:, 0], np.arange(6000))
+    ends = plain.interval.low, plain.interval.high
+    assert found == pytest.approx(ends, abs=0.15 * plain.standard_error)
+    assert sign_flips(sums, resamples=4000)[0] == pytest.approx(t_p(plain), abs=0.03)
     weights = resampling._weights(np.random.Generator(np.random.SFC64(1)), 40, 6000)
     assert weights.mean() == pytest.approx(1, abs=0.01)
     assert weights.var() == pytest.approx(1, abs=0.02)

@@ -174,8 +174,8 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
                     "answers": r.kind,
                     "base": f"{r.base:.1f} %",
                     "candidate": f"{r.candidate:.1f} %",
-                    "difference": amount(r.difference),
-                    "95% interval": interval(r.ci_low, r.ci_high),
+                    "difference": amount(r.change.value),
+                    "95% interval": interval(r.change.interval),
                     "p": probability(r.p),
                 }
                 for r in result.rates
@@ -200,11 +200,11 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
                 {
                     "figure": f"{s.task} {s.metric}",
                     "slice": f"{s.name} = {s.value}",
-                    "difference": amount(s.difference),
-                    "95% interval": interval(s.ci_low, s.ci_high),
+                    "difference": amount(s.change.value),
+                    "95% interval": interval(s.change.interval),
                     "p": probability(s.p),
                     "p (BH)": probability(s.p_adjusted),
-                    "n": f"{s.n} of {s.items}" + (", too small" if s.too_small else ""),
+                    "n": f"{s.change.n} of {s.items}" + (", too small" if s.too_small else ""),
                 }
                 for s in chosen
             ],
@@ -216,7 +216,7 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
     if small:
         from empeval.errors import some
 
-        parts = some([f"{s.name} = {s.value} ({s.n})" for s in small])
+        parts = some([f"{s.name} = {s.value} ({s.change.n})" for s in small])
         say(f"{len(small)} slices are too small to be judged: {parts}", form)
     hidden = len(result.slices) - len(chosen) - len(small)
     if hidden:
@@ -230,12 +230,12 @@ def difference_row(d: Difference) -> dict[str, str]:
     return {
         "task": d.task,
         "figure": f"{d.scorer}.{d.metric}",
-        "base": amount(d.base),
-        "candidate": amount(d.candidate),
-        "difference": amount(d.difference),
-        "95% interval": interval(d.ci_low, d.ci_high),
-        "p (Holm)": probability(d.p_holm),
-        "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
+        "base": amount(d.sides.base.mean),
+        "candidate": amount(d.sides.candidate.mean),
+        "difference": amount(d.change.value),
+        "95% interval": interval(d.change.interval),
+        "p (Holm)": probability(d.p_values.holm),
+        "n": f"{d.change.n} of {max(d.sides.base.items, d.sides.candidate.items)}",
         "verdict": verdict_of(d),
     }
 
@@ -249,28 +249,27 @@ def _turned(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
 def _details(d: Difference) -> dict[str, str]:
     from empeval.comparing.words import amount, interval, name_of, probability
 
-    def shown(value: float | None) -> str:
-        return "-" if value is None else amount(value)
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{100 * value:.0f} %"
 
+    base, candidate, left = d.sides.base, d.sides.candidate, d.at_equal_length
     return {
         "figure": name_of(d),
-        "n": f"{d.n} ({d.n_clusters})",
-        "p": probability(d.p),
-        "p (t)": probability(d.p_t),
-        "p (McNemar)": probability(d.p_mcnemar),
-        "effect size": shown(d.effect_size),
-        "improved": "-" if d.improved is None else f"{100 * d.improved:.0f} %",
-        "correlation": shown(d.correlation),
-        "saved by pairing": "-" if d.variance_saved is None else f"{100 * d.variance_saved:.0f} %",
-        "detectable": shown(d.detectable),
-        "clusters for the margin": "-" if d.needed is None else str(d.needed),
-        "without a score": f"{d.base_unscored} of {d.base_items}, "
-        f"{d.candidate_unscored} of {d.candidate_items}",
-        "worst case": shown(d.worst_case),
+        "n": f"{d.change.n} ({d.change.clusters})",
+        "p": probability(d.p_values.sign_flips),
+        "p (t)": probability(d.p_values.t),
+        "p (McNemar)": probability(d.p_values.mcnemar),
+        "effect size": amount(d.effect.size),
+        "improved": share(d.effect.improved),
+        "correlation": amount(d.effect.correlation),
+        "saved by pairing": share(d.effect.variance_saved),
+        "detectable": amount(d.power.detectable),
+        "clusters for the margin": "-" if d.power.needed is None else str(d.power.needed),
+        "without a score": f"{base.unscored} of {base.items}, "
+        f"{candidate.unscored} of {candidate.items}",
+        "worst case": amount(d.worst_case),
         "at equal length": (
-            "-"
-            if d.length_adjusted is None
-            else f"{amount(d.length_adjusted)} [{interval(d.adjusted_low, d.adjusted_high)}]"
+            f"{amount(left.change.value)} [{interval(left.change.interval)}]" if left else "-"
         ),
     }
 
@@ -308,14 +307,15 @@ def _figure(matrix: Matrix) -> dict[str, str]:
 def _rank(ranked: Ranked) -> dict[str, str]:
     from pathlib import Path
 
-    from empeval.comparing.words import amount
+    from empeval.comparing.words import amount, interval
 
     return {
         "rank": str(ranked.rank),
-        "95%": f"{ranked.rank_low} to {ranked.rank_high}",
+        "ranks": f"{ranked.rank_low} to {ranked.rank_high}",
         "run": Path(ranked.run).name,
         "model": ranked.model,
-        "mean": amount(ranked.mean),
+        "mean": amount(ranked.estimate.value),
+        "95% interval": interval(ranked.estimate.interval),
         "groups": ranked.groups,
     }
 
@@ -338,14 +338,15 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
             {
                 "candidate": Path(pair.candidate).name,
                 "base": Path(pair.base).name,
-                "difference": amount(pair.difference.difference),
-                "95% interval": interval(pair.difference.ci_low, pair.difference.ci_high),
-                "p": probability(pair.difference.p),
-                "p (Holm)": probability(pair.difference.p_holm),
-                "n": str(pair.difference.n),
-                "verdict": verdict_of(pair.difference),
+                "difference": amount(d.change.value),
+                "95% interval": interval(d.change.interval),
+                "p": probability(d.p_values.sign_flips),
+                "p (Holm)": probability(d.p_values.holm),
+                "n": str(d.change.n),
+                "verdict": verdict_of(d),
             }
             for pair in ordered
+            for d in (pair.difference,)
         ],
         form,
     )
@@ -355,7 +356,7 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
 
 
 def _grid(matrix: Matrix) -> list[dict[str, str]]:
-    """The row's run less the column's; a star where p (Holm) is under 0.05."""
+    """The row's run less the column's; a star where they differ."""
     from empeval.comparing.words import matrix_cells
 
     cells = matrix_cells(matrix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from empeval.counts import notices, once, require_whole
 from empeval.errors import UsageError
+from empeval.estimates import item_values, numbered
 from empeval.journal import read_journal
 from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
 from empeval.runs import Run, ScorerEntry, TaskEntry
@@ -116,11 +117,11 @@ class RunFiles:
         """How many items of a task were asked: what the manifest says, or all that is there."""
         return max(self.run.manifest.tasks[task].n_items, len(self.answers(task)))
 
-    def scored(self, task: str, label: str, source: Source) -> int:
-        """How many items have a value of their own, whatever a convention counts the others as."""
-        own = msgspec.structs.replace(source, failed_as=None)
-        values = item_values(self.scores(task, label), list(self.answers(task)), own)
-        return int(np.isfinite(values).sum())
+    def unscored(self, metric: Metric) -> int:
+        """How many items have no value of their own, whatever a convention counts them as."""
+        scores, ids = self.scores(metric.task, metric.scorer), list(self.answers(metric.task))
+        there = np.isfinite(item_values(scores, ids, metric, own=True))
+        return self.items(metric.task) - int(there.sum())
 
     def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
         """The figures of a task that are plain means over items, by scorer and name.
@@ -164,17 +165,13 @@ def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     return tasks
 
 
-def join(
-    base: RunFiles, candidate: RunFiles, task: str, only: Collection[str] | None = None
-) -> Joined:
-    """The items of a task that both runs answered, or those of them whose ids are in ``only``.
+def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
+    """The items of a task that both runs answered.
 
     Raises:
         UsageError: they share none.
     """
     ours, theirs = base.answers(task), candidate.answers(task)
-    if only is not None:
-        ours, theirs = ({i: a for i, a in x.items() if i in only} for x in (ours, theirs))
     both = [name for name in ours if name in theirs]
     shared = [name for name in both if ours[name].item_hash == theirs[name].item_hash]
     if not shared:
@@ -192,26 +189,6 @@ def join(
         only_candidate=len(theirs) - len(both),
         changed=len(both) - len(shared),
     )
-
-
-def numbered(names: Sequence[str]) -> np.ndarray:
-    """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
-    places: dict[str, int] = {}
-    return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
-
-
-def item_values(scores: Mapping[str, Score], ids: Sequence[str], source: Source) -> np.ndarray:
-    """What each item counts in a figure, shape (items,); NaN where it counts nothing."""
-    missing = np.nan if source.failed_as is None else source.scale * source.failed_as
-    values = np.full(len(ids), missing)
-    for place, name in enumerate(ids):
-        score = scores.get(name)
-        if score is None or not (source.any_status or score.status == "ok"):
-            continue
-        value = score.values.get(source.value)
-        if value is not None:
-            values[place] = source.scale * value
-    return values
 
 
 def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[str]:

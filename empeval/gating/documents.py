@@ -79,9 +79,10 @@ def markdown(verdict: Verdict) -> str:
     for d in comparison.differences:
         if d.headline:
             lines.append(
-                f"| {as_markdown(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
-                f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
-                f"{d.n} of {max(d.base_items, d.candidate_items)} |"
+                f"| {as_markdown(d.metric)} | {amount(d.sides.base.mean)} | "
+                f"{amount(d.sides.candidate.mean)} | {amount(d.change.value)} | "
+                f"{interval(d.change.interval)} | {probability(d.p_values.sign_flips)} | "
+                f"{d.change.n} of {max(d.sides.base.items, d.sides.candidate.items)} |"
             )
     lines += ["", *(f"- {as_markdown(text)}" for text in audits(verdict))]
     lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]

@@ -17,7 +17,6 @@ from empeval.certificates import (
     Agreement,
     Certificate,
     Figure,
-    Interval,
     Trial,
     bundled_certificate,
     certificate_of,
