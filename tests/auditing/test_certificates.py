@@ -22,6 +22,7 @@ from empeval.certificates import (
     certificate_of,
     one_line,
 )
+from empeval.records import Interval
 
 
 def agreement(n=100, value="empathy", spearman=0.312, **changes):
