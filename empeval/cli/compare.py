@@ -119,8 +119,9 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
     """A comparison as tables and sentences."""
+    from empeval.amounts import amount, interval, probability
     from empeval.cli.text import blank, print_marks, print_notices, print_rows, say
-    from empeval.comparing.words import amount, interval, probability, sentence
+    from empeval.comparing.words import sentence
 
     say(f"base       {result.base}  {result.base_model}", form)
     say(f"candidate  {result.candidate}  {result.candidate_model}", form)
@@ -188,8 +189,8 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
 
 
 def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
+    from empeval.amounts import amount, interval, probability
     from empeval.cli.text import blank, print_rows, say
-    from empeval.comparing.words import amount, interval, probability
 
     chosen = [
         s for s in result.slices if everything or (s.p_adjusted is not None and s.p_adjusted < 0.05)
@@ -225,7 +226,8 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
 
 def difference_row(d: Difference) -> dict[str, str]:
     """A figure as a row of a table."""
-    from empeval.comparing.words import amount, interval, probability, verdict_of
+    from empeval.amounts import amount, interval, probability
+    from empeval.comparing.words import verdict_of
 
     return {
         "task": d.task,
@@ -247,7 +249,8 @@ def _turned(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
 
 
 def _details(d: Difference) -> dict[str, str]:
-    from empeval.comparing.words import amount, interval, name_of, probability
+    from empeval.amounts import amount, interval, probability
+    from empeval.comparing.words import name_of
 
     def share(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.0f} %"
@@ -307,7 +310,7 @@ def _figure(matrix: Matrix) -> dict[str, str]:
 def _rank(ranked: Ranked) -> dict[str, str]:
     from pathlib import Path
 
-    from empeval.comparing.words import amount, interval
+    from empeval.amounts import amount, interval
 
     return {
         "rank": str(ranked.rank),
@@ -323,8 +326,9 @@ def _rank(ranked: Ranked) -> dict[str, str]:
 def _print_matrix(matrix: Matrix, form: str) -> None:
     from pathlib import Path
 
+    from empeval.amounts import amount, interval, probability
     from empeval.cli.text import blank, print_rows, say
-    from empeval.comparing.words import amount, interval, probability, verdict_of
+    from empeval.comparing.words import verdict_of
 
     blank(form)
     print_rows([_rank(r) for r in matrix.ranking], form)

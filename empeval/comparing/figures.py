@@ -45,39 +45,24 @@ def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[
     each run's own source is used.
     """
     words = words_more(joined.base, joined.candidate)
-    return [
-        paired(base, candidate, ours, theirs, joined.ids, words)
-        for ours, theirs in figures_of((base, candidate), joined.task)
-    ]
-
-
-def paired(
-    base: RunFiles,
-    candidate: RunFiles,
-    ours: Metric,
-    theirs: Metric,
-    ids: Sequence[str],
-    words: np.ndarray,
-) -> Paired:
-    """One figure of two runs on some items.
-
-    Args:
-        base: the run to hold against.
-        candidate: the run in question.
-        ours: the figure as the base has it.
-        theirs: as the candidate has it.
-        ids: of the items.
-        words: shape (items,), see ``words_more``.
-    """
-    task = ours.task
-    return Paired(
-        ours,
-        item_values(base.scores(task, ours.scorer), ids, ours),
-        item_values(candidate.scores(task, theirs.scorer), ids, theirs),
-        words,
-        items=(base.items(task), candidate.items(task)),
-        unscored=(base.unscored(ours), candidate.unscored(theirs)),
-    )
+    files, task = (base, candidate), joined.task
+    found = []
+    for own in figures_of(files, task):
+        before, after = (
+            item_values(one.scores(task, metric.scorer), joined.ids, metric)
+            for one, metric in zip(files, own, strict=True)
+        )
+        found.append(
+            Paired(
+                own[0],
+                before,
+                after,
+                words,
+                items=(base.items(task), candidate.items(task)),
+                unscored=(base.unscored(own[0]), candidate.unscored(own[1])),
+            )
+        )
+    return found
 
 
 def figures_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]:

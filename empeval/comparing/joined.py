@@ -149,6 +149,11 @@ class RunFiles:
         return any(metric.metric in s.values for s in self.scores(task, metric.scorer).values())
 
 
+def opened(run: Run | RunFiles, partial: bool) -> RunFiles:
+    """A run's files, which may be open already."""
+    return run if isinstance(run, RunFiles) else RunFiles(run, partial)
+
+
 def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     """The tasks that both runs have, in the base's order.
 

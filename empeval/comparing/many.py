@@ -13,7 +13,7 @@ import numpy as np
 from empeval.comparing.adjusting import judged, told_apart
 from empeval.comparing.estimating import estimate
 from empeval.comparing.figures import Paired, figures_of, headline_of, words_more
-from empeval.comparing.joined import RunFiles, notices_of, remarks, shared_tasks
+from empeval.comparing.joined import RunFiles, notices_of, opened, remarks, shared_tasks
 from empeval.comparing.records import Difference, Moved
 from empeval.comparing.resampling import RESAMPLES
 from empeval.comparing.two import Margins, check_numbers, margins_of, problems_of
@@ -106,7 +106,7 @@ class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_many(
-    runs: Sequence[Run],
+    runs: Sequence[Run | RunFiles],
     *,
     margins: Margins | None = None,
     metrics: Sequence[str] | None = None,
@@ -123,29 +123,8 @@ def compare_many(
 
     Args and errors as of ``two.compare``.
     """
-    return compare_many_files(
-        [RunFiles(run, partial) for run in runs],
-        margins=margins,
-        metrics=metrics,
-        force=force,
-        max_unscored=max_unscored,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def compare_many_files(
-    files: Sequence[RunFiles],
-    *,
-    margins: Margins | None = None,
-    metrics: Sequence[str] | None = None,
-    force: bool = False,
-    max_unscored: float = MAX_UNSCORED,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> ManyRuns:
-    """What ``compare_many`` does, on folders that keep what was read of them."""
     check_numbers(max_unscored, resamples)
+    files = [opened(run, partial) for run in runs]
     margin_of = margins_of(margins)
     forced: dict[str, None] = {}
     said: dict[str, None] = {}

@@ -9,7 +9,7 @@ from statistics import median
 import msgspec
 
 from empeval.comparing.joined import RunFiles
-from empeval.comparing.two import compare_files
+from empeval.comparing.two import compare
 from empeval.comparing.verdicts import clusters_needed, detectable
 from empeval.errors import UsageError
 from empeval.records import Estimate
@@ -81,7 +81,7 @@ def plan(
     found: dict[tuple[str, str, str], list[Estimate]] = {}
     files = [RunFiles(run) for run in own]
     for one, other in combinations(files, 2):
-        for d in compare_files(one, other, metrics=metrics, resamples=100, force=True).differences:
+        for d in compare(one, other, metrics=metrics, resamples=100, force=True).differences:
             if d.task == task and d.headline and d.change.standard_error and d.change.clusters > 2:
                 found.setdefault((d.scorer, d.metric, d.unit), []).append(d.change)
     if not found:

@@ -22,6 +22,7 @@ from empeval.comparing.joined import (
     join,
     misfits,
     notices_of,
+    opened,
     remarks,
     shared_tasks,
 )
@@ -40,8 +41,8 @@ Margins = float | Mapping[str, float]
 
 
 def compare(
-    base: Run,
-    candidate: Run,
+    base: Run | RunFiles,
+    candidate: Run | RunFiles,
     *,
     margins: Margins | None = None,
     metrics: Sequence[str] | None = None,
@@ -50,13 +51,14 @@ def compare(
     partial: bool = False,
     max_unscored: float = MAX_UNSCORED,
     slice_by: Sequence[str] = (),
+    known: Sequence[Difference] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
     """Compare two runs on the items that both have.
 
     Args:
-        base: the run to hold against.
+        base: the run to hold against; ``RunFiles`` keep what was read of it for the next pair.
         candidate: the run in question.
         margins: the smallest differences that matter, fixed beforehand, in the figures' units.
         metrics: the headline figures: ``metric``, ``scorer.metric`` or ``task.scorer.metric``; by
@@ -67,6 +69,8 @@ def compare(
         max_unscored: the share of either side's items, 0 to 1, that a figure may lack; with more
             the verdict is by the worst case.
         slice_by: properties of the items that make parts however many values they have.
+        known: these runs' headline figures where they are judged already, among those of more
+            runs; they are taken as they are, and there are no others.
         resamples: of intervals and sign flips.
         seed: of both.
 
@@ -75,41 +79,8 @@ def compare(
             no sense.
         RunFolderError: a folder that cannot be read.
     """
-    return compare_files(
-        RunFiles(base, partial),
-        RunFiles(candidate, partial),
-        margins=margins,
-        metrics=metrics,
-        repeats=repeats,
-        force=force,
-        max_unscored=max_unscored,
-        slice_by=slice_by,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def compare_files(
-    base: RunFiles,
-    candidate: RunFiles,
-    *,
-    margins: Margins | None = None,
-    metrics: Sequence[str] | None = None,
-    repeats: Sequence[Run] = (),
-    force: bool = False,
-    max_unscored: float = MAX_UNSCORED,
-    slice_by: Sequence[str] = (),
-    known: Sequence[Difference] = (),
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Comparison:
-    """What ``compare`` does, on folders that keep what was read of them for the next pair.
-
-    ``known`` are these runs' headline figures where they are judged already (among those of more
-    runs); they are taken as they are, and there are no others.
-    """
     check_numbers(max_unscored, resamples)
-    files = base, candidate
+    base, candidate = files = opened(base, partial), opened(candidate, partial)
     tasks = shared_tasks(*files)
     problems = problems_of(*files, force=force)
     if known:

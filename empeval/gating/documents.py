@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from empeval.amounts import amount, interval, probability
 from empeval.comparing.records import Comparison
-from empeval.comparing.words import amount, interval, probability
 from empeval.escaping import code, plain
 from empeval.escaping import markdown as as_markdown
 from empeval.files import write_text

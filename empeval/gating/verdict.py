@@ -7,12 +7,13 @@ from typing import Literal
 
 import msgspec
 
+from empeval.amounts import amount, interval
 from empeval.comparing.figures import names_of
 from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.two import compare
 from empeval.comparing.unscored import over_limit
-from empeval.comparing.words import amount, interval, sentence
+from empeval.comparing.words import sentence
 from empeval.errors import UsageError, nearest, some
 from empeval.gating.audited import audit_gaps
 from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit

@@ -11,17 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from empeval.__about__ import __version__
-from empeval.comparing.many import ManyRuns, compare_many_files
+from empeval.amounts import amount, between, interval, probability
+from empeval.comparing.many import ManyRuns, compare_many
 from empeval.comparing.records import Comparison
-from empeval.comparing.two import Margins, compare_files
-from empeval.comparing.words import (
-    amount,
-    between,
-    interval,
-    probability,
-    sentence,
-    verdict_of,
-)
+from empeval.comparing.two import Margins, compare
+from empeval.comparing.words import sentence, verdict_of
 from empeval.counts import notices
 from empeval.errors import UsageError
 from empeval.estimates import source_of
@@ -94,11 +88,11 @@ def build_report(
     every = columns(runs, partial=partial)
     options: dict[str, Any] = {"margins": margins, "force": force, "resamples": resamples}
     base, *others = every
-    many = compare_many_files([one.files for one in every], **options) if len(every) > 2 else None
+    many = compare_many([one.files for one in every], **options) if len(every) > 2 else None
     compared = [
         (
             one.letter,
-            compare_files(
+            compare(
                 base.files,
                 one.files,
                 known=many.between(base.run, one.run) if many else (),

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from empeval.amounts import amount, interval
 from empeval.comparing.many import ManyRuns
 from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.words import amount, interval, matrix_cells, name_of, sentence, verdict_of
+from empeval.comparing.words import matrix_cells, name_of, sentence, verdict_of
 from empeval.errors import RunFolderError
 from empeval.gating.passed import read_note
 from empeval.records import Estimate
