@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from empeval.amounts import amount, interval
+from empeval.comparing.adjusting import ALPHA
 from empeval.comparing.figures import names_of
 from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.records import Comparison, Difference
@@ -198,7 +199,7 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
     fallen = []
     for part, difference in parts:
         if turned[(part.task, part.scorer, part.metric)] * difference <= -limit.margin:
-            shown = part.p_adjusted is not None and part.p_adjusted < 0.05
+            shown = part.p_adjusted is not None and part.p_adjusted < ALPHA
             known = f"95 % interval {interval(part.change.interval)}, {part.change.n} items"
             said = f"{amount(difference)} ({known}); the limit is {amount(limit.margin)}."
             chance = "" if shown else " It may be chance."
@@ -290,7 +291,7 @@ def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
     said = f"{wanted.metric} changes by {amount(change)} ({known})"
     if down < wanted.margin:
         return Check(kind="guardrail", name=name, outcome="pass", said=f"{said}.")
-    shown = kept.p_values.sign_flips is not None and kept.p_values.sign_flips < 0.05
+    shown = kept.p_values.sign_flips is not None and kept.p_values.sign_flips < ALPHA
     return Check(
         kind="guardrail",
         name=name,
