@@ -7,7 +7,7 @@ With one item a cluster the formulas become the ordinary ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,11 +23,9 @@ def source_of(metric: Metric) -> Source:
     return metric.source or Source(metric.metric)
 
 
-def counts(score: Score | None, source: Source) -> bool:
+def counts(score: Score, source: Source) -> bool:
     """Whether a score has the value of a figure, in a status that counts there."""
-    if score is None or source.value not in score.values:
-        return False
-    return source.any_status or score.status == "ok"
+    return source.value in score.values and (source.any_status or score.status == "ok")
 
 
 def item_values(
@@ -45,12 +43,17 @@ def item_values(
         Shape (items,); NaN where an item counts nothing.
     """
     source = source_of(metric)
-    missing = math.nan if own or source.failed_as is None else source.failed_as
-    found = np.full(len(ids), missing)
-    for place, name in enumerate(ids):
-        score = scores.get(name)
-        if score is not None and counts(score, source):
-            found[place] = score.values[source.value]
+    found = np.array(
+        [
+            score.values[source.value]
+            if (score := scores.get(name)) is not None and counts(score, source)
+            else math.nan
+            for name in ids
+        ],
+        dtype=float,
+    )
+    if source.failed_as is not None and not own:
+        found[np.isnan(found)] = source.failed_as
     return in_unit(found, metric)
 
 
@@ -62,7 +65,7 @@ def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
     return scale * values
 
 
-def numbered(names: Sequence[str]) -> np.ndarray:
+def numbered(names: Iterable[str]) -> np.ndarray:
     """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
     places: dict[str, int] = {}
     return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -90,14 +91,16 @@ def mean_metric(
         note: one line for a person.
     """
     source = Source(value.name, scale, failed_as, any_status, low=value.low, high=value.high)
-    numbers = np.full(len(scored), np.nan)
+    numbers: list[float] = []
+    clusters: list[str] = []
     failed = 0
-    for place, s in enumerate(scored):
-        if counts(s.score, source):
-            numbers[place] = of(s) if of else s.score.values[value.name]
+    for one in scored:  # once: they may be read from the disk
+        clusters.append(one.sample.item.cluster)
+        if counts(one.score, source):
+            numbers.append(of(one) if of else one.score.values[value.name])
         else:
             failed += 1
-            numbers[place] = np.nan if failed_as is None else failed_as
+            numbers.append(math.nan if failed_as is None else failed_as)
     figure = Metric(
         task="",
         scorer="",
@@ -112,8 +115,7 @@ def mean_metric(
         note=note,
         source=source,
     )
-    clusters = numbered([s.sample.item.cluster for s in scored])
-    made = figure_of(in_unit(numbers, figure), clusters, figure)
+    made = figure_of(in_unit(np.array(numbers), figure), numbered(clusters), figure)
     found: Metric = msgspec.structs.replace(
         figure,
         value=made.value,

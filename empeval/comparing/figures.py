@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[
     A figure may come from another value in each run (EQ-Bench counts first or revised scores);
     each run's own source is used.
     """
-    words = words_more(joined.base, joined.candidate)
+    words = words_of(joined.candidate) - words_of(joined.base)
     files, task = (base, candidate), joined.task
     found = []
     for own in figures_of(files, task):
@@ -125,12 +125,6 @@ def names_of(metric: Metric | Difference) -> set[str]:
     return {metric.metric, scorer, f"{metric.task}.{scorer}", f"{metric.task}.{metric.metric}"}
 
 
-def words_more(base: Sequence[Answer], candidate: Sequence[Answer]) -> np.ndarray:
-    """Words of the candidate's answers less the base's, shape (items,)."""
-    return np.array(
-        [
-            len(after.response.split()) - len(before.response.split())
-            for before, after in zip(base, candidate, strict=True)
-        ],
-        dtype=float,
-    )
+def words_of(answers: Iterable[Answer]) -> np.ndarray:
+    """Words of answers, shape (answers,)."""
+    return np.array([len(answer.response.split()) for answer in answers], dtype=float)

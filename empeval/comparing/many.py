@@ -12,7 +12,7 @@ import numpy as np
 
 from empeval.comparing.adjusting import judged, told_apart
 from empeval.comparing.estimating import estimate
-from empeval.comparing.figures import Paired, figures_of, headline_of, words_more
+from empeval.comparing.figures import Paired, figures_of, headline_of, words_of
 from empeval.comparing.joined import RunFiles, notices_of, opened, remarks, shared_tasks
 from empeval.comparing.records import Difference, Moved
 from empeval.comparing.resampling import RESAMPLES
@@ -187,12 +187,9 @@ def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
         UsageError: a run has no value of the figure, or they share no item that has.
     """
     task, name = own[0].task, own[0].metric
-    answers = [one.answers(task) for one in files]
-    ids = [
-        i
-        for i, answer in answers[0].items()
-        if all((o := other.get(i)) and o.item_hash == answer.item_hash for other in answers)
-    ]
+    hashes = [{i: a.item_hash for i, a in one.answers(task).items()} for one in files]
+    ids = [i for i, own in hashes[0].items() if all(h.get(i) == own for h in hashes[1:])]
+    words = [words_of(map(one.answers(task).__getitem__, ids)) for one in files]
     values = np.column_stack(
         [
             item_values(one.scores(task, metric.scorer), ids, metric)
@@ -200,7 +197,7 @@ def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
         ]
     )
     for one, column in zip(files, values.T, strict=True):
-        if len(ids) and not np.isfinite(column).any():
+        if ids and not np.isfinite(column).any():
             raise UsageError(
                 f"No item of {task} has a value of {name} in {one.run.path}; leave it out."
             )
@@ -214,14 +211,14 @@ def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
             own[a],
             values[:, a],
             values[:, b],
-            words_more([answers[a][i] for i in ids], [answers[b][i] for i in ids]),
+            words[b] - words[a],
             items=(items[a], items[b]),
             unscored=(unscored[a], unscored[b]),
             counted=counted,
         )
         for a, b in combinations(range(len(files)), 2)
     ]
-    clusters = numbered([answers[0][i].item.cluster for i in ids])
+    clusters = numbered(files[0].answers(task)[i].item.cluster for i in ids)
     return _Shared(values, clusters, counted, pairs)
 
 

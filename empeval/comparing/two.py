@@ -14,9 +14,9 @@ from empeval.comparing.figures import (
     names_of,
     paired_figures,
     with_values,
+    words_of,
 )
 from empeval.comparing.joined import (
-    Answer,
     Joined,
     RunFiles,
     join,
@@ -192,9 +192,6 @@ def _check_names(metrics: Sequence[str] | None, margins: Margins | None, known: 
 
 
 def _facts(joined: Joined, items: int) -> TaskFacts:
-    def words(answers: Sequence[Answer]) -> float:
-        return float(np.mean([len(a.response.split()) for a in answers]))
-
     return TaskFacts(
         task=joined.task,
         items=items,
@@ -203,8 +200,8 @@ def _facts(joined: Joined, items: int) -> TaskFacts:
         only_base=joined.only_base,
         only_candidate=joined.only_candidate,
         changed=joined.changed,
-        base_words=words(joined.base),
-        candidate_words=words(joined.candidate),
+        base_words=float(words_of(joined.base).mean()),
+        candidate_words=float(words_of(joined.candidate).mean()),
     )
 
 
