@@ -6,12 +6,14 @@ import itertools
 import json
 import re
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.made_runs import make_run, normal
 
+from empeval import Score, Source
 from empeval.comparing.many import closed, compare_many, groups, ranks
 from empeval.comparing.two import compare
 from empeval.comparing.words import matrix_cells, sentence
@@ -186,3 +188,27 @@ def test_a_report_of_many_says_of_each_run_what_its_leaderboard_says(tmp_path, c
     assert re.findall(r'<li class="[a-z]+">(talks warmth: .*?)</li>', page) == told
     text = cli("compare", *paths, "--resamples", "300", "--format", "json")
     assert json.loads(text.out)["schema"] == 2
+
+
+def test_each_run_counts_by_the_value_that_its_own_figure_is_of(tmp_path, cli):
+    """As of EQ-Bench, where the total is of first or of revised scores, whichever is better."""
+    values = normal(30, 1, 5)
+    runs = [make_run(tmp_path / name, values) for name in "abc"]
+    for gain, run in enumerate(runs):
+        path = run.scores_path("talks", "warmth")
+        path.unlink()
+        with run.journal_scores("talks", "warmth") as journal:
+            for n, v in enumerate(values):
+                journal.append(Score(str(n), values={"warmth": v, "revised": v + gain + n % 3}))
+        (metric,) = run.metrics()
+        source = Source("revised" if gain else "warmth")
+        run.write_metrics([msgspec.structs.replace(metric, source=source)])
+    wanted = [np.mean([gain + n % 3 for n in range(30)]) for gain in (1, 2)]
+    for run, expected in zip(runs[1:], wanted, strict=True):
+        (d,) = compare(runs[0], run, resamples=200).differences
+        assert d.change.value == pytest.approx(expected)
+    (back,) = compare(runs[2], runs[0], resamples=200).differences
+    assert back.change.value == pytest.approx(-wanted[1])
+    (matrix,) = compare_many(runs, resamples=200).matrices
+    assert [p.difference.change.value for p in matrix.pairs[:2]] == pytest.approx(wanted)
+    assert cli("report", *(str(r.path) for r in runs), "-o", "r.html").code == 0
