@@ -129,6 +129,7 @@ def test_two_of_many_runs_are_estimated_as_they_are_alone(tmp_path):
     assert ends[0] == pytest.approx(ends[1])
     assert (found.effect, found.power, found.sides) == (alone.effect, alone.power, alone.sides)
     assert found.p_values.sign_flips == alone.p_values.sign_flips
+    assert found.p_values.bootstrap == pytest.approx(alone.p_values.bootstrap, abs=0.01)
     assert found.p_values.holm >= alone.p_values.holm
 
 

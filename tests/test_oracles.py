@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from support.made_runs import make_run, normal
 
@@ -14,7 +16,7 @@ from empeval.auditing.ranking import Levels, kendall, quadratic_kappa, spearman
 from empeval.auditing.ranking import Pairs as RankedPairs
 from empeval.comparing.estimating import mcnemar
 from empeval.comparing.planning import plan
-from empeval.comparing.resampling import intervals, sign_flips
+from empeval.comparing.resampling import bootstrap_t, sign_flips
 from empeval.comparing.two import compare
 from empeval.comparing.verdicts import clusters_needed, detectable
 from empeval.estimates import Sums
@@ -51,11 +53,24 @@ def test_the_bootstrap_is_that_of_a_loop_over_drawn_clusters(seed):
     for place, level in enumerate((0.95, 0.9)):
         high, low = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
         expected = mean - low * error, mean - high * error
-        found = intervals(Sums.of(change[:, None], numbers), resamples=8000)[0, place]
+        bounds, p = bootstrap_t(Sums.of(change[:, None], numbers), resamples=8000)
+        found = bounds[0, place]
         assert found == pytest.approx(expected, abs=0.15 * error)
+    tail = np.mean(np.array(scores) >= mean / error), np.mean(np.array(scores) <= mean / error)
+    assert p[0] == pytest.approx(2 * min(tail), abs=0.03)
     plain = stats.t.interval(0.95, 24, mean, error)
     assert found[1] - mean > mean - found[0], "a long tail above moves the interval up"
     assert plain[0] < found[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(10, 80), st.floats(-0.6, 0.6), st.integers(0, 10_000))
+def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero(count, shift, seed):
+    change = np.random.default_rng(seed).exponential(1, (count, 3)) - 1 + shift
+    bounds, p = bootstrap_t(Sums.of(change, np.arange(count) // 2), resamples=1000)
+    out = (bounds[:, 0, 0] > 0) | (bounds[:, 0, 1] < 0)
+    edge = np.abs(p - 0.05) < 0.006  # a resample more or less, and the quantile lies between two
+    assert ((p < 0.05) == out)[~edge].all()
 
 
 def test_sign_patterns_are_counted_as_a_loop_counts_them():

@@ -259,7 +259,8 @@ def _details(d: Difference) -> dict[str, str]:
     return {
         "figure": name_of(d),
         "n": f"{d.change.n} ({d.change.clusters})",
-        "p": probability(d.p_values.sign_flips),
+        "p": probability(d.p_values.deciding),
+        "p (sign flips)": probability(d.p_values.sign_flips),
         "p (t)": probability(d.p_values.t),
         "p (McNemar)": probability(d.p_values.mcnemar),
         "effect size": amount(d.effect.size),
@@ -344,7 +345,7 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
                 "base": Path(pair.base).name,
                 "difference": amount(d.change.value),
                 "95% interval": interval(d.change.interval),
-                "p": probability(d.p_values.sign_flips),
+                "p": probability(d.p_values.deciding),
                 "p (Holm)": probability(d.p_values.holm),
                 "n": str(d.change.n),
                 "verdict": verdict_of(d),

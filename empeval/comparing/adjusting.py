@@ -25,10 +25,10 @@ def judged(found: Sequence[Difference], max_unscored: float) -> list[Difference]
         max_unscored: the share of items, 0 to 1, that a figure may lack.
     """
     ruled = [with_unscored_rule(d, max_unscored) for d in found]
-    tested = [d.p_values.sign_flips for d in ruled if d.headline]
+    tested = [d.p_values.deciding for d in ruled if d.headline]
     adjusted = iter(holm([p for p in tested if p is not None]))
     return [
-        d if not d.headline or d.p_values.sign_flips is None else _adjusted(d, next(adjusted))
+        d if not d.headline or d.p_values.deciding is None else _adjusted(d, next(adjusted))
         for d in ruled
     ]
 

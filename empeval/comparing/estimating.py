@@ -18,7 +18,7 @@ from empeval.comparing.records import (
     Side,
     Sides,
 )
-from empeval.comparing.resampling import LEVELS, intervals, sign_flips
+from empeval.comparing.resampling import LEVELS, bootstrap_t, sign_flips
 from empeval.comparing.verdicts import clusters_needed, decide, detectable
 from empeval.estimates import Sums, in_unit, mean_of, source_of, t_interval, t_p
 from empeval.records import Estimate, Interval
@@ -49,11 +49,16 @@ def estimate(
     if not pairs:
         return []
     sums = Sums.of(np.column_stack([pair.differences for pair in pairs]), clusters)
-    bounds = intervals(sums, resamples=resamples, seed=seed)
+    bounds, p = bootstrap_t(sums, resamples=resamples, seed=seed)
     flips = sign_flips(sums, resamples=resamples, seed=seed + 1)
     return [
         _difference(
-            pair, clusters, bounds[number], float(flips[number]), margin_of, number in headlines
+            pair,
+            clusters,
+            bounds[number],
+            (float(p[number]), float(flips[number])),
+            margin_of,
+            number in headlines,
         )
         for number, pair in enumerate(pairs)
     ]
@@ -63,7 +68,7 @@ def _difference(
     pair: Paired,
     clusters: np.ndarray,
     bounds: np.ndarray,
-    flips: float,
+    p: tuple[float, float],
     margin_of: MarginOf,
     headline: bool,
 ) -> Difference:
@@ -111,7 +116,8 @@ def _difference(
         worst_case=_worst(pair),
         sides=Sides(base=sides[0], candidate=sides[1]),
         p_values=PValues(
-            sign_flips=flips if found.clusters > 1 else None,
+            bootstrap=p[0] if math.isfinite(p[0]) else None,
+            sign_flips=p[1] if found.clusters > 1 else None,
             t=t_p(found),
             mcnemar=mcnemar(base > 50, candidate > 50)
             if metric.unit == "percent" and single and len(change)

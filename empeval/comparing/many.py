@@ -24,6 +24,9 @@ from empeval.marks import Marked, marks_of
 from empeval.records import Estimate, Metric
 from empeval.runs import Run
 
+LEAST = 100
+"""Resamples a pair at least: with fewer, no p stays under 0.05 when adjusted over all pairs."""
+
 
 class Ranked(Moved, frozen=True, kw_only=True):
     """One run among many, by one figure.
@@ -139,7 +142,7 @@ def compare_many(
             shared.clusters,
             set(range(len(shared.pairs))),
             margin_of,
-            resamples=resamples,
+            resamples=max(resamples, LEAST * len(shared.pairs)),
             seed=seed,
         )
         matrices.append(_matrix(files, own[0], shared, judged(found, max_unscored)))

@@ -73,17 +73,25 @@ class PValues(msgspec.Struct, frozen=True, kw_only=True):
     """Two-sided p values of a difference; ``null`` where a test does not apply.
 
     Attributes:
-        sign_flips: of clusters.
+        bootstrap: of the resamples that the interval is of; ``null`` with fewer than 10 clusters
+            or where nothing varies.
+        sign_flips: of clusters; the one that decides where there is no bootstrap.
         t: the paired t test over clusters, a cross-check.
         mcnemar: exact, for yes/no figures whose clusters are single items.
-        holm: ``sign_flips`` adjusted over the headline figures, or over all pairs of three or
-            more runs; ``null`` for other figures.
+        holm: the one that decides, adjusted over the headline figures, or over all pairs of three
+            or more runs; ``null`` for other figures.
     """
 
+    bootstrap: float | None = None
     sign_flips: float | None = None
     t: float | None = None
     mcnemar: float | None = None
     holm: float | None = None
+
+    @property
+    def deciding(self) -> float | None:
+        """The p by which verdicts are given, before it is adjusted."""
+        return self.sign_flips if self.bootstrap is None else self.bootstrap
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +167,7 @@ class Difference(Moved, frozen=True, kw_only=True):
             for side in ("base", "candidate")
             for name in ("failed", "items", "unscored")
         },
-        "p": "p_values.sign_flips",
+        "p": "p_values.deciding",
         "p_t": "p_values.t",
         "p_mcnemar": "p_values.mcnemar",
         "p_holm": "p_values.holm",

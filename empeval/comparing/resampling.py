@@ -32,14 +32,16 @@ _BLOCK = 1 << 22
 _THREADS = 2
 
 
-def intervals(
+def bootstrap_t(
     sums: Sums,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
     levels: tuple[float, ...] = LEVELS,
-) -> np.ndarray:
-    """Studentised bootstrap intervals over clusters (Efron and Tibshirani 1993, ch. 12).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Studentised bootstrap over clusters (Efron and Tibshirani 1993, ch. 12): intervals and p.
+
+    p is two-sided with equal tails, so that it is below 0.05 where the 95 % interval leaves out 0.
 
     Args:
         sums: of the figures.
@@ -48,14 +50,15 @@ def intervals(
         levels: of the intervals.
 
     Returns:
-        Shape (figures, levels, 2); NaN where a figure has fewer than ``FEW`` clusters or where
-        nothing varies.
+        Shapes (figures, levels, 2) and (figures,); NaN where a figure has fewer than ``FEW``
+        clusters or where nothing varies.
     """
     result = np.full((sums.totals.shape[1], len(levels), 2), np.nan)
+    p = np.full(sums.totals.shape[1], np.nan)
     errors = sums.errors()
     usable = np.flatnonzero((sums.clusters >= FEW) & (errors > 0) & np.isfinite(errors))
     if not len(usable):
-        return result
+        return result, p
     totals, sizes = sums.totals[:, usable], sums.sizes[:, usable]
     means, errors = sums.means[usable], errors[usable]
     groups = sums.clusters[usable]
@@ -77,7 +80,10 @@ def intervals(
         if len(own) >= resamples / 2:
             ends = np.quantile(own, [[(1 + x) / 2 for x in levels], [(1 - x) / 2 for x in levels]])
             result[column] = means[place] - ends.T * errors[place]
-    return result
+            seen = means[place] / errors[place]
+            tail = min((own >= seen).sum(), (own <= seen).sum())
+            p[column] = min(1.0, 2 * (1 + tail) / (1 + len(own)))
+    return result, p
 
 
 def sign_flips(sums: Sums, *, resamples: int = RESAMPLES, seed: int = 1) -> np.ndarray:

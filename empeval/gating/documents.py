@@ -81,11 +81,15 @@ def markdown(verdict: Verdict) -> str:
             lines.append(
                 f"| {as_markdown(d.metric)} | {amount(d.sides.base.mean)} | "
                 f"{amount(d.sides.candidate.mean)} | {amount(d.change.value)} | "
-                f"{interval(d.change.interval)} | {probability(d.p_values.sign_flips)} | "
+                f"{interval(d.change.interval)} | {probability(d.p_values.deciding)} | "
                 f"{d.change.n} of {max(d.sides.base.items, d.sides.candidate.items)} |"
             )
     lines += ["", *(f"- {as_markdown(text)}" for text in audits(verdict))]
-    lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
+    lines += [
+        "",
+        "Intervals and `p` by a studentised bootstrap over clusters; with fewer than 10 of them, "
+        "by Student's t and by sign flips.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -291,7 +291,7 @@ def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
     said = f"{wanted.metric} changes by {amount(change)} ({known})"
     if down < wanted.margin:
         return Check(kind="guardrail", name=name, outcome="pass", said=f"{said}.")
-    shown = kept.p_values.sign_flips is not None and kept.p_values.sign_flips < ALPHA
+    shown = kept.p_values.deciding is not None and kept.p_values.deciding < ALPHA
     return Check(
         kind="guardrail",
         name=name,
