@@ -23,6 +23,11 @@ WORDS = {
     "inconclusive": "It cannot be told; the policy lets that block.",
 }
 
+METHOD = (
+    "Intervals and `p` by a studentised bootstrap over clusters; with fewer than 10 of them by "
+    "Student's t and by sign flips."
+)
+
 
 def junit(verdict: Verdict) -> str:
     """JUnit XML: a test case a check; a regression is a failure, an inconclusive one an error
@@ -85,11 +90,7 @@ def markdown(verdict: Verdict) -> str:
                 f"{d.change.n} of {max(d.sides.base.items, d.sides.candidate.items)} |"
             )
     lines += ["", *(f"- {as_markdown(text)}" for text in audits(verdict))]
-    lines += [
-        "",
-        "Intervals and `p` by a studentised bootstrap over clusters; with fewer than 10 of them, "
-        "by Student's t and by sign flips.",
-    ]
+    lines += ["", METHOD]
     return "\n".join(lines) + "\n"
 
 
