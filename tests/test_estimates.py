@@ -80,7 +80,6 @@ def test_large_values_lose_no_digits():
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=60))
-@settings(deadline=None)
 def test_a_share_of_single_items_is_wilsons_of_statsmodels(hits):
     from statsmodels.stats.proportion import proportion_confint
 
@@ -128,7 +127,7 @@ def test_item_values_are_in_the_unit_of_the_figure():
     assert values(figure(scale=10.0, failed_as=0.5)) == pytest.approx([5, 10, 5, 5])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(-5, 5).filter(lambda x: abs(x) > 1e-3))
 def test_another_unit_scales_everything_and_keeps_order(factor):
     one = Estimate(

@@ -30,7 +30,7 @@ def relations(draw):
 
 
 @given(relations())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_ranks_and_letters_say_the_same(case):
     order, found = case
     better = closed(found)
@@ -50,7 +50,6 @@ def test_ranks_and_letters_say_the_same(case):
 
 
 @given(relations())
-@settings(deadline=None)
 def test_what_follows_from_two_verdicts_is_added_and_nothing_else(case):
     order, found = case
     reachable = {run: {run} for run in order}

@@ -63,7 +63,7 @@ def test_the_bootstrap_is_that_of_a_loop_over_drawn_clusters(seed):
     assert plain[0] < found[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(10, 80), st.floats(-0.6, 0.6), st.integers(0, 10_000))
 def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero(count, shift, seed):
     change = np.random.default_rng(seed).exponential(1, (count, 3)) - 1 + shift
