@@ -17,6 +17,7 @@ import empeval
 from empeval import DataError, Run, RunFolderError, Score, Source
 from empeval.comparing.two import compare
 from empeval.dialogues import DialogueFile
+from empeval.estimates import item_values
 from empeval.runs import ById, Lines, RunFiles, Stored, lines, natural_key
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -246,9 +247,9 @@ def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):
     run = make_run(tmp_path / "run", [1.0, None, 3.0], failed_as=0.5, unit="points")
     files = RunFiles(run)
     (metric,) = files.metrics(TASK).values()
-    counted = files.scores(TASK, SCORER).counted(["2", "1", "none", "0"], metric.source)
-    assert list(counted) == [3.0, 0.5, 0.5, 1.0]
-    assert files.scored(TASK, SCORER, metric.source) == 2
+    counted = item_values(files.scores(TASK, SCORER), ["2", "1", "none", "0"], metric)
+    assert counted.tolist() == [3.0, 0.5, 0.5, 1.0]
+    assert files.unscored(metric) == 1
 
 
 def test_a_value_of_a_failed_score_counts_only_where_any_status_does(place, tmp_path):
@@ -256,10 +257,11 @@ def test_a_value_of_a_failed_score_counts_only_where_any_status_does(place, tmp_
     path = run.scores_path(TASK, SCORER)
     written(path, [Score("0", values={"warmth": 1.0}), Score("1", "refused", {"warmth": 2.0})])
     scores = RunFiles(run).scores(TASK, SCORER)
-    ok = Source("warmth", scale=10.0, failed_as=0.0)
-    assert list(scores.counted(["0", "1"], ok)) == [10.0, 0.0]
-    every = Source("warmth", scale=10.0, any_status=True)
-    assert list(scores.counted(["0", "1"], every)) == [10.0, 20.0]
+    (metric,) = RunFiles(run).metrics(TASK).values()
+    ok = msgspec.structs.replace(metric, source=Source("warmth", scale=10.0, failed_as=0.0))
+    assert item_values(scores, ["0", "1"], ok).tolist() == [10.0, 0.0]
+    every = msgspec.structs.replace(metric, source=Source("warmth", scale=10.0, any_status=True))
+    assert item_values(scores, ["0", "1"], every).tolist() == [10.0, 20.0]
 
 
 def test_files_of_the_same_items_in_the_same_order_share_an_index(tmp_path):

@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 
 from empeval.auditing.asking import Text, sample
-from empeval.certificates import Figure, Interval
+from empeval.certificates import Figure
 from empeval.errors import EmpevalError
 from empeval.memory import peak_memory
 from empeval.question import AskedScorer
+from empeval.records import Interval
 from empeval.runner import score_chunk
 
 ALONE, BULK, BATCH, ROUNDS = 40, 128, 32, 5

@@ -34,9 +34,9 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
+    from empeval.amounts import amount
     from empeval.cli.text import ALONE, blank, print_json, print_rows, say
     from empeval.comparing.planning import plan
-    from empeval.comparing.words import amount
     from empeval.runs import Run, is_run, run_folders
 
     named = [Path(text) for text in options.runs or ["empeval-runs"]]

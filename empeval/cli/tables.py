@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from empeval.amounts import amount, between
 from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
 from empeval.errors import EmpevalError, RunFolderError
 from empeval.marks import marks_of
@@ -96,22 +97,9 @@ def metric_row(metric: Metric) -> dict[str, Any]:
         "task": metric.task,
         "scorer": metric.scorer,
         "metric": metric.metric,
-        "value": number(metric.value),
-        "95% interval": interval(metric.ci_low, metric.ci_high),
+        "value": amount(metric.value),
+        "95% interval": between(metric.ci_low, metric.ci_high),
         "unit": metric.unit,
         "n": str(metric.n),
         "failed": str(metric.n_failed),
     }
-
-
-def number(value: float | None) -> str:
-    """A figure with as many decimals as its size calls for."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval, or a dash."""
-    return "-" if low is None or high is None else f"{number(low)} to {number(high)}"

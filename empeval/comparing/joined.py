@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from empeval.errors import UsageError
-from empeval.records import Score, Source
+from empeval.estimates import numbered
 from empeval.runs import Answer as Answer
 from empeval.runs import AskedItem as AskedItem
-from empeval.runs import ById, Mapped, ScorerEntry, Scores, TaskEntry, notices
+from empeval.runs import ById, Mapped, Run, ScorerEntry, TaskEntry, notices
 from empeval.runs import RunFiles as RunFiles
 
 
@@ -46,6 +46,11 @@ class Joined:
         return int(self.clusters.max()) + 1 if len(self.clusters) else 0
 
 
+def opened(run: Run | RunFiles, partial: bool) -> RunFiles:
+    """A run's files, which may be open already."""
+    return run if isinstance(run, RunFiles) else RunFiles(run, partial)
+
+
 def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     """The tasks that both runs have, in the base's order.
 
@@ -62,17 +67,14 @@ def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     return tasks
 
 
-def join(
-    base: RunFiles, candidate: RunFiles, task: str, only: Collection[str] | None = None
-) -> Joined:
-    """The items of a task that both runs answered, or those of them whose ids are in ``only``.
+def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
+    """The items of a task that both runs answered.
 
     Raises:
         UsageError: they share none.
     """
     ours, theirs = base.answers(task), candidate.answers(task)
-    mine, others = ([i for i in x if only is None or i in only] for x in (ours, theirs))
-    both = [name for name in mine if name in theirs]
+    both = [name for name in ours if name in theirs]
     shared = [name for name, same in zip(both, _alike(ours, theirs, both), strict=True) if same]
     if not shared:
         why = "; their contents differ" if both else ""
@@ -85,8 +87,8 @@ def join(
         clusters=numbered(item.cluster for item in items),
         base=ours.of(shared),
         candidate=theirs.of(shared),
-        only_base=len(mine) - len(both),
-        only_candidate=len(others) - len(both),
+        only_base=len(ours) - len(both),
+        only_candidate=len(theirs) - len(both),
         changed=len(both) - len(shared),
     )
 
@@ -95,28 +97,6 @@ def _alike(ours: ById[Answer], theirs: ById[Answer], ids: Sequence[str]) -> Iter
     """Whether the items of these ids have the same content in both runs."""
     pairs = zip(ours.of(ids), theirs.of(ids), strict=True)
     return (one.item_hash == other.item_hash for one, other in pairs)
-
-
-def numbered(names: Iterable[str]) -> np.ndarray:
-    """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
-    places: dict[str, int] = {}
-    return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
-
-
-def item_values(scores: Mapping[str, Score], ids: Sequence[str], source: Source) -> np.ndarray:
-    """What each item counts in a figure, shape (items,); NaN where it counts nothing."""
-    if isinstance(scores, Scores):
-        return np.array(scores.counted(ids, source))
-    missing = np.nan if source.failed_as is None else source.scale * source.failed_as
-    values = np.full(len(ids), missing)
-    for place, name in enumerate(ids):
-        score = scores.get(name)
-        if score is None or not (source.any_status or score.status == "ok"):
-            continue
-        value = score.values.get(source.value)
-        if value is not None:
-            values[place] = source.scale * value
-    return values
 
 
 def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[str]:

@@ -11,8 +11,7 @@ import numpy as np
 from empeval.comparing.estimating import mcnemar
 from empeval.comparing.joined import Answer, Joined, RunFiles
 from empeval.comparing.records import Rate
-from empeval.comparing.resampling import Sums
-from empeval.comparing.verdicts import t_interval, t_p
+from empeval.estimates import mean_of, t_p
 
 STATUSES = ("truncated", "empty", "missing", "error")
 UNPARSED = "unparsed"
@@ -75,18 +74,13 @@ def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndar
 
 
 def _rate(joined: Joined, kind: str, before: np.ndarray, after: np.ndarray) -> Rate:
-    change = 100.0 * (after.astype(float) - before.astype(float))
-    sums = Sums.of(change[:, None], joined.clusters)
-    mean, error = float(sums.means[0]), float(sums.errors()[0])
-    low, high = t_interval(mean, error, joined.n_clusters) or (None, None)
+    change = mean_of(100.0 * (after.astype(float) - before.astype(float)), joined.clusters)
     single = len(joined.ids) == joined.n_clusters
     return Rate(
         task=joined.task,
         kind=kind,
         base=100 * float(before.mean()),
         candidate=100 * float(after.mean()),
-        difference=mean,
-        ci_low=low,
-        ci_high=high,
-        p=mcnemar(before, after) if single else t_p(mean, error, joined.n_clusters),
+        change=change,
+        p=mcnemar(before, after) if single else t_p(change),
     )

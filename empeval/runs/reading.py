@@ -113,11 +113,15 @@ class RunFiles:
         """How many items of a task were asked: what the manifest says, or all that is there."""
         return max(self.run.manifest.tasks[task].n_items, len(self.answers(task)))
 
-    def scored(self, task: str, label: str, source: Source) -> int:
-        """How many items have a value of their own, whatever a convention counts the others as."""
-        own = msgspec.structs.replace(source, failed_as=None)
-        values = self.scores(task, label).counted(self.answers(task), own)
-        return sum(value == value for value in values)  # NaN is no value
+    def unscored(self, metric: Metric) -> int:
+        """How many items have no value of their own, whatever a convention counts them as."""
+        import numpy as np
+
+        from empeval.estimates import item_values
+
+        scores, ids = self.scores(metric.task, metric.scorer), list(self.answers(metric.task))
+        there = np.isfinite(item_values(scores, ids, metric, own=True))
+        return self.items(metric.task) - int(there.sum())
 
     def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
         """The figures of a task that are plain means over items, by scorer and name.
