@@ -14,7 +14,7 @@ import msgspec
 from empeval import registry, runner
 from empeval.contained import contained
 from empeval.data import use_data_directory
-from empeval.dialogues import DIALOGUES, Dialogues, file_fingerprint, read_dialogues
+from empeval.dialogues import DIALOGUES, DialogueFile, Dialogues, file_fingerprint
 from empeval.environment import environment
 from empeval.errors import EmpevalError, RunFolderError, UsageError
 from empeval.finishing import add, now, score_and_finish
@@ -34,6 +34,7 @@ from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
     Manifest,
+    Mapped,
     ModelEntry,
     Run,
     TaskEntry,
@@ -299,11 +300,10 @@ def _score_file(
 ) -> Run:
     target = Path(os.path.abspath(out)) if out is not None else None
     here, file = Path.cwd(), Path(os.path.abspath(path))
-    pairs = read_dialogues(path)
-    items = [item for item, _ in pairs]
-    task = Dialogues(items)
+    pairs = DialogueFile(path)
+    task = Dialogues(pairs.items)
     chosen = scorers_for({DIALOGUES: task}, scorers)
-    fingerprint = data_fingerprint(items)
+    fingerprint = data_fingerprint(pairs.items)
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
@@ -314,9 +314,9 @@ def _score_file(
             DIALOGUES: TaskEntry(
                 version=task.card.version,
                 data_fingerprint=fingerprint,
-                prompts_hash=prompts_hash(items),
-                n_items=len(items),
-                n_clusters=len({i.cluster for i in items}),
+                prompts_hash=prompts_hash(pairs.items),
+                n_items=task.size,
+                n_clusters=len(task.clusters),
                 sampling=task.card.sampling,
                 dataset=str(path),
                 license=task.card.license,
@@ -330,7 +330,7 @@ def _score_file(
     check_folder(target, manifest)
     with locked(target):
         folder = open_folder(target, manifest)
-        done = {line.id for line in folder.responses(DIALOGUES)}
+        done = set(folder.responses(DIALOGUES).ids)
         with folder.journal_responses(DIALOGUES) as journal:
             for item, response in pairs:
                 if item.id not in done:
@@ -343,7 +343,7 @@ def _score_file(
 
 def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     if name == DIALOGUES:
-        return Dialogues([line.item for line in folder.responses(name)])
+        return Dialogues(Mapped(folder.responses(name), lambda line: line.item))
     try:
         component = registry.find("tasks", name)
         if not _is_of(component, entry):

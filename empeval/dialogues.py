@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,33 @@ from empeval.errors import DataError
 from empeval.interfaces import Task, TaskCard
 from empeval.jsonl import read_objects
 from empeval.records import Item, Message, Response
+from empeval.runs import state_of
 
 DIALOGUES = "dialogues"
 
 
 class Dialogues(Task):
-    """Dialogues from a file; their answers come with them."""
+    """Dialogues from a file; their answers come with them.
 
-    def __init__(self, items: Sequence[Item]) -> None:
-        self._items = list(items)
-        provides = ["reply"]
-        if self._items and all(item.reference is not None for item in self._items):
-            provides.append("reference")
-        if self._items and all("emotion" in item.target for item in self._items):
-            provides.append("emotion")
+    Args:
+        items: which are walked whenever they are asked for.
+
+    Attributes:
+        size: how many there are. clusters: what they were cut from.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = items
+        self.size, self.clusters = 0, set[str]()
+        offered = {"reference", "emotion"}
+        for item in items:
+            self.size += 1
+            self.clusters.add(item.cluster)
+            if item.reference is None:
+                offered.discard("reference")
+            if "emotion" not in item.target:
+                offered.discard("emotion")
+        provides = ["reply", *(name for name in ("reference", "emotion") if name in offered)]
         self.card = TaskCard(
             version="1",
             summary="Dialogues from a file.",
@@ -47,37 +61,72 @@ def file_fingerprint(path: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def read_dialogues(path: Path) -> list[tuple[Item, Response]]:
-    """Read a JSONL file of dialogues with their answers.
+class DialogueFile:
+    """The dialogues of a file with their answers, read again whenever they are walked.
+
+    Args:
+        path: the file; see ``read_dialogues``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._name = str(path)
+        self._path = Path(os.path.abspath(path))  # a plugin may go to another folder
+        self._state = state_of(self._path)
+
+    def __iter__(self) -> Iterator[tuple[Item, Response]]:
+        yield from read_dialogues(self._path, self._name)
+        if state_of(self._path) != self._state:
+            raise DataError(f"{self._name} was changed while it was read; try again.")
+
+    @property
+    def items(self) -> Iterable[Item]:
+        """The dialogues alone, as often as they are walked."""
+        return _Items(self)
+
+
+class _Items:
+    def __init__(self, pairs: DialogueFile) -> None:
+        self._pairs = pairs
+
+    def __iter__(self) -> Iterator[Item]:
+        return (item for item, _ in self._pairs)
+
+
+def read_dialogues(path: Path, name: str | None = None) -> Iterator[tuple[Item, Response]]:
+    """Yield the dialogues of a JSONL file with their answers.
 
     A line is ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
     "response", "reference"?, "emotion"?, "cluster"?}``. ``context`` alternates speaker and
     listener and ends with the speaker; ``messages`` end with a user's.
 
+    Args:
+        path: the file.
+        name: how errors call it, when not by its path.
+
     Raises:
         DataError: naming file and line.
     """
-    pairs: list[tuple[Item, Response]] = []
     seen: dict[str, int] = {}
-    for number, row in read_objects(path):
-        where = f"{path}, line {number}"
-        name = _name(row, "id", where)
-        if name in seen:
-            raise DataError(f"{where}: the id '{name}' stands in line {seen[name]} already.")
-        seen[name] = number
+    label = name or str(path)
+    for number, row in read_objects(path, label):
+        where = f"{label}, line {number}"
+        identifier = _name(row, "id", where)
+        if identifier in seen:
+            first = seen[identifier]
+            raise DataError(f"{where}: the id '{identifier}' stands in line {first} already.")
+        seen[identifier] = number
         target = {"emotion": _text(row, "emotion", where)} if row.get("emotion") else {}
         item = Item(
-            id=name,
+            id=identifier,
             messages=_messages(row, where),
-            cluster=name if row.get("cluster") is None else _name(row, "cluster", where),
+            cluster=identifier if row.get("cluster") is None else _name(row, "cluster", where),
             reference=None if row.get("reference") is None else _text(row, "reference", where),
             target=target,
             task=DIALOGUES,
         )
-        pairs.append((item, Response(name, _text(row, "response", where))))
-    if not pairs:
-        raise DataError(f"{path} holds no dialogue.")
-    return pairs
+        yield item, Response(identifier, _text(row, "response", where))
+    if not seen:
+        raise DataError(f"{label} holds no dialogue.")
 
 
 def _name(row: dict[str, Any], key: str, where: str) -> str:

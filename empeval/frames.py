@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,7 +31,7 @@ def run_frame(run: Any) -> Any:
 
 
 def comparison_frame(comparison: Any) -> Any:
-    """A row for each figure of a comparison, with the fields of ``Difference``.
+    """A row for each figure of a comparison, with the fields of ``Difference`` (``change.value``).
 
     Args:
         comparison: a ``Comparison``.
@@ -40,8 +40,18 @@ def comparison_frame(comparison: Any) -> Any:
         UsageError: pandas is not installed.
     """
     sides = {"base_run": comparison.base, "candidate_run": comparison.candidate}
-    rows = [{**sides, **msgspec.structs.asdict(one)} for one in comparison.differences]
-    return _frame(rows, list(rows[0]) if rows else list(sides))
+    rows = [{**sides, **_flat(msgspec.to_builtins(one))} for one in comparison.differences]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return _frame(rows, list(columns) or list(sides))
+
+
+def _flat(fields: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Fields inside of fields as columns: ``change.interval.low``."""
+    made: dict[str, Any] = {}
+    for name, value in fields.items():
+        nested = isinstance(value, Mapping)
+        made |= _flat(value, f"{before}{name}.") if nested else {f"{before}{name}": value}
+    return made
 
 
 def _run_rows(run: Any) -> Iterator[tuple[Any, ...]]:

@@ -56,7 +56,7 @@ def test_messages_may_stand_in_the_place_of_a_context(file):
 )
 def test_a_dialogue_without_a_cluster_is_one_of_its_own(file, cluster, expected):
     write(file, ROW | cluster)
-    assert read_dialogues(file)[0][0].cluster == expected
+    assert next(read_dialogues(file))[0].cluster == expected
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_a_dialogue_without_a_cluster_is_one_of_its_own(file, cluster, expected)
 def test_a_line_that_makes_no_sense_is_refused_with_its_number(file, row, reason):
     write(file, ROW | {"id": "0"}, ROW | row)
     with pytest.raises(DataError, match=reason) as caught:
-        read_dialogues(file)
+        list(read_dialogues(file))
     assert f"{file}, line 2: " in str(caught.value)
 
 
 def test_a_file_without_dialogues_is_refused(file):
     file.write_text("\n\n")
     with pytest.raises(DataError, match="holds no dialogue"):
-        read_dialogues(file)
+        list(read_dialogues(file))
     with pytest.raises(DataError, match="cannot be read: No such file"):
-        read_dialogues(file.with_name("none.jsonl"))
+        list(read_dialogues(file.with_name("none.jsonl")))
 
 
 values = st.recursive(
@@ -123,7 +123,7 @@ fields = st.sampled_from(
 def test_any_objects_are_dialogues_or_refused(tmp_path_factory, rows):
     file = write(tmp_path_factory.getbasetemp() / "any.jsonl", *(ROW | row for row in rows))
     try:
-        pairs = read_dialogues(file)
+        pairs = list(read_dialogues(file))
     except DataError:
         return
     assert [item.id for item, _ in pairs] == [response.id for _, response in pairs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -145,7 +146,7 @@ def test_runs_of_a_changed_scorer_are_not_compared(cli, files):
     fine = cli("compare", "a", "b", "--metrics", "thanks", "--format", "json")
     assert fine.code == 0, fine.err
     (difference,) = json.loads(fine.out)["differences"]
-    assert difference["difference"] == 1.0
+    assert difference["change"]["value"] == 1.0
     (files / "my_scorer.py").write_text(SCORER + "# a remark\n")
     assert cli(*words, *scorers, "--model-args", "times=2", "--out", "b").code == 0
     refused = cli("compare", "a", "b", "--metrics", "thanks")
@@ -262,7 +263,11 @@ def test_python_takes_objects_and_classes_and_paths(files, monkeypatch):
         ("talks", "thanks@word-x"): 0.0,
     }
     made = empeval.compare(files / "1", str(files / "2"), metrics=["thanks"])
-    assert [d.difference for d in made.differences if d.scorer == "thanks"] == [1.0]
+    assert [d.change.value for d in made.differences if d.scorer == "thanks"] == [1.0]
+    if importlib.util.find_spec("pandas"):
+        table = made.to_pandas().set_index("scorer")
+        assert table.loc["thanks", "change.value"] == 1.0
+        assert table.loc["thanks", "sides.base.mean"] == 1.0
 
 
 def test_a_cell_that_is_typed_anew_is_a_changed_scorer(files):

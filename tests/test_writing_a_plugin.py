@@ -111,7 +111,7 @@ def test_new_plugins_are_listed_and_work_together(begun, tmp_path):
         assert found.code == 0, found.err
     made = run("compare", f"{tmp_path}/a", f"{tmp_path}/b", "--metrics", "asks", "--format", "json")
     assert made.code == 0, made.err
-    assert json.loads(made.out)["differences"][0]["difference"] == -100.0
+    assert json.loads(made.out)["differences"][0]["change"]["value"] == -100.0
     page = run("report", f"{tmp_path}/a", f"{tmp_path}/b", "-o", f"{tmp_path}/report.html")
     assert page.code == 0, page.err
     assert "warm-scorer" in (tmp_path / "report.html").read_text()
