@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from empeval.answers import Fields, SavedAnswer, read_answers
 from empeval.errors import DataError
 from empeval.interfaces import Task, TaskCard
-from empeval.jsonl import read_objects
-from empeval.records import Item, Message, Response
+from empeval.records import Item, Response
 
 DIALOGUES = "dialogues"
 
@@ -47,80 +47,58 @@ def file_fingerprint(path: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def read_dialogues(path: Path) -> list[tuple[Item, Response]]:
-    """Read a JSONL file of dialogues with their answers.
+class Read(NamedTuple):
+    """Dialogues of a file, and what a person should know of how they were read."""
 
-    A line is ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
-    "response", "reference"?, "emotion"?, "cluster"?}``. ``context`` alternates speaker and
-    listener and ends with the speaker; ``messages`` end with a user's.
+    pairs: list[tuple[Item, Response]]
+    notices: list[str]
+
+
+def read_dialogues(path: Path, fields: Fields | None = None, pick: str | None = None) -> Read:
+    """Read a file of dialogues with their answers, whichever program wrote it.
+
+    Our own is JSONL, ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
+    "response", "reference"?, "emotion"?, "cluster"?}`` a line. ``context`` alternates speaker and
+    listener and ends with the speaker; ``messages`` end with a user's, or with the answer where
+    there is no ``response``. A dialogue without an id is called after its place.
+
+    Args:
+        path: the file.
+        fields: which field is which, where the user says so.
+        pick: of the models or runs in it, the one whose answers are meant.
 
     Raises:
         DataError: naming file and line.
     """
+    saved = read_answers(path, fields, pick)
     pairs: list[tuple[Item, Response]] = []
-    seen: dict[str, int] = {}
-    for number, row in read_objects(path):
-        where = f"{path}, line {number}"
-        name = _name(row, "id", where)
-        if name in seen:
-            raise DataError(f"{where}: the id '{name}' stands in line {seen[name]} already.")
-        seen[name] = number
-        target = {"emotion": _text(row, "emotion", where)} if row.get("emotion") else {}
-        item = Item(
-            id=name,
-            messages=_messages(row, where),
-            cluster=name if row.get("cluster") is None else _name(row, "cluster", where),
-            reference=None if row.get("reference") is None else _text(row, "reference", where),
-            target=target,
-            task=DIALOGUES,
-        )
-        pairs.append((item, Response(name, _text(row, "response", where))))
-    if not pairs:
-        raise DataError(f"{path} holds no dialogue.")
-    return pairs
-
-
-def _name(row: dict[str, Any], key: str, where: str) -> str:
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError(f"{where}: '{key}' must be text or a whole number.")
-    return str(value)
-
-
-def _text(row: dict[str, Any], key: str, where: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise DataError(f"{where}: '{key}' must be text.")
-    return value
-
-
-def _messages(row: dict[str, Any], where: str) -> tuple[Message, ...]:
-    context, messages = row.get("context"), row.get("messages")
-    if (context is None) == (messages is None):
-        raise DataError(f"{where}: needs either 'context' or 'messages'.")
-    if context is not None:
-        if not (isinstance(context, list) and context and all(isinstance(t, str) for t in context)):
-            raise DataError(f"{where}: 'context' must be a list of texts, not empty.")
-        if len(context) % 2 == 0:
+    seen: dict[str, str] = {}
+    for number, answer in enumerate(saved.answers, 1):
+        item = _item(answer, str(number), saved.form)
+        if item.id in seen:
             raise DataError(
-                f"{where}: 'context' has {len(context)} turns; it must end with the speaker, so "
-                "their number is odd."
+                f"{answer.where}: the id '{item.id}' stands in {seen[item.id]} already."
             )
-        return tuple(
-            Message("user" if i % 2 == 0 else "assistant", t) for i, t in enumerate(context)
+        seen[item.id] = answer.where.removeprefix(f"{path}, ")
+        pairs.append((item, answer.response(item.id, path.name)))
+    return Read(pairs, list(saved.notices))
+
+
+def _item(answer: SavedAnswer, place: str, form: str) -> Item:
+    if not answer.messages:
+        raise DataError(
+            f"{answer.where}: there is an answer, but not what was said before it ({form}). A "
+            "dialogue needs 'context' or 'messages'; answers alone are scored with 'empeval run "
+            "--model replay:FILE --tasks NAME', which has the questions."
         )
-    if not (isinstance(messages, list) and messages):
-        raise DataError(f"{where}: 'messages' must be a list, not empty.")
-    turns: list[Message] = []
-    for message in messages:
-        role = message.get("role") if isinstance(message, dict) else None
-        content = message.get("content") if isinstance(message, dict) else None
-        if role not in ("system", "user", "assistant") or not isinstance(content, str):
-            raise DataError(
-                f"{where}: a message must have a 'role' (system, user or assistant) and a text "
-                "as 'content'."
-            )
-        turns.append(Message(role, content))
-    if turns[-1].role != "user":
-        raise DataError(f"{where}: 'messages' must end with the speaker (role user).")
-    return tuple(turns)
+    if answer.messages[-1].role != "user":
+        raise DataError(f"{answer.where}: what was said must end with the speaker (role user).")
+    name = place if answer.id is None else answer.id
+    return Item(
+        id=name,
+        messages=answer.messages,
+        cluster=name if answer.cluster is None else answer.cluster,
+        reference=answer.reference,
+        target={} if answer.emotion is None else {"emotion": answer.emotion},
+        task=DIALOGUES,
+    )

@@ -46,17 +46,18 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _object(line: bytes, jsonlines: Any) -> dict[str, Any]:
     with jsonlines.Reader([line]) as reader:
         value: dict[str, Any] = reader.read(type=dict)
-    clean: dict[str, Any] = _clean(value)
-    return clean
+    made: dict[str, Any] = clean(value)
+    return made
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
+    """A JSON value in whose texts ``?`` stands for what UTF-8 cannot hold (lone surrogates)."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
-        return [_clean(v) for v in value]
+        return [clean(v) for v in value]
     if isinstance(value, dict):
-        return {_clean(k): _clean(v) for k, v in value.items()}
+        return {clean(k): clean(v) for k, v in value.items()}
     return value
 
 

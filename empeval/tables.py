@@ -16,6 +16,9 @@ from empeval.errors import DataError
 
 Row = dict[str, Any]
 
+LONGEST_FIELD = 1 << 24
+"""Characters of a CSV field; Python's own limit is 131,072, which a long answer exceeds."""
+
 
 def read_rows(path: Path, name: str | None = None) -> list[Row]:
     """Read every row of one file; the suffix says the format.
@@ -95,8 +98,14 @@ def _object(row: Any, where: str) -> Row:
     return row
 
 
-def _csv(file: IO[bytes], label: str) -> list[Row]:
-    reader = csv.reader(_decoded(file, label), strict=True)
+def csv_rows(file: IO[bytes], label: str, *, delimiter: str = ",") -> list[Row]:
+    """Rows of a CSV file: a header, standard quoting, every value is text.
+
+    Raises:
+        DataError: it is broken; the message names the line.
+    """
+    csv.field_size_limit(LONGEST_FIELD)
+    reader = csv.reader(_decoded(file, label), strict=True, delimiter=delimiter)
     rows: list[Row] = []
     try:
         header = next(reader, None)
@@ -130,7 +139,17 @@ def _decoded(file: IO[bytes], label: str) -> Iterator[str]:
             raise DataError(f"{label}, line {number}: not UTF-8.") from error
 
 
-def _parquet(file: IO[bytes], label: str) -> list[Row]:
+def parquet_rows(file: IO[bytes], label: str, *, most: int | None = None) -> list[Row]:
+    """Rows of a Parquet file.
+
+    Args:
+        file: open for reading.
+        label: how errors call it.
+        most: more rows than these are refused: few bytes may stand for very many.
+
+    Raises:
+        DataError: it is broken or too large.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -138,7 +157,12 @@ def _parquet(file: IO[bytes], label: str) -> list[Row]:
     # process ends can abort it ("terminate called without an active exception").
     source = pyarrow.BufferReader(file.read())
     try:
-        table = pyarrow.parquet.ParquetFile(source, pre_buffer=False).read(use_threads=False)
+        opened = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
+        if most is not None and opened.metadata.num_rows > most:
+            raise DataError(
+                f"{label} has {opened.metadata.num_rows} rows; up to {most} are read. Split it."
+            )
+        table = opened.read(use_threads=False)
         return cast("list[Row]", table.to_pylist())
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
@@ -146,8 +170,8 @@ def _parquet(file: IO[bytes], label: str) -> list[Row]:
 
 
 _READERS: dict[str, Callable[[IO[bytes], str], list[Row]]] = {
-    ".csv": _csv,
+    ".csv": csv_rows,
     ".json": _json,
     ".jsonl": _json,
-    ".parquet": _parquet,
+    ".parquet": parquet_rows,
 }

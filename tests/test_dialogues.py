@@ -28,7 +28,7 @@ def file(tmp_path):
 def test_a_context_alternates_and_the_answer_comes_with_it(file):
     turns = ["I lost my dog.", "Oh no. When?", "Today."]
     write(file, {"id": 1, "context": turns, "response": "So sorry.", "reference": "Poor you."})
-    ((item, response),) = read_dialogues(file)
+    ((item, response),) = read_dialogues(file).pairs
     assert item.messages == (
         Message("user", turns[0]),
         Message("assistant", turns[1]),
@@ -46,7 +46,7 @@ def test_messages_may_stand_in_the_place_of_a_context(file):
         {"role": "user", "content": "I lost my dog."},
     ]
     write(file, {"id": "a", "messages": messages, "response": "Oh no.", "emotion": "sad"})
-    ((item, _),) = read_dialogues(file)
+    ((item, _),) = read_dialogues(file).pairs
     assert item.messages == (Message("system", "Be kind."), Message("user", "I lost my dog."))
     assert item.target == {"emotion": "sad"}
 
@@ -56,26 +56,26 @@ def test_messages_may_stand_in_the_place_of_a_context(file):
 )
 def test_a_dialogue_without_a_cluster_is_one_of_its_own(file, cluster, expected):
     write(file, ROW | cluster)
-    assert read_dialogues(file)[0][0].cluster == expected
+    assert read_dialogues(file).pairs[0][0].cluster == expected
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"response": None}, "'response' must be text"),
-        ({"response": 3}, "'response' must be text"),
-        ({"id": None}, "'id' must be text or a whole number"),
-        ({"id": True}, "'id' must be text or a whole number"),
-        ({"id": [1]}, "'id' must be text or a whole number"),
-        ({"cluster": {"a": 1}}, "'cluster' must be text or a whole number"),
-        ({"context": None}, "needs either 'context' or 'messages'"),
+        ({"response": 3}, r"needs a 'response' \(text"),
+        ({"response": ["a"]}, r"needs a 'response' \(text"),
+        ({"id": None}, r"needs an 'id' \(text or a whole number"),
+        ({"id": True}, r"needs an 'id' \(text or a whole number"),
+        ({"id": [1]}, r"needs an 'id' \(text or a whole number"),
+        ({"cluster": {"a": 1}}, r"needs a 'cluster' \(text or a whole number"),
+        ({"context": None}, "not what was said before it.*needs 'context' or 'messages'"),
         ({"messages": []}, "needs either 'context' or 'messages'"),
         ({"context": []}, "'context' must be a list of texts, not empty"),
         ({"context": "I lost my dog."}, "'context' must be a list of texts"),
         ({"context": ["a", 3, "b"]}, "'context' must be a list of texts"),
         ({"context": ["a", "b"]}, "'context' has 2 turns; it must end with the speaker"),
         ({"context": None, "messages": []}, "'messages' must be a list, not empty"),
-        ({"context": None, "messages": ["a"]}, "a message must have a 'role'"),
+        ({"context": None, "messages": ["a"]}, "a message must be an object"),
         ({"context": None, "messages": [{"role": "user"}]}, "a message must have a 'role'"),
         (
             {"context": None, "messages": [{"role": "robot", "content": ""}]},
@@ -99,7 +99,7 @@ def test_a_line_that_makes_no_sense_is_refused_with_its_number(file, row, reason
 
 def test_a_file_without_dialogues_is_refused(file):
     file.write_text("\n\n")
-    with pytest.raises(DataError, match="holds no dialogue"):
+    with pytest.raises(DataError, match="holds no answer"):
         read_dialogues(file)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_dialogues(file.with_name("none.jsonl"))
@@ -123,7 +123,7 @@ fields = st.sampled_from(
 def test_any_objects_are_dialogues_or_refused(tmp_path_factory, rows):
     file = write(tmp_path_factory.getbasetemp() / "any.jsonl", *(ROW | row for row in rows))
     try:
-        pairs = read_dialogues(file)
+        pairs = read_dialogues(file).pairs
     except DataError:
         return
     assert [item.id for item, _ in pairs] == [response.id for _, response in pairs]
@@ -134,7 +134,7 @@ def test_the_task_provides_what_every_dialogue_has(file):
     both = {"reference": "Poor you.", "emotion": "sad"}
 
     def provided(*rows):
-        pairs = read_dialogues(write(file, *rows))
+        pairs = read_dialogues(write(file, *rows)).pairs
         return Dialogues([item for item, _ in pairs]).card.provides
 
     assert provided(ROW) == ("reply",)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_verb, names, positive, stop_string
+from empeval.cli.options import (
+    Verbs,
+    add_format,
+    add_reading,
+    add_verb,
+    names,
+    positive,
+    stop_string,
+)
 
 EPILOG = """examples:
   empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
   empeval run --model hf:org/name --tasks eqbench --model-args dtype=bfloat16,revision=main
   empeval run --model hf:./my-model --tasks ed-empathy --task-args ed-empathy.turns=last --limit 200
   empeval run --model replay:answers.jsonl --tasks eqbench
+  empeval run --model replay:answers.csv --tasks eqbench --map id=key,response=output
   empeval run --model human: --tasks ed-empathy --limit 200
   empeval run --model hf:org/name --tasks eqbench --dry-run
 
@@ -69,6 +78,7 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="show what would be asked and the first prompts; load no weights, write nothing",
     )
+    add_reading(parser)
     add_format(parser)
     parser.set_defaults(run=run)
 
@@ -90,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
             options.model,
             options.tasks,
             options.scorers,
-            model_args=parse_pairs(options.model_args, "--model-args"),
+            model_args={**parse_pairs(options.model_args, "--model-args"), **_reading(options)},
             task_args=parse_pairs(options.task_args, "--task-args"),
             sampling=sampling_changes(
                 max_tokens=options.max_tokens,
@@ -112,3 +122,18 @@ def run(options: argparse.Namespace) -> int:
             finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
     return say_whole_failures(finished)
+
+
+def _reading(options: argparse.Namespace) -> dict[str, str]:
+    """``--map`` and ``--pick`` as arguments of the model ``replay:``.
+
+    Raises:
+        UsageError: they go with no other model.
+    """
+    from empeval.errors import UsageError
+
+    given = {name: getattr(options, name) for name in ("map", "pick")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and not options.model.startswith("replay:"):
+        raise UsageError(f"--{next(iter(given))} goes with --model replay:FILE.")
+    return given

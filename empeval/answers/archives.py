@@ -1,0 +1,110 @@
+"""Inspect's ``.eval``: a zip that holds a JSON file a sample. Nothing is unpacked to the disk.
+
+Inspect compresses with Zstandard, which Python's own ``zipfile`` does not read before 3.14, so
+such entries are read here; everything else about the archive is ``zipfile``'s business. An archive
+may come from anybody: sizes are limited by what is really unpacked, not by what a header says.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import IO, Any, cast
+
+from empeval.errors import DataError
+
+MOST_UNPACKED = 1 << 31
+"""Bytes of an archive's samples altogether, unpacked."""
+MOST_ENTRIES = 200_000
+
+_ZSTANDARD = 93
+_LOCAL_HEADER = 30
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
+           OSError)  # fmt: skip
+
+
+def read_archive(file: IO[bytes], label: str, parse: Callable[[bytes, str], Any]) -> dict[str, Any]:
+    """An Inspect log out of its archive, in the layout of its ``.json``.
+
+    Args:
+        file: the archive, open for reading.
+        label: how errors call it.
+        parse: bytes, label -> value.
+
+    Raises:
+        DataError: it is damaged, too large unpacked, or no log of Inspect's.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            if len(entries) > MOST_ENTRIES:
+                raise DataError(f"{label} holds {len(entries)} files; more than are read.")
+            header = [e for e in entries if e.filename in ("header.json", "_journal/start.json")]
+            samples = [e for e in entries if _is_sample(e.filename)]
+            if not header:
+                raise DataError(
+                    f"{label} is a zip archive, but no log of Inspect's (it has no header.json)."
+                )
+            room = MOST_UNPACKED
+            held: list[Any] = []
+            for entry in (header[-1], *sorted(samples, key=_order)):
+                where = f"{label}, {entry.filename}"
+                data = _unpacked(archive, file, entry, room, where)
+                room -= len(data)
+                held.append(parse(data, where))
+    except _BROKEN as error:
+        raise DataError(
+            f"{label} is a damaged archive ({error or type(error).__name__}); get it again."
+        ) from error
+    head = held[0] if isinstance(held[0], dict) else {}
+    return {"version": None, "status": None, "eval": {}, **head, "samples": held[1:]}
+
+
+def _is_sample(name: str) -> bool:
+    return name.startswith("samples/") and name.endswith(".json")
+
+
+def _order(entry: zipfile.ZipInfo) -> tuple[int, str]:
+    """Samples that are numbered come in the order of their numbers."""
+    number = entry.filename.removeprefix("samples/").split("_")[0]
+    return (int(number) if number.isdecimal() and len(number) < 19 else 0, entry.filename)
+
+
+def _unpacked(
+    archive: zipfile.ZipFile, file: IO[bytes], entry: zipfile.ZipInfo, room: int, where: str
+) -> bytes:
+    if entry.compress_type == _ZSTANDARD:
+        data = _zstandard(file, entry, room)
+    else:
+        with archive.open(entry) as packed:
+            data = packed.read(room + 1)
+    if len(data) > room:
+        raise DataError(
+            f"{where}: unpacked, the archive is larger than {MOST_UNPACKED >> 30} GiB; it is not "
+            "read."
+        )
+    return data
+
+
+def _zstandard(file: IO[bytes], entry: zipfile.ZipInfo, room: int) -> bytes:
+    import pyarrow
+
+    file.seek(0, os.SEEK_END)
+    end = file.tell()
+    file.seek(entry.header_offset)
+    header = file.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("an entry is not where the directory says")
+    skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    start = entry.header_offset + _LOCAL_HEADER + skipped
+    if start + entry.compress_size > end:
+        raise EOFError("it is cut off")
+    file.seek(start)
+    packed = pyarrow.BufferReader(file.read(entry.compress_size))
+    with pyarrow.CompressedInputStream(packed, "zstd") as stream:
+        data = cast("bytes", stream.read(room + 1))
+    if len(data) <= room and (len(data) != entry.file_size or zlib.crc32(data) != entry.CRC):
+        raise zipfile.BadZipFile(f"bad CRC-32 for {entry.filename!r}")
+    return data

@@ -1,0 +1,96 @@
+"""Finds the item that a question's text asks, through chat templates and few-shot examples."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from empeval.records import Item, Message
+
+_ANCHOR = 8
+"""Words at the end of an item's last turn by which places to look at are found."""
+_LEAST_WORDS, _LEAST_SHARE = 8, 0.5
+"""A question that holds an item's words among others is that item's when they are so many, or this
+share of the question."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text: what stands between them (space, punctuation, marks) says nothing."""
+    return _WORD.findall(text)
+
+
+class Wordings:
+    """The wordings of a task's items.
+
+    A question is compared word by word, without its system prompt. Where it is no item's exactly,
+    the item is sought inside it: other programs send one text in which roles, a chat template or
+    examples stand around the question. Of several items in it the one that ends last is asked.
+
+    Args:
+        items: of one task.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._exact: dict[str, list[str]] = defaultdict(list)
+        self._anchors: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._items = [(item.id, _turns(item.messages)) for item in items]
+        for number, (identifier, turns) in enumerate(self._items):
+            self._exact[_joined(turns)].append(identifier)
+            last = words_of(turns[-1]) if turns else []
+            if last:
+                self._anchors[tuple(last[-_ANCHOR:])].append(number)
+        self._lengths = sorted({len(anchor) for anchor in self._anchors}, reverse=True)
+
+    def find(self, messages: Sequence[Message]) -> list[str]:
+        """Ids of the items that this question asks; several when their wordings are the same."""
+        asked = _turns(messages)
+        exact = self._exact.get(_joined(asked))
+        return list(exact) if exact else self._inside("".join(asked))
+
+    def _inside(self, text: str) -> list[str]:
+        words = text.split()
+        best = (0, 0)
+        found: list[str] = []
+        for number in self._anchored(words):
+            identifier, turns = self._items[number]
+            end = _end(text, turns)
+            count = sum(len(turn.split()) for turn in turns)
+            if end and (count >= _LEAST_WORDS or count >= _LEAST_SHARE * len(words)):
+                if (end, count) > best:
+                    best, found = (end, count), []
+                if (end, count) == best:
+                    found.append(identifier)
+        return found
+
+    def _anchored(self, words: Sequence[str]) -> set[int]:
+        """Numbers of the items the end of whose last turn is among the words."""
+        there: set[int] = set()
+        for length in self._lengths:
+            for start in range(len(words) - length + 1):
+                there.update(self._anchors.get(tuple(words[start : start + length]), ()))
+        return there
+
+
+def _turns(messages: Sequence[Message]) -> list[str]:
+    """Each turn's words, in single spaces and with one on both sides; no system prompt."""
+    said = (words_of(m.content) for m in messages if m.role != "system")
+    return [f" {' '.join(words)} " for words in said if words]
+
+
+def _joined(turns: Sequence[str]) -> str:
+    return "|".join(turns)
+
+
+def _end(text: str, turns: Sequence[str]) -> int:
+    """Where the turns, in their order, last end in a text; 0 where they are not in it."""
+    end = before = 0
+    for place, turn in enumerate(reversed(turns)):
+        start = text.rfind(turn) if place == 0 else text.rfind(turn, 0, before + 1)
+        if start < 0:
+            return 0
+        end = end or start + len(turn)
+        before = start
+    return end
