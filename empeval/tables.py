@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 import msgspec
 
@@ -20,7 +20,7 @@ LONGEST_FIELD = 1 << 24
 """Characters of a CSV field; Python's own limit is 131,072, which a long answer exceeds."""
 
 
-def read_rows(path: Path, name: str | None = None) -> list[Row]:
+def read_rows(path: Path, name: str | None = None, *, rest: str | None = None) -> list[Row]:
     """Read every row of one file; the suffix says the format.
 
     ``.jsonl`` and ``.json`` hold an object a line or one list of objects, ``.csv`` a header and
@@ -30,6 +30,7 @@ def read_rows(path: Path, name: str | None = None) -> list[Row]:
     Args:
         path: the file.
         name: how errors call it, when not by its path.
+        rest: of a CSV file's rows, a name for what stands after the fields of the header.
 
     Raises:
         DataError: no such format, or the content is broken; the message names file and line.
@@ -45,6 +46,8 @@ def read_rows(path: Path, name: str | None = None) -> list[Row]:
         )
     try:
         with _open(path) as file:
+            if reader is csv_rows:
+                return csv_rows(file, label, rest=rest)
             return reader(file, label)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{label} is no whole gzip file ({error}); get it again.") from error
@@ -98,14 +101,36 @@ def _object(row: Any, where: str) -> Row:
     return row
 
 
-def csv_rows(file: IO[bytes], label: str, *, delimiter: str = ",") -> list[Row]:
+def csv_rows(
+    file: IO[bytes], label: str, *, delimiter: str = ",", rest: str | None = None
+) -> list[Row]:
     """Rows of a CSV file: a header, standard quoting, every value is text.
+
+    Args:
+        file: open for reading.
+        label: how errors call it.
+        delimiter: what parts the fields.
+        rest: a name for the list of what stands in a row after the fields that the header names;
+            without one such a row is refused. A file that is given one is an old release, in
+            which quotation marks may be text: it is read so where quoting does not work out.
 
     Raises:
         DataError: it is broken; the message names the line.
     """
     csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(_decoded(file, label), strict=True, delimiter=delimiter)
+    try:
+        return _csv_rows(file, label, delimiter, rest, csv.QUOTE_MINIMAL)
+    except DataError as error:
+        if rest is None or not isinstance(error.__cause__, csv.Error):
+            raise
+    file.seek(0)
+    return _csv_rows(file, label, delimiter, rest, csv.QUOTE_NONE)
+
+
+def _csv_rows(
+    file: IO[bytes], label: str, delimiter: str, rest: str | None, quoting: Literal[0, 3]
+) -> list[Row]:
+    reader = csv.reader(_decoded(file, label), strict=True, delimiter=delimiter, quoting=quoting)
     rows: list[Row] = []
     try:
         header = next(reader, None)
@@ -117,12 +142,13 @@ def csv_rows(file: IO[bytes], label: str, *, delimiter: str = ",") -> list[Row]:
         for fields in reader:
             if not fields:
                 continue
-            if len(fields) != len(header):
+            if len(fields) < len(header) or (len(fields) > len(header) and rest is None):
                 raise DataError(
                     f"{label}, line {reader.line_num}: {len(fields)} fields, but the header "
                     f"names {len(header)} columns."
                 )
-            rows.append(dict(zip(header, fields, strict=True)))
+            row: Row = dict(zip(header, fields, strict=False))
+            rows.append(row if rest is None else {**row, rest: fields[len(header) :]})
     except csv.Error as error:
         raise DataError(
             f"{label}, line {reader.line_num}: {error}; look for a quotation mark that is never "

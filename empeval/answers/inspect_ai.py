@@ -66,7 +66,7 @@ def _answer(sample: Row, model: str | None, where: str) -> SavedAnswer:
         status=status,
         note=note,
         reasoning=reasoning_of(message, content),
-        stop=reason if isinstance(reason, str) else None,
+        stop=reason if isinstance(reason, str) and reason != "unknown" else None,
         prompt_tokens=count_in(usage, "input_tokens"),
         completion_tokens=count_in(usage, "output_tokens"),
         seconds=seconds if isinstance(seconds, float) else None,

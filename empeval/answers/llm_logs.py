@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -64,6 +63,8 @@ def database_rows(path: Path) -> list[Placed]:
     Raises:
         DataError: it is damaged, or another program's database.
     """
+    import sqlite3
+
     link = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
     try:
         with contextlib.closing(sqlite3.connect(link, uri=True)) as connection:
