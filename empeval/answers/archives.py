@@ -20,6 +20,7 @@ MOST_UNPACKED = 1 << 31
 MOST_ENTRIES = 200_000
 
 _ZSTANDARD = 93
+_UTF8 = 0x800
 _LOCAL_HEADER = 30
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
            OSError)  # fmt: skip
@@ -47,11 +48,12 @@ def read_archive(file: IO[bytes], label: str, parse: Callable[[bytes, str], Any]
                 raise DataError(
                     f"{label} is a zip archive, but no log of Inspect's (it has no header.json)."
                 )
+            starts = {entry.filename: _start(file, entry) for entry in entries}
             room = MOST_UNPACKED
             held: list[Any] = []
             for entry in (header[-1], *sorted(samples, key=_order)):
                 where = f"{label}, {entry.filename}"
-                data = _unpacked(archive, file, entry, room, where)
+                data = _unpacked(archive, file, entry, starts[entry.filename], room, where)
                 room -= len(data)
                 held.append(parse(data, where))
     except _BROKEN as error:
@@ -72,11 +74,29 @@ def _order(entry: zipfile.ZipInfo) -> tuple[int, str]:
     return (int(number) if number.isdecimal() and len(number) < 19 else 0, entry.filename)
 
 
+def _start(file: IO[bytes], entry: zipfile.ZipInfo) -> int:
+    """Where an entry's data begin, once its own header is seen to agree with the directory."""
+    file.seek(entry.header_offset)
+    header = file.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("an entry is not where the directory says")
+    length, extra = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+    coding = "utf-8" if entry.flag_bits & _UTF8 else "cp437"
+    if file.read(length).decode(coding) != entry.orig_filename:
+        raise zipfile.BadZipFile("the directory gives an entry another name than its own")
+    return entry.header_offset + _LOCAL_HEADER + length + extra
+
+
 def _unpacked(
-    archive: zipfile.ZipFile, file: IO[bytes], entry: zipfile.ZipInfo, room: int, where: str
+    archive: zipfile.ZipFile,
+    file: IO[bytes],
+    entry: zipfile.ZipInfo,
+    start: int,
+    room: int,
+    where: str,
 ) -> bytes:
     if entry.compress_type == _ZSTANDARD:
-        data = _zstandard(file, entry, room)
+        data = _zstandard(file, entry, start, room)
     else:
         with archive.open(entry) as packed:
             data = packed.read(room + 1)
@@ -88,18 +108,10 @@ def _unpacked(
     return data
 
 
-def _zstandard(file: IO[bytes], entry: zipfile.ZipInfo, room: int) -> bytes:
+def _zstandard(file: IO[bytes], entry: zipfile.ZipInfo, start: int, room: int) -> bytes:
     import pyarrow
 
-    file.seek(0, os.SEEK_END)
-    end = file.tell()
-    file.seek(entry.header_offset)
-    header = file.read(_LOCAL_HEADER)
-    if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
-        raise zipfile.BadZipFile("an entry is not where the directory says")
-    skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    start = entry.header_offset + _LOCAL_HEADER + skipped
-    if start + entry.compress_size > end:
+    if start + entry.compress_size > file.seek(0, os.SEEK_END):
         raise EOFError("it is cut off")
     file.seek(start)
     packed = pyarrow.BufferReader(file.read(entry.compress_size))

@@ -74,10 +74,6 @@ class Fields:
     def __bool__(self) -> bool:
         return bool(self.places or self.rows or self._added)
 
-    def dropped(self, name: str) -> bool:
-        """Whether a field is to be left unread."""
-        return self.places.get(name) == ""
-
     def guessed(self, row: Row) -> tuple[Fields, list[str]]:
         """These fields, and other programs' names for those that a row does not have.
 
@@ -116,6 +112,10 @@ class Fields:
         if self._added:
             mapped["id"] = self._sum(mapped.get("id"))
         return mapped
+
+    def has(self, row: Row, name: str) -> bool:
+        """Whether a row has a field."""
+        return _follow(row, self.places.get(name, name))[0]
 
     def _sum(self, value: Any) -> Any:
         try:

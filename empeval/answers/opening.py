@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from empeval.answers.archives import read_archive
-from empeval.answers.llm_logs import MAGIC as DATABASE
-from empeval.answers.llm_logs import database_rows
 from empeval.answers.mapping import NAMES, OTHERS, placed
 from empeval.answers.records import Placed, Row
 from empeval.errors import DataError
@@ -25,6 +23,7 @@ LARGEST = 1 << 31
 MOST_ROWS = 5_000_000
 """Rows of a Parquet file: few bytes may stand for very many rows."""
 
+_DATABASE = b"SQLite format 3\x00"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -51,7 +50,7 @@ class Opened:
 
 
 def open_answers(path: Path) -> Opened:
-    """Read a file as what it is: JSONL, JSON, CSV, Parquet, an archive or a database.
+    """Read a file as what it is: JSONL, JSON, CSV, Parquet or an archive.
 
     Raises:
         DataError: it cannot be read, is too large or damaged, or is none of these.
@@ -71,7 +70,7 @@ def open_answers(path: Path) -> Opened:
 
 
 def _opened(file: IO[bytes], path: Path, label: str) -> Opened:
-    head = file.read(len(DATABASE))
+    head = file.read(len(_DATABASE))
     file.seek(0)
     packed = next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
     if packed is not None:
@@ -81,8 +80,11 @@ def _opened(file: IO[bytes], path: Path, label: str) -> Opened:
     if head.startswith(b"PAR1"):
         rows = parquet_rows(file, label, most=MOST_ROWS)
         return Opened(placed(rows, label, "row"), table=True)
-    if head == DATABASE:
-        return Opened(database_rows(path))
+    if head == _DATABASE:
+        raise DataError(
+            f"{label} is a database; write its answers to a file of rows first (of the program "
+            "llm: 'llm logs --json -n 0 > answers.json')."
+        )
     if head.startswith(_UTF16):
         raise DataError(f"{label}, line 1: not UTF-8 but UTF-16, it seems; save it as UTF-8.")
     return _text(file, path, label)

@@ -130,7 +130,7 @@ def _check_one(names: Sequence[str], path: Path) -> None:
 def _check_fields(fields: Fields, rows: Sequence[Placed], path: Path) -> None:
     """Make sure that a place that the user names is in at least one row."""
     for name, place in fields.places.items():
-        if place and rows and not any(name in fields.of(row) for _, row in rows):
+        if place and rows and not any(fields.has(row, name) for _, row in rows):
             there = sorted({key for _, row in rows[:RECOGNISED] for key in row})
             raise DataError(
                 f"--map {name}={place}: no row of {path} has that field. "

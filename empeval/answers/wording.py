@@ -12,7 +12,14 @@ _ANCHOR = 8
 """Words at the end of an item's last turn by which places to look at are found."""
 _LEAST_WORDS, _LEAST_SHARE = 8, 0.5
 """A question that holds an item's words among others is that item's when they are so many, or this
-share of the question."""
+share of it, or when they are said to be somebody's and next to nothing follows."""
+_SPEAKERS = frozenset(
+    ("user", "human", "speaker", "inst", "q", "question", "prompt", "instruction", "input")
+)
+_LISTENERS = frozenset(("assistant", "model", "listener", "bot", "inst", "answer", "response"))
+_BEFORE, _AFTER, _FEW = 4, 10, 2
+"""Words before an item among which a speaker is looked for; words after it among which a listener
+is, and how many there may be where none is."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -48,7 +55,10 @@ class Wordings:
         """Ids of the items that this question asks; several when their wordings are the same."""
         asked = _turns(messages)
         exact = self._exact.get(_joined(asked))
-        return list(exact) if exact else self._inside("".join(asked))
+        if exact:
+            return list(exact)
+        spoken = (f" {m.role}{turn}" for m, turn in zip(_said(messages), asked, strict=True))
+        return self._inside("".join(spoken))
 
     def _inside(self, text: str) -> list[str]:
         words = text.split()
@@ -56,9 +66,10 @@ class Wordings:
         found: list[str] = []
         for number in self._anchored(words):
             identifier, turns = self._items[number]
-            end = _end(text, turns)
+            start, end = _place(text, turns)
             count = sum(len(turn.split()) for turn in turns)
-            if end and (count >= _LEAST_WORDS or count >= _LEAST_SHARE * len(words)):
+            enough = count >= _LEAST_WORDS or count >= _LEAST_SHARE * len(words)
+            if end and (enough or _is_said(text[:start], text[end:])):
                 if (end, count) > best:
                     best, found = (end, count), []
                 if (end, count) == best:
@@ -74,23 +85,34 @@ class Wordings:
         return there
 
 
+def _said(messages: Sequence[Message]) -> list[Message]:
+    """The messages that say a word; no system prompt."""
+    return [m for m in messages if m.role != "system" and _WORD.search(m.content)]
+
+
 def _turns(messages: Sequence[Message]) -> list[str]:
     """Each turn's words, in single spaces and with one on both sides; no system prompt."""
-    said = (words_of(m.content) for m in messages if m.role != "system")
-    return [f" {' '.join(words)} " for words in said if words]
+    return [f" {' '.join(words_of(m.content))} " for m in _said(messages)]
 
 
 def _joined(turns: Sequence[str]) -> str:
     return "|".join(turns)
 
 
-def _end(text: str, turns: Sequence[str]) -> int:
-    """Where the turns, in their order, last end in a text; 0 where they are not in it."""
-    end = before = 0
+def _place(text: str, turns: Sequence[str]) -> tuple[int, int]:
+    """Where the turns, in their order, last begin and end in a text; (0, 0): not in it."""
+    end = start = 0
     for place, turn in enumerate(reversed(turns)):
-        start = text.rfind(turn) if place == 0 else text.rfind(turn, 0, before + 1)
+        start = text.rfind(turn) if place == 0 else text.rfind(turn, 0, start + 1)
         if start < 0:
-            return 0
+            return 0, 0
         end = end or start + len(turn)
-        before = start
-    return end
+    return start, end
+
+
+def _is_said(before: str, after: str) -> bool:
+    """Whether what stands around an item are a template's marks of who speaks."""
+    marks = {word.casefold() for word in before.split()[-_BEFORE:]}
+    rest = [word.casefold() for word in after.split()]
+    closed = len(rest) <= _FEW or (len(rest) <= _AFTER and not _LISTENERS.isdisjoint(rest))
+    return closed and not _SPEAKERS.isdisjoint(marks)

@@ -57,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
 
     batch = options.format == "openai-batch"
     if batch and not options.model:
-        raise UsageError("--format openai-batch needs --model NAME: each request names who answers.")
+        raise UsageError(
+            "--format openai-batch needs --model NAME: each request names who answers."
+        )
     changes = sampling_changes(
         max_tokens=options.max_tokens,
         temperature=options.temperature,
