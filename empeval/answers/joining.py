@@ -29,6 +29,8 @@ class Joined:
         unknown: what answers to no item that was asked call their question.
         by_text: how many were joined by their question's text.
         renamed: items whose answer bears another item's id.
+        alike: items whose question another item asks in the same words, so that either may have
+            been answered; such answers are taken in the order of the file.
         reworded: items joined by id, although the question in the file has another wording.
     """
 
@@ -37,6 +39,7 @@ class Joined:
     unknown: list[str] = field(default_factory=list)
     by_text: int = 0
     renamed: list[str] = field(default_factory=list)
+    alike: list[str] = field(default_factory=list)
     reworded: list[str] = field(default_factory=list)
 
 
@@ -86,7 +89,10 @@ def _items_of(
     if named is not None:
         joined.renamed.append(named[1])
     free = [i for i in alike if (task, i) not in joined.answers]
-    return [(task, (free or alike)[0])]
+    chosen = (free or alike)[0]
+    if len(alike) > 1:
+        joined.alike.append(chosen)
+    return [(task, chosen)]
 
 
 def check_joined(

@@ -43,6 +43,7 @@ class Wordings:
     def __init__(self, items: Sequence[Item]) -> None:
         self._exact: dict[str, list[str]] = defaultdict(list)
         self._anchors: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._said = {item.id: _said(item.messages) for item in items}
         self._items = [(item.id, _turns(item.messages)) for item in items]
         for number, (identifier, turns) in enumerate(self._items):
             self._exact[_joined(turns)].append(identifier)
@@ -53,6 +54,14 @@ class Wordings:
 
     def find(self, messages: Sequence[Message]) -> list[str]:
         """Ids of the items that this question asks; several when their wordings are the same."""
+        found = self._found(messages)
+        if len(found) < 2:
+            return found
+        raw = "\n".join(m.content for m in messages)  # marks may still tell them apart
+        same = [i for i in found if all(m.content in raw for m in self._said[i])]
+        return same or found
+
+    def _found(self, messages: Sequence[Message]) -> list[str]:
         asked = _turns(messages)
         exact = self._exact.get(_joined(asked))
         if exact:

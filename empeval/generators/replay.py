@@ -75,6 +75,8 @@ class Replay(Generator):
             (joined.doubled, "comes", "come", "more than once, the last answer counts"),
             (joined.unknown, "belongs", "belong", "to no item that was asked"),
             (joined.renamed, "stands", "stand", "beside another item's question, which counts"),
+            (joined.alike, "has", "have", "a question that another item asks in the same words; "
+             "such answers are taken in the order of the file"),
             (joined.reworded, "is", "are", "joined by id alone, for the question beside the answer "
              "is worded otherwise than the one asked"),
         )  # fmt: skip

@@ -143,10 +143,21 @@ def test_few_words_among_many_are_no_question():
 def test_questions_of_the_same_wording_get_their_answers_in_order_or_by_id(path):
     texts = [{"messages": asked(i), "response": f"to {i.id}"} for i in TALKS[3:]]
     got, warnings = replay(path, texts, {"fake": TALKS[3:]})
-    assert (got, warnings) == ({"c#2": "to c#2", "d#2": "to d#2"}, [])
+    assert got == {"c#2": "to c#2", "d#2": "to d#2"}
+    assert warnings == [
+        "2 ids have a question that another item asks in the same words; such answers are taken "
+        "in the order of the file: c#2, d#2."
+    ]
     named = [{"id": i.id, **row} for i, row in zip(TALKS[3:], texts, strict=True)]
     got, _ = replay(path, named[::-1], {"fake": TALKS[3:]})
     assert got == {"c#2": "to c#2", "d#2": "to d#2"}
+
+
+def test_marks_tell_questions_of_the_same_words_apart():
+    wordings = Wordings([talk("a#2", "it was fine, was it?"), talk("b#2", "it was fine. Was it")])
+    lower = Wordings([talk("a#2", "it was fine, you see"), talk("b#2", "it was fine. you see")])
+    assert wordings.find([Message("user", "it was fine. Was it")]) == ["b#2"]
+    assert lower.find([Message("user", "<|user|>it was fine. you see</s>")]) == ["b#2"]
 
 
 def test_one_answer_serves_the_same_question_of_two_tasks(path):
