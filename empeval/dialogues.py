@@ -85,6 +85,8 @@ def read_dialogues(path: Path, fields: Fields | None = None, pick: str | None = 
 
 
 def _item(answer: SavedAnswer, place: str, form: str) -> Item:
+    if answer.unread is not None:
+        raise DataError(answer.unread)
     if not answer.messages:
         raise DataError(
             f"{answer.where}: there is an answer, but not what was said before it ({form}). A "

@@ -44,6 +44,8 @@ def read_archive(file: IO[bytes], label: str, parse: Callable[[bytes, str], Any]
                 raise DataError(f"{label} holds {len(entries)} files; more than are read.")
             header = [e for e in entries if e.filename in ("header.json", "_journal/start.json")]
             samples = [e for e in entries if _is_sample(e.filename)]
+            if any(entry.filename.startswith("xl/") for entry in entries):
+                raise DataError(f"{label} is a spreadsheet; save its sheet as CSV.")
             if not header:
                 raise DataError(
                     f"{label} is a zip archive, but no log of Inspect's (it has no header.json)."

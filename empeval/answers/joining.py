@@ -148,5 +148,7 @@ def _counts_from_zero(answers: Sequence[SavedAnswer], names: set[str]) -> bool:
 
 
 def _name(answer: SavedAnswer) -> str:
-    name = answer.id if answer.id is not None else answer.where
+    """The answer's own id, or where it stands in the file."""
+    own = answer.id is not None and answer.own_id
+    name = str(answer.id) if own else answer.where.rpartition(", ")[2]
     return name if answer.task is None else f"{answer.task}/{name}"

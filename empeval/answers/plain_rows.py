@@ -60,8 +60,14 @@ def response_field(fields: Fields) -> str:
 
 
 def _answer(row: Row, where: str, response: str) -> SavedAnswer:
-    turns = _question(row, where)
     identifier = name_in(row, "id", where)
+    turns, unread = Turns((), None, 0), None
+    try:
+        turns = _question(row, where)
+    except DataError as error:
+        if identifier is None or "response" not in row:
+            raise
+        unread = str(error)  # the answer has an id and may be used all the same
     if identifier is None and not turns.messages:
         raise DataError(f"{where}: needs an 'id' (text or a whole number).")
     content = _response(row, turns, where, response)
@@ -78,6 +84,7 @@ def _answer(row: Row, where: str, response: str) -> SavedAnswer:
         cluster=None if row.get("cluster") is None else name_in(row, "cluster", where),
         reasoning=text_in(row, "reasoning", where) or content.reasoning,
         left_out=turns.left_out + content.left_out,
+        unread=unread,
     )
 
 

@@ -69,6 +69,12 @@ def read_answers(path: Path, fields: Fields | None = None, pick: str | None = No
             f"{path} answers questions more than once on purpose; the first answer to each of "
             f"{len(answers)} is read, {repeated - len(answers)} others are not."
         )
+    unread = [answer.unread for answer in answers if answer.unread is not None]
+    if unread:
+        notices.append(
+            f"{path}: the questions beside {len(unread)} of {len(answers)} answers are not used, "
+            f"for they cannot be read ({unread[0].removeprefix(f'{path}, ')})"
+        )
     left = sum(answer.left_out > 0 for answer in answers)
     if left:
         notices.append(

@@ -40,6 +40,7 @@ class SavedAnswer:
         reasoning, stop, prompt_tokens, completion_tokens, seconds: as in ``Response``.
         left_out: turns and parts of the question that are no text of speaker or listener (a
             tool's, an image).
+        unread: why the question beside the answer could not be read; it has an id then.
     """
 
     where: str
@@ -61,6 +62,7 @@ class SavedAnswer:
     completion_tokens: int | None = None
     seconds: float | None = None
     left_out: int = 0
+    unread: str | None = None
 
     def response(self, identifier: str, file: str) -> Response:
         """The response to an item. One that is ``null`` has status ``error`` and says where.

@@ -113,6 +113,22 @@ def test_another_wording_is_joined_by_an_own_id_and_counted(path):
     ]
 
 
+def test_an_answer_with_an_id_needs_no_readable_question_beside_it(path):
+    rows = [{"id": i.id, "context": ["a", "b"], "response": "x"} for i in ITEMS]
+    got, warnings = replay(path, rows, {"fake": ITEMS})
+    assert list(got) == [i.id for i in ITEMS]
+    assert warnings == [
+        "the questions beside 6 of 6 answers are not used, for they cannot be read (line 1: "
+        "'context' has 2 turns; it must end with the speaker, so their number is odd.)"
+    ]
+
+
+def test_answers_to_no_item_are_named_by_an_own_id_or_their_line(path):
+    rows = [*lm_eval_rows([(i, "x") for i in ITEMS])]
+    _, warnings = replay(path, rows, {"fake": ITEMS[:5]})
+    assert warnings == ["1 id belongs to no item that was asked: line 6."]
+
+
 def test_the_longest_dialogue_that_ends_last_is_the_one_asked():
     wordings = Wordings(TALKS)
     for item in TALKS[:3]:

@@ -56,6 +56,7 @@ def refused(path, content):
         (b"PAR1" + bytes(20), "cannot be read as Parquet"),
         (b"PK\x03\x04" + bytes(50), "is a damaged archive"),
         (archive({"a.txt": b"x"}), "no log of Inspect's"),
+        (archive({"xl/workbook.xml": b"x"}), "is a spreadsheet; save its sheet as CSV"),
         (archive({"header.json": b'{"eval": {}}', "samples/1_epoch_1.json": b"{"}), "cut off"),
         (archive({"header.json": b'{"eval": {}}'}), "an Inspect log without samples"),
         (archive({"header.json": b"[]", "samples/1_epoch_1.json": b"[]"}), "sample 1: not a JSON"),
