@@ -20,6 +20,10 @@ LONGEST_FIELD = 1 << 24
 """Characters of a CSV field; Python's own limit is 131,072, which a long answer exceeds."""
 
 
+_BATCH, _ROW = 256, 256
+"""Rows of a Parquet file that are unpacked at a time, and about the bytes of an empty one."""
+
+
 def read_rows(path: Path, name: str | None = None, *, rest: str | None = None) -> list[Row]:
     """Read every row of one file; the suffix says the format.
 
@@ -165,13 +169,13 @@ def _decoded(file: IO[bytes], label: str) -> Iterator[str]:
             raise DataError(f"{label}, line {number}: not UTF-8.") from error
 
 
-def parquet_rows(file: IO[bytes], label: str, *, most: int | None = None) -> list[Row]:
+def parquet_rows(file: IO[bytes], label: str, *, largest: int | None = None) -> list[Row]:
     """Rows of a Parquet file.
 
     Args:
         file: open for reading.
         label: how errors call it.
-        most: more rows than these are refused: few bytes may stand for very many.
+        largest: bytes that it may unpack to; a few may stand for very many.
 
     Raises:
         DataError: it is broken or too large.
@@ -184,12 +188,15 @@ def parquet_rows(file: IO[bytes], label: str, *, most: int | None = None) -> lis
     source = pyarrow.BufferReader(file.read())
     try:
         opened = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
-        if most is not None and opened.metadata.num_rows > most:
-            raise DataError(
-                f"{label} has {opened.metadata.num_rows} rows; up to {most} are read. Split it."
-            )
-        table = opened.read(use_threads=False)
-        return cast("list[Row]", table.to_pylist())
+        if largest is None:
+            return cast("list[Row]", opened.read(use_threads=False).to_pylist())
+        rows: list[Row] = []
+        for batch in opened.iter_batches(_BATCH, use_threads=False):
+            largest -= batch.nbytes + _ROW * batch.num_rows
+            if largest < 0:
+                raise DataError(f"{label} unpacks to more than is read. Split it.")
+            rows += batch.to_pylist()
+        return rows
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{label} cannot be read as Parquet: {reason}.") from error

@@ -19,9 +19,7 @@ from empeval.jsonl import BOM, clean, read_objects
 from empeval.tables import csv_rows, parquet_rows
 
 LARGEST = 1 << 31
-"""Bytes of a file that is read: it is held in memory."""
-MOST_ROWS = 5_000_000
-"""Rows of a Parquet file: few bytes may stand for very many rows."""
+"""Bytes of a file that is read, packed and unpacked: it is held in memory."""
 
 _DATABASE = b"SQLite format 3\x00"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -78,7 +76,7 @@ def _opened(file: IO[bytes], path: Path, label: str) -> Opened:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return Opened(document=read_archive(file, label, parsed))
     if head.startswith(b"PAR1"):
-        rows = parquet_rows(file, label, most=MOST_ROWS)
+        rows = parquet_rows(file, label, largest=LARGEST)
         return Opened(placed(rows, label, "row"), table=True)
     if head == _DATABASE:
         raise DataError(

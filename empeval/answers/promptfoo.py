@@ -36,7 +36,11 @@ def read(document: Row, label: str) -> Iterator[SavedAnswer]:
 
 
 def read_rows(rows: Sequence[Placed]) -> Iterator[SavedAnswer]:
-    """The same of rows. A variable ``id`` of the test is the item's id."""
+    """The same of rows. A variable ``id`` of the test is the item's id.
+
+    Where a test was asked in several ways (prompts), each way of a provider's is a source.
+    """
+    several = len({str(row.get("promptIdx")) for _, row in rows}) > 1
     for where, row in rows:
         variables = object_in(row, "vars")
         prompt = object_in(row, "prompt").get("raw")
@@ -50,7 +54,7 @@ def read_rows(rows: Sequence[Placed]) -> Iterator[SavedAnswer]:
             id=_place(row) if identifier is None else identifier,
             own_id=identifier is not None,
             messages=_question(prompt, where),
-            source=_provider(row.get("provider")),
+            source=_source(row, several),
             status="error" if error else None,
             note=f"promptfoo: {error}"[:500] if error else None,
             prompt_tokens=count_in(object_in(response, "tokenUsage"), "prompt"),
@@ -64,9 +68,11 @@ def _place(row: Row) -> str | None:
     return None if place is None else str(place)
 
 
-def _provider(provider: Any) -> str | None:
+def _source(row: Row, several: bool) -> str | None:
+    provider = row.get("provider")
     named = provider.get("label") or provider.get("id") if isinstance(provider, dict) else provider
-    return named if isinstance(named, str) and named else None
+    name = named if isinstance(named, str) and named else "its provider"
+    return f"{name}, prompt {row.get('promptIdx')}" if several else name
 
 
 def _text(output: Any) -> str | None:

@@ -62,13 +62,13 @@ def read_answers(path: Path, fields: Fields | None = None, pick: str | None = No
         raise DataError(f"{path} holds no answer.")
     answers, said = _picked(answers, pick, path)
     notices += said
-    repeated = len(answers)
-    answers = [answer for answer in answers if answer.repeat == 0]
-    if len(answers) < repeated:
+    first = _first_of_repeats(answers)
+    if len(first) < len(answers):
         notices.append(
             f"{path} answers questions more than once on purpose; the first answer to each of "
-            f"{len(answers)} is read, {repeated - len(answers)} others are not."
+            f"{len(first)} is read, {len(answers) - len(first)} others are not."
         )
+        answers = first
     unread = [answer.unread for answer in answers if answer.unread is not None]
     if unread:
         notices.append(
@@ -93,7 +93,7 @@ def _recognised(
         if fields.rows is not None:
             rows = fields.rows_of(opened.document, str(path))
         _check_fields(fields, rows, path)
-        return "rows, as --map says", plain_rows.read(rows, fields), []
+        return _plain(rows, fields, path)
     if opened.document is not None:
         document = opened.document
         fits = [form for form in DOCUMENTS if form.fits(document)]
@@ -144,6 +144,15 @@ def _check_fields(fields: Fields, rows: Sequence[Placed], path: Path) -> None:
             )
 
 
+def _first_of_repeats(answers: Sequence[SavedAnswer]) -> list[SavedAnswer]:
+    """The answers without those that repeat another on purpose."""
+    least: dict[tuple[str | None, str | None], int] = {}
+    for answer in answers:
+        key = (answer.source, answer.id)
+        least[key] = min(answer.repeat, least.get(key, answer.repeat))
+    return [a for a in answers if a.repeat == least[a.source, a.id]]
+
+
 def _picked(
     answers: list[SavedAnswer], pick: str | None, path: Path
 ) -> tuple[list[SavedAnswer], list[str]]:
@@ -157,8 +166,8 @@ def _picked(
         return [answer for answer in answers if answer.source == pick], []
     if len(sources) < 2:
         return answers, []
-    asked = Counter((a.task, a.id if a.own_id else None, a.messages, a.repeat) for a in answers)
-    if max(asked.values()) > 1:
+    questions = [(a.task, a.repeat, key) for a in answers for key in (a.id, a.messages) if key]
+    if max(Counter(questions).values()) > 1:
         raise DataError(
             f"{path} holds answers of {len(sources)} models or runs to the same questions: "
             f"{some(sources)}. Say which with --pick NAME."

@@ -142,6 +142,15 @@ def test_only_the_first_of_several_epochs_is_read_and_that_is_said(tmp_path):
     ]
 
 
+def test_a_sample_whose_first_epoch_is_not_there_is_read_in_its_second(tmp_path):
+    samples = inspect_samples(shuffled())
+    samples[4]["epoch"] = 2
+    (tmp_path / "i.json").write_text(json.dumps({"eval": {}, "samples": samples}))
+    responses, warnings = answered(tmp_path / "i.json")
+    assert {i: r.response for i, r in responses.items()} == ANSWERS
+    assert warnings == []
+
+
 def test_repeats_and_filters_of_lm_eval_are_no_further_answers(tmp_path):
     rows = lm_eval_rows(shuffled())
     for row in rows:
@@ -173,6 +182,27 @@ def test_of_two_models_in_a_file_one_is_to_be_picked(tmp_path):
     assert warnings == []
     with pytest.raises(UsageError, match=r"no answers of 'openai:n'\. Did you mean 'openai:m'"):
         Replay(str(path), pick="openai:n")
+
+
+def test_of_two_prompts_for_a_test_one_is_to_be_picked(tmp_path):
+    rows = promptfoo_rows(shuffled())
+    other = [{**row, "promptIdx": 1, "response": {"output": "Hm."}} for row in rows]
+    for row in other:
+        row["prompt"] = {"raw": row["prompt"]["raw"].replace("day", "the day")}
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(lines([*rows, *other]))
+    with pytest.raises(DataError, match="openai:m, prompt 0, openai:m, prompt 1"):
+        Replay(str(path))
+    responses, _ = answered(path, pick="openai:m, prompt 0")
+    assert {i: r.response for i, r in responses.items()} == ANSWERS
+
+
+def test_the_same_prompt_to_two_models_of_llm_is_in_doubt(tmp_path):
+    rows = json.loads(LAYOUTS["llm.json"](shuffled()))
+    rows.append({**rows[0], "id": "09", "model": "other", "conversation_id": "d"})
+    (tmp_path / "l.json").write_text(json.dumps(rows))
+    with pytest.raises(DataError, match="answers of 2 models or runs to the same questions"):
+        Replay(str(tmp_path / "l.json"))
 
 
 def test_models_that_answered_different_questions_need_no_choice(tmp_path):
@@ -260,6 +290,15 @@ def test_two_fields_that_may_be_the_response_are_asked_about(tmp_path):
     with pytest.raises(DataError, match=r"line 1: 'output' and 'answer' may each hold the resp"):
         Replay(str(tmp_path / "a.jsonl"))
     responses, _ = answered(tmp_path / "a.jsonl", map="response=output")
+    assert {i: r.response for i, r in responses.items()} == ANSWERS
+
+
+def test_what_a_map_does_not_say_is_still_found(tmp_path):
+    rows = [{"id": i, "question": "?", "input": "!", "output": t} for i, t in ANSWERS.items()]
+    (tmp_path / "a.jsonl").write_bytes(lines(rows))
+    with pytest.raises(DataError, match="'question' and 'input' may each hold the prompt"):
+        Replay(str(tmp_path / "a.jsonl"))
+    responses, _ = answered(tmp_path / "a.jsonl", map="prompt=")
     assert {i: r.response for i, r in responses.items()} == ANSWERS
 
 

@@ -117,11 +117,15 @@ def test_a_file_that_is_too_large_is_refused_unread(path, monkeypatch):
         read_answers(path)
 
 
-def test_a_parquet_file_of_too_many_rows_is_refused_unread(path, monkeypatch):
-    monkeypatch.setattr(opening, "MOST_ROWS", 10)
-    table = pyarrow.table({"id": list(range(11)), "response": ["a"] * 11})
-    pyarrow.parquet.write_table(table, path)
-    with pytest.raises(DataError, match="has 11 rows; up to 10 are read"):
+@pytest.mark.parametrize(
+    "columns",
+    [{"id": range(300), "response": ["x" * 100_000] * 300}, {"id": [None] * 300_000}],
+)
+def test_a_parquet_file_that_unpacks_to_too_much_is_refused_on_the_way(columns, path, monkeypatch):
+    monkeypatch.setattr(opening, "LARGEST", 20 << 20)
+    pyarrow.parquet.write_table(pyarrow.table({k: list(v) for k, v in columns.items()}), path)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(DataError, match=r"file unpacks to more than is read\. Split it"):
         read_answers(path)
 
 
