@@ -150,6 +150,12 @@ def test_examples_before_the_question_are_not_the_question():
     assert Wordings(items).find([*turns, *items[0].messages]) == ["1"]
 
 
+def test_a_short_question_after_a_long_example_is_the_one_asked():
+    long, short = talk("l#2", "I lost my keys in the park " * 5), talk("s#2", "I am so sad today.")
+    prompt = f"User: {long.messages[1].content}\nYou: Oh no.\n\nUser: I am so sad today.\nYou:"
+    assert Wordings([long, short]).find([Message("user", prompt)]) == ["s#2"]
+
+
 def test_few_words_among_many_are_no_question():
     wordings = Wordings([talk("c#2", "Hi there!")])
     assert wordings.find([Message("user", "Hi there! Could you tell me the way to town?")]) == []
