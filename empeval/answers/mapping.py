@@ -24,14 +24,14 @@ OTHERS = {
 }  # fmt: skip
 """Names that other programs use. One is taken where ours is not there and no other one is."""
 
-_PLUS = re.compile(r"^(.*?)\s*([+-]\s*\d+)$")
+_PLUS = re.compile(r"^(.*?)\s*\+\s*(\d{1,9})$")
 
 
 class Fields:
     """Our names of fields -> where a row has them.
 
     A place is a field's name, or a path through objects and lists (``response.body.choices.0``).
-    After ``id`` a whole number may be added or taken away (``doc_id+1``). Nothing after a name
+    To ``id`` a whole number may be added (``doc_id+1``). Nothing after a name
     (``task=``) leaves that field unread.
 
     Args:
@@ -51,7 +51,7 @@ class Fields:
         self._added = 0
         if plus := _PLUS.match(self.places.get("id", "")):
             self.places["id"] = plus[1]
-            self._added = int(plus[2].replace(" ", ""))
+            self._added = int(plus[2])
 
     @classmethod
     def parsed(cls, text: str | None) -> Fields:
@@ -122,7 +122,7 @@ class Fields:
             return int(value) + self._added
         except (TypeError, ValueError):
             raise DataError(
-                f"--map: {self._added:+d} cannot be added to the id {value!r:.60}, which is no "
+                f"--map: +{self._added} cannot be added to the id {value!r:.60}, which is no "
                 "whole number."
             ) from None
 

@@ -21,6 +21,9 @@ _BEFORE, _AFTER, _FEW = 4, 10, 2
 """Words before an item among which a speaker is looked for; words after it among which a listener
 is, and how many there may be where none is."""
 
+_GOES_ON = (" start user ", " id user ", " turn user ")
+"""How the speaker's next turn begins in chat templates, as words."""
+
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -66,10 +69,11 @@ class Wordings:
         exact = self._exact.get(_joined(asked))
         if exact:
             return list(exact)
-        spoken = (f" {m.role}{turn}" for m, turn in zip(_said(messages), asked, strict=True))
-        return self._inside("".join(spoken))
+        spoken = [f" {m.role}{turn}" for m, turn in zip(_said(messages), asked, strict=True)]
+        return self._inside("".join(spoken), sum(map(len, spoken[:-1])))
 
-    def _inside(self, text: str) -> list[str]:
+    def _inside(self, text: str, least: int) -> list[str]:
+        """Ids of the items in a text that end after its first ``least`` characters."""
         words = text.split()
         best = (0, 0)
         found: list[str] = []
@@ -78,7 +82,9 @@ class Wordings:
             start, end = _place(text, turns)
             count = sum(len(turn.split()) for turn in turns)
             enough = count >= _LEAST_WORDS or count >= _LEAST_SHARE * len(words)
-            if end and (enough or _is_said(text[:start], text[end:])):
+            if end <= least or any(mark in text[end:] for mark in _GOES_ON):
+                continue  # the dialogue goes on: another item's question
+            if enough or _is_said(text[:start], text[end:]):
                 if (end, count) > best:
                     best, found = (end, count), []
                 if (end, count) == best:

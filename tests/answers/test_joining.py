@@ -139,6 +139,16 @@ def test_the_longest_dialogue_that_ends_last_is_the_one_asked():
             assert wordings.find([asked]) == [item.id], name
 
 
+@pytest.mark.parametrize("name", ["chatml", "llama"])
+def test_the_beginning_of_a_dialogue_is_not_what_was_asked(name):
+    first = talk("a#2", "I lost my keys in the park and it is cold.")
+    longer = talk("a#4", first.messages[1].content, "Oh no. Where?", "On a bench, I think.")
+    template, wordings = TEMPLATES[name], Wordings([first])
+    assert wordings.find(longer.messages) == []
+    text = "".join(template[m.role].format(m.content) for m in longer.messages)
+    assert wordings.find([Message("user", text + template["end"])]) == []
+
+
 def test_examples_before_the_question_are_not_the_question():
     items = [*ITEMS]
     shots = "\n\n".join(f"Q: {i.messages[0].content}\nA: I see." for i in items[1:])
