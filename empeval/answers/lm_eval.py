@@ -62,6 +62,10 @@ def _texts(row: Row, where: str) -> list[str | None]:
 
 def _question(row: Row, where: str) -> tuple[Message, ...]:
     prompt = _prompt(row.get("arguments"))
+    if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
+        return turns_of(prompt, where).messages
+    if isinstance(prompt, list) and prompt:  # a chat server's messages, as a tuple of one text
+        prompt = prompt[0]
     if not isinstance(prompt, str):
         document = row.get("doc")
         prompt = document.get("prompt") if isinstance(document, dict) else None

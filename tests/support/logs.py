@@ -54,7 +54,7 @@ def parquet(pairs: Pairs) -> bytes:
     return buffer.getvalue()
 
 
-def lm_eval_rows(pairs: Pairs, prompt: Callable[[Item], str] = text_of) -> list[dict[str, Any]]:
+def lm_eval_rows(pairs: Pairs, prompt: Callable[[Item], Any] = text_of) -> list[dict[str, Any]]:
     return [
         {
             "doc_id": place,
@@ -253,6 +253,16 @@ LAYOUTS: dict[str, Callable[[Pairs], bytes]] = {
     "samples_chat.jsonl": lambda pairs: lines(lm_eval_rows(pairs, chat_template)),
     "samples_server.jsonl": lambda pairs: lines(
         lm_eval_rows(pairs, lambda item: json.dumps(asked(item)))
+    ),
+    "samples_tuples.jsonl": lambda pairs: lines(
+        lm_eval_rows(pairs, lambda item: [json.dumps(asked(item))])
+    ),
+    "samples_messages.jsonl": lambda pairs: lines(lm_eval_rows(pairs, asked)),
+    "samples_lists.jsonl": lambda pairs: lines(
+        [
+            {**row, "arguments": [[text_of(item), {"until": []}]]}
+            for row, (item, _) in zip(lm_eval_rows(pairs), pairs, strict=True)
+        ]
     ),
     "inspect.json": inspect_json,
     "inspect.eval": inspect_eval,
