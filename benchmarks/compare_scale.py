@@ -9,17 +9,15 @@ a process of its own with ``empeval compare``.
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from empeval import Item, Message, Metric, ResponseLine, Run, Sampling, Score, Source
+from empeval.memory import run_measured
 from empeval.runs import Manifest, ModelEntry, ScorerEntry, TaskEntry, item_hash
 
 WORDS = ("so", "sorry", "that", "must", "have", "been", "hard", "tell", "me", "more")
@@ -37,15 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
                  for name, shift in (("base", 0.0), ("candidate", 0.01))]  # fmt: skip
         command = [sys.executable, "-m", "empeval", "compare", *map(str, paths), "--margin", "0.05",
                    "--resamples", str(options.resamples)]  # fmt: skip
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
-        cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        done, cost = run_measured(command, capture_output=True, text=True, check=True)
     print(done.stdout)
     print(
-        f"2 runs of {options.items} items, {options.resamples} resamples: {seconds:.1f} s, "
-        f"{cpu:.1f} s of CPU, {peak:.2f} GB"
+        f"2 runs of {options.items} items, {options.resamples} resamples: {cost.seconds:.1f} "
+        f"s, {cost.processor_seconds:.1f} s of CPU, {cost.peak_bytes / 1e9:.2f} GB"
     )
     return 0
 

@@ -42,6 +42,7 @@ from empeval.checkpoints import WEIGHTS, locate
 from empeval.data import data_directory
 from empeval.english import looks_english
 from empeval.errors import nearest
+from empeval.memory import peak_memory
 from empeval_empathy.checkpoints import BUNDLED, read_facts
 from empeval_empathy.scorers import MVC, STM, Baseline, EmpathyScorer, context_of
 from empeval_tasks.ed_empathy.rows import DATASET
@@ -191,20 +192,6 @@ def measure(
             "encoder_bytes": one.encoder_bytes,
         }
     return figures
-
-
-def peak_memory() -> int | None:
-    """The most bytes of memory that this process has held; ``None`` where nobody counts them."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux hands the other count on from the process that started this one
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def peak_of(name: str, options: Any) -> int | None:

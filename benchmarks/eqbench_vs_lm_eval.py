@@ -18,14 +18,14 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
+
+from empeval.memory import run_measured
 
 TASK = """
 task: eq_bench_local
@@ -45,18 +45,15 @@ metric_list:
 
 def measured(command: list[str], environment: dict[str, str]) -> dict[str, float]:
     """Run a command; wall and processor seconds and the peak memory of its process in GB."""
-    started = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        done, cost = run_measured(command, env=environment, stdout=log, stderr=log)
+        if done.returncode:
             log.seek(0)
             sys.exit(f"{command[0]} failed:\n{log.read().decode(errors='replace')[-3000:]}")
     return {
-        "wall": time.perf_counter() - started,
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "memory": usage.ru_maxrss * 1024 / 1e9,
+        "wall": cost.seconds,
+        "cpu": cost.processor_seconds,
+        "memory": cost.peak_bytes / 1e9,
     }
 
 

@@ -6,9 +6,14 @@ command again until it gets through. Half of the moments are drawn over the leng
 half lie just after it began to write. At the end every answer and score must be there once and as
 the undisturbed command gave it, and figures, documents and tables must be the same bytes.
 
-    python benchmarks/kill_and_resume.py --kills 1000
-    python benchmarks/kill_and_resume.py --kills 200 --verbs run,score -- \\
+    python benchmarks/kill_and_resume.py --kills 1000 --work kills --minutes 9
+    python benchmarks/kill_and_resume.py --kills 200 --verbs run,score --fresh 1 -- \\
         --model packaged:smollm2-135m-instruct --tasks ed-mini --limit 6 --max-tokens 24
+
+Most rounds fork a process that has everything imported already, so that a kill hits the verb and
+not the start of Python; what is killed is a process of its own all the same. Every so many rounds
+(``--fresh``) the verb is started as a user starts it. The rounds that are done are noted in
+``--work``: the same command goes on after the last of them, also when it was killed itself.
 """
 
 from __future__ import annotations
@@ -23,13 +28,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
+from forked import Process, Start, fork, warm_up
+
+from empeval.runs import Journal, read_journal
 
 ASKED = ("--model", "human:", "--tasks", "ed-mini", "--scorers", "surface")
 POLICY = '[[headline]]\nmetric = "{}"\nmargin = 1.0\n'
 KEPT_RUNS, ALL_RUNS = 1, 4
+START = 1.0
+"""Seconds that a fresh Python may take before a verb begins."""
 COUNTED = ("lost", "doubled", "different", "left over")
 
 Tree = dict[str, tuple[int, int]]
@@ -40,7 +52,7 @@ class Verb:
     """A verb under test.
 
     Attributes:
-        command: its words.
+        words: what follows ``empeval``.
         prepare: makes the folder that it is started in.
         seconds: it took undisturbed.
         output: what it printed; compared for verbs that only print.
@@ -48,13 +60,31 @@ class Verb:
         expected: a file's name -> its bytes after the undisturbed command.
     """
 
-    command: list[str]
+    words: list[str]
     prepare: Callable[[Path], None]
     prints: bool = False
     seconds: float = 0.0
     output: str = ""
     code: int = 0
     expected: dict[str, bytes] = field(default_factory=dict)
+
+
+class Round(msgspec.Struct, frozen=True):
+    """A round that is done: which, when the verb was killed, and what was not as it should be."""
+
+    number: int
+    verb: str
+    state: str
+    fresh: bool
+    counts: dict[str, int] = {}
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What an undisturbed verb did, beside the files that it left."""
+
+    seconds: float
+    output: str
+    code: int
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -144,40 +174,53 @@ def torn(folder: Path) -> list[str]:
     return bad
 
 
-def killed(verb: Verb, folder: Path, dice: random.Random) -> str:
-    """Start a command and kill it; ``""`` when it had ended, else whether it had written."""
+def fresh(words: Sequence[str], folder: Path, output: Path | None = None) -> Process:
+    """Start a verb as a user does."""
+    command = [sys.executable, "-m", "empeval", *words]
+    with open(output or os.devnull, "wb") as out:
+        return subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.DEVNULL)
+
+
+def killed(verb: Verb, folder: Path, dice: random.Random, start: Start) -> str:
+    """Start a verb and kill it; ``""`` when it had ended, else whether it had written."""
     before = tree(folder)
-    process = subprocess.Popen(
-        verb.command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = start(verb.words, folder, None)
     started = time.monotonic()
+    length = verb.seconds if start is fork else verb.seconds + START
     if verb.prints or dice.random() < 0.5:
-        moment = started + dice.uniform(0.02, verb.seconds)
+        moment = started + dice.uniform(0, length)
         while time.monotonic() < moment and process.poll() is None:
-            time.sleep(0.002)
+            time.sleep(0.001)
     else:
         while process.poll() is None and tree(folder) == before:
-            time.sleep(0.001)
-        time.sleep(abs(dice.gauss(0, 0.05)))
+            time.sleep(0.0005)
+        time.sleep(abs(dice.gauss(0, 0.05 * length)))
     process.kill()
-    process.wait()
-    if process.returncode >= 0:
+    if process.wait() >= 0:
         return ""
     return "writing" if tree(folder) != before else "before it wrote"
 
 
-def through(verb: Verb, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(verb.command, cwd=folder, capture_output=True, text=True, check=False)
+def through(verb: Verb, folder: Path, start: Start) -> tuple[int, str]:
+    """Let a verb run to its end: its exit code and what it printed."""
+    output = folder.with_suffix(".out")
+    code = start(verb.words, folder, output).wait()
+    printed = output.read_text()
+    output.unlink()
+    return code, printed
 
 
-def verbs(empeval: list[str], asked: list[str], work: Path) -> dict[str, Verb]:
+def verbs(asked: list[str], work: Path) -> dict[str, Verb]:
     """The verbs, each with the folder that it begins in."""
     whole = work / "whole"
-    whole.mkdir()
-    subprocess.run(
-        [*empeval, "run", *asked, "--out", "new"], cwd=whole, check=True, stdout=subprocess.DEVNULL
-    )
-    shutil.copytree(whole / "new", whole / "base")
+    if not whole.is_dir():
+        made = work / "making"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        if fresh(["run", *asked, "--out", "new"], made).wait():
+            sys.exit("The run that everything begins with failed: empeval run " + " ".join(asked))
+        shutil.copytree(made / "new", made / "base")
+        made.rename(whole)
     figures = json.loads((whole / "new" / "metrics.json").read_text())["metrics"]
     means = [figure["metric"] for figure in figures if figure.get("source")]
     if not means:
@@ -205,42 +248,48 @@ def verbs(empeval: list[str], asked: list[str], work: Path) -> dict[str, Verb]:
     gate = ("gate", "new", "--baseline", "base", "--policy", "gate.toml", "--junit", "gate.xml",
             "--markdown", "gate.md", "--json", "gate-all.json")  # fmt: skip
     return {
-        "run": Verb([*empeval, "run", *asked, "--out", "new"], lambda folder: folder.mkdir()),
-        "score": Verb([*empeval, "score", "new", "--scorers", ",".join(scorers)], unscored),
-        "compare": Verb(
-            [*empeval, "compare", "base", "new", "--format", "json"], both, prints=True
-        ),
-        "gate": Verb([*empeval, *gate], both),
-        "report": Verb([*empeval, "report", "base", "new", "-o", "report.html"], both),
-        "export": Verb([*empeval, "export", "new", "--format", "csv", "--out", "tables"], both),
-        "prune": Verb([*empeval, "runs", "prune", "--keep", str(KEPT_RUNS), "--yes"], shelf),
+        "run": Verb(["run", *asked, "--out", "new"], lambda folder: folder.mkdir()),
+        "score": Verb(["score", "new", "--scorers", ",".join(scorers)], unscored),
+        "compare": Verb(["compare", "base", "new", "--format", "json"], both, prints=True),
+        "gate": Verb([*gate], both),
+        "report": Verb(["report", "base", "new", "-o", "report.html"], both),
+        "export": Verb(["export", "new", "--format", "csv", "--out", "tables"], both),
+        "prune": Verb(["runs", "prune", "--keep", str(KEPT_RUNS), "--yes"], shelf),
     }
 
 
-def undisturbed(verb: Verb, folder: Path) -> None:
-    """Let a verb run in peace and note what comes out."""
-    verb.prepare(folder)
-    started = time.monotonic()
-    done = through(verb, folder)
-    verb.seconds = time.monotonic() - started
-    if done.returncode not in (0, 3, 4):
-        sys.exit(f"{' '.join(verb.command)} failed: {done.stderr}")
-    verb.output, verb.code, verb.expected = done.stdout, done.returncode, files_of(folder)
+def undisturbed(name: str, verb: Verb, work: Path) -> None:
+    """Let a verb run in peace and note what comes out, unless that was done."""
+    folder, note = work / f"peaceful-{name}", work / f"peaceful-{name}.json"
+    if not note.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        verb.prepare(folder)
+        started = time.monotonic()
+        code, output = through(verb, folder, fork)
+        if code not in (0, 3, 4):
+            sys.exit(f"empeval {' '.join(verb.words)} failed with {code}: {output}")
+        made = Facts(time.monotonic() - started, output, code)
+        note.write_bytes(msgspec.json.encode(made))
+    facts = msgspec.json.decode(note.read_bytes(), type=Facts)
+    verb.seconds, verb.output, verb.code = facts.seconds, facts.output, facts.code
+    verb.expected = files_of(folder)
 
 
-def round_of(name: str, verb: Verb, folder: Path, dice: random.Random) -> tuple[str, Counter[str]]:
-    """One kill, and the same command again; when it was killed, and what is not as it should be."""
+def round_of(
+    name: str, verb: Verb, folder: Path, dice: random.Random, start: Start
+) -> tuple[str, Counter[str]]:
+    """One kill, and the same verb again; when it was killed, and what is not as it should be."""
     state = ""
     while not state:  # it was quicker than the dice
         shutil.rmtree(folder, ignore_errors=True)
         verb.prepare(folder)
-        state = killed(verb, folder, dice)
+        state = killed(verb, folder, dice, start)
     counts = Counter({"different": len(torn(folder))})
-    done = through(verb, folder)
-    if done.returncode != verb.code:
-        print(f"{name}: exit code {done.returncode}: {done.stderr}", flush=True)
+    code, output = through(verb, folder, start)
+    if code != verb.code:
+        print(f"{name}: exit code {code}: {output}", flush=True)
         counts["different"] += 1
-    counts += differences(verb, folder, done.stdout)
+    counts += differences(verb, folder, output)
     if not any(counts.values()):
         shutil.rmtree(folder)
     return state, counts
@@ -252,34 +301,59 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--verbs", default="run,score,compare,gate,report,export,prune")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, help="keep what is not as it should be here")
+    parser.add_argument("--work", type=Path, help="note the rounds here, and keep what is wrong")
+    parser.add_argument("--minutes", type=float, help="stop after so long; run it again to go on")
+    parser.add_argument("--fresh", type=int, default=20, metavar="N",
+                        help="start Python anew in every Nth round (default: 20)")  # fmt: skip
     parser.add_argument("arguments", nargs="*", help="after --: arguments of empeval run")
     options = parser.parse_args()
-    dice = random.Random(options.seed)
-    work = options.work or Path(tempfile.mkdtemp(prefix="kills-"))
+    end = time.monotonic() + 60 * (options.minutes or float("inf"))
+    work = (options.work or Path(tempfile.mkdtemp(prefix="kills-"))).absolute()
     work.mkdir(parents=True, exist_ok=True)
-    every = verbs([sys.executable, "-m", "empeval"], options.arguments or list(ASKED), work)
+    every = verbs(options.arguments or list(ASKED), work)
     chosen = {name: every[name] for name in options.verbs.split(",")}
+    warm_up([(verb.words, verb.prepare) for verb in chosen.values()], work / "warm")
     for name, verb in chosen.items():
-        undisturbed(verb, work / f"peaceful-{name}")
-        print(f"{name}: {verb.seconds:.1f} s undisturbed, {len(verb.expected)} files", flush=True)
-    totals = {name: Counter() for name in chosen}
-    names = list(chosen)
-    for number in range(options.kills):
-        name = names[number % len(names)]
-        state, counts = round_of(name, chosen[name], work / f"round{number}", dice)
-        totals[name] += Counter({"kills": 1, state: 1}) + counts
-        said = dict(+counts) or "as undisturbed"
-        print(f"round {number + 1}: {name}, killed {state}: {said}", flush=True)
-    for name, total in totals.items():
-        found = ", ".join(f"{total[what]} {what}" for what in COUNTED)
-        print(f"{name:8} {total['kills']:4} kills, {total['writing']:4} while it wrote: {found}")
-    bad = sum(total[what] for total in totals.values() for what in COUNTED)
-    kills = sum(total["kills"] for total in totals.values())
-    print(f"{kills} kills, {bad} of anything lost, doubled, different or left over")
+        undisturbed(name, verb, work)
+        print(f"{name}: {verb.seconds:.2f} s undisturbed, {len(verb.expected)} files", flush=True)
+    notes, names = work / "rounds.jsonl", list(chosen)
+    done = {one.number: one for one in read_journal(notes, Round)}
+    with Journal[Round](notes) as journal:
+        for number in range(options.kills):
+            if number in done:
+                continue
+            if time.monotonic() > end:
+                break
+            name, anew = names[number % len(names)], (number + 1) % options.fresh == 0
+            folder, dice = work / f"round{number}", random.Random(f"{options.seed} {number}")
+            start = fresh if anew else fork
+            state, counts = round_of(name, chosen[name], folder, dice, start)
+            done[number] = Round(number, name, state, anew, dict(+counts))
+            journal.append(done[number])
+            said = dict(+counts) or "as undisturbed"
+            print(f"round {number + 1}: {name}, killed {state}: {said}", flush=True)
+    bad = told_all(list(done.values()))
     if not bad and options.work is None:
         shutil.rmtree(work)
     return 1 if bad else 0
+
+
+def told_all(rounds: Sequence[Round]) -> int:
+    """Print a line a verb; how much of anything is wrong."""
+    bad = 0
+    for name in dict.fromkeys(one.verb for one in rounds):
+        own = [one for one in rounds if one.verb == name]
+        wrong = Counter[str]()
+        for one in own:
+            wrong.update(one.counts)
+        writing = sum(one.state == "writing" for one in own)
+        anew = sum(one.fresh for one in own)
+        found = ", ".join(f"{wrong[what]} {what}" for what in COUNTED)
+        print(f"{name:8} {len(own):4} kills, {writing:4} while it wrote, {anew:3} of a fresh "
+              f"Python: {found}")  # fmt: skip
+        bad += wrong.total()
+    print(f"{len(rounds)} kills, {bad} of anything lost, doubled, different or left over")
+    return bad
 
 
 if __name__ == "__main__":

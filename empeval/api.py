@@ -34,6 +34,7 @@ from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
     Manifest,
+    Mapped,
     ModelEntry,
     Run,
     TaskEntry,
@@ -344,8 +345,8 @@ def _score_file(
                 version=task.card.version,
                 data_fingerprint=fingerprint,
                 prompts_hash=prompts_hash(items),
-                n_items=len(items),
-                n_clusters=len({i.cluster for i in items}),
+                n_items=task.size,
+                n_clusters=len(task.clusters),
                 sampling=task.card.sampling,
                 dataset=str(path),
                 license=task.card.license,
@@ -360,7 +361,7 @@ def _score_file(
     check_folder(target, manifest)
     with locked(target):
         folder = open_folder(target, manifest)
-        done = {line.id for line in folder.responses(DIALOGUES)}
+        done = set(folder.responses(DIALOGUES).ids)
         with folder.journal_responses(DIALOGUES) as journal:
             for item, response in read.pairs:
                 if item.id not in done:
@@ -373,7 +374,7 @@ def _score_file(
 
 def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:
     if name == DIALOGUES:
-        return Dialogues([line.item for line in folder.responses(name)])
+        return Dialogues(Mapped(folder.responses(name), lambda line: line.item))
     try:
         cls = registry.load(registry.find("tasks", name))
         task: Task = registry.build(cls, entry.arguments, label=f"task '{name}'")

@@ -15,6 +15,7 @@ import msgspec
 
 from empeval.installed import entry_points
 from empeval.interfaces import Scorer
+from empeval.records import Estimate
 from empeval.registry import Component
 
 NOT_AUDITED = "not audited"
@@ -22,31 +23,10 @@ OTHER_VERSION = "audited another version"
 OTHER_CHECKPOINT = "audited another checkpoint"
 
 
-class Interval(msgspec.Struct, frozen=True):
-    """Where a figure would lie for other dialogues of the same kind."""
-
-    low: float
-    high: float
-    level: float = 0.95
-    method: str = "cluster bootstrap"
-
-
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """A number with its interval.
-
-    Attributes:
-        value: the estimate.
-        interval: ``None`` where too few clusters allow none.
-        n: what it rests on: replies, or pairs of them.
-        clusters: how many dialogues these come from.
-        n_failed: replies that the scorer gave no score, which are left out.
-    """
+class Figure(Estimate, frozen=True, kw_only=True):
+    """An estimate that could be had: of replies, or of pairs of them, in so many dialogues."""
 
     value: float
-    interval: Interval | None = None
-    n: int = 0
-    clusters: int = 0
-    n_failed: int = 0
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +16,27 @@ DIALOGUES = "dialogues"
 
 
 class Dialogues(Task):
-    """Dialogues from a file; their answers come with them."""
+    """Dialogues from a file; their answers come with them.
 
-    def __init__(self, items: Sequence[Item]) -> None:
-        self._items = list(items)
-        provides = ["reply"]
-        if self._items and all(item.reference is not None for item in self._items):
-            provides.append("reference")
-        if self._items and all("emotion" in item.target for item in self._items):
-            provides.append("emotion")
+    Args:
+        items: which are walked whenever they are asked for.
+
+    Attributes:
+        size: how many there are. clusters: what they were cut from.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = items
+        self.size, self.clusters = 0, set[str]()
+        offered = {"reference", "emotion"}
+        for item in items:
+            self.size += 1
+            self.clusters.add(item.cluster)
+            if item.reference is None:
+                offered.discard("reference")
+            if "emotion" not in item.target:
+                offered.discard("emotion")
+        provides = ["reply", *(name for name in ("reference", "emotion") if name in offered)]
         self.card = TaskCard(
             version="1",
             summary="Dialogues from a file.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from empeval.certificates import Domain
 from empeval.english import looks_english
@@ -41,13 +41,15 @@ def departures(
         samples: of one task.
         scored: ids of those that the scorer gave a score.
     """
-    counted = [s for s in samples if s.id in scored]
     kinds: tuple[tuple[str, Callable[[Sample], int], tuple[float, float, float]], ...] = (
         ("replies", reply_words, domain.words),
         ("contexts", context_words, domain.context_words),
     )
-    found = [_length(scorer, name, [of(s) for s in counted], ends) for name, of, ends in kinds]
-    found.append(_language(scorer, domain, list(_answers(samples))))
+    found = [
+        _length(scorer, name, [of(s) for s in samples if s.id in scored], ends)
+        for name, of, ends in kinds
+    ]
+    found.append(_language(scorer, domain, _answers(samples)))
     return [text for text in found if text is not None]
 
 
@@ -72,10 +74,11 @@ def _length(
     )
 
 
-def _language(scorer: str, domain: Domain, replies: Sequence[str]) -> str | None:
-    if not replies or domain.language.lower() not in ("en", "english"):
+def _language(scorer: str, domain: Domain, replies: Iterable[str]) -> str | None:
+    if domain.language.lower() not in ("en", "english"):
         return None
-    foreign = sum(not looks_english(text) for text in replies) / len(replies)
+    odd = [not looks_english(text) for text in replies]
+    foreign = sum(odd) / max(1, len(odd))
     if foreign <= MOST_FOREIGN:
         return None
     return f"{scorer} was audited on English; {_percent(foreign)} of these replies do not look it"

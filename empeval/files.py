@@ -14,11 +14,13 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
 
 from empeval.errors import RunFolderError, StorageError
+
+T = TypeVar("T")
 
 LINK = "it is a symbolic link, and nothing is read or written through one here"
 
@@ -95,6 +97,26 @@ def _check_kind(path: Path, mode: int) -> None:
     what = LINK if stat.S_ISLNK(mode) else "it is no regular file"
     what = next((said for of_kind, said in _KINDS if of_kind(mode)), what)
     raise OSError(errno.EINVAL, what, str(path))
+
+
+def read_json(path: Path, record: type[T], what: str = "", advice: str = "") -> T:
+    """The record in a JSON file that anybody may have written.
+
+    Args:
+        path: the file, which is no link.
+        record: its type.
+        what: what it cannot be read as, such as ``"as a manifest"``.
+        advice: what to do then, a sentence.
+
+    Raises:
+        RunFolderError: it cannot be read, or is no such record.
+    """
+    try:
+        return msgspec.json.decode(read_regular(path), type=record)
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        said = " ".join(f"{path} cannot be read {what}".split())
+        raise RunFolderError(f"{said}: {why}. {advice}".strip()) from error
 
 
 def read_regular(path: Path) -> bytes:

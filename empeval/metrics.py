@@ -1,31 +1,22 @@
-"""Means and their 95 % intervals, by clusters.
-
-Items cut from one dialogue are not independent, so every interval here resamples or sums over
-clusters. With one item a cluster the formulas become the ordinary ones.
-"""
+"""A scorer's figures: means and shares of its values over samples, with 95 % intervals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 
+from empeval.estimates import counts, figure_of, in_unit, mean_of, numbered, share_of
 from empeval.interfaces import ValueCard
-from empeval.records import Metric, Scored, Source
-
-CONFIDENCE = 0.95
+from empeval.records import Estimate, Metric, Scored, Source
 
 
 def cluster_mean(
     values: Sequence[float], clusters: Sequence[str]
 ) -> tuple[float, float | None, float | None]:
-    """Mean of ``values`` and its 95 % interval with cluster-robust standard error.
-
-    The standard error is the linearised one of a ratio (sum of cluster sums over sum of cluster
-    sizes) with the factor G/(G-1), the interval is Student's t with G-1 degrees of freedom, G
-    being the number of clusters (Cameron and Miller 2015, "A Practitioner's Guide to
-    Cluster-Robust Inference"). With singletons this is the classical t interval.
+    """Mean of ``values`` and its 95 % interval; see ``estimates.mean_of``.
 
     Args:
         values: finite numbers, length n >= 1.
@@ -44,55 +35,35 @@ def cluster_mean(
         raise ValueError(f"{x.size} values but {len(clusters)} clusters")
     if not np.isfinite(x).all():
         raise ValueError("a value is not finite")
-    mean = float(x.mean())
-    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
-    index = [places[cluster] for cluster in clusters]
-    groups = len(places)
-    if groups < 2:
-        return mean, None, None
-    residuals = np.bincount(index, weights=x - mean, minlength=groups)
-    error = math.sqrt(groups / (groups - 1) * float((residuals**2).sum())) / x.size
-    half = _t_quantile(groups - 1) * error
-    return mean, mean - half, mean + half
+    return _ends(mean_of(x, numbered(clusters)))
 
 
 def cluster_share(
     hits: Sequence[bool], clusters: Sequence[str]
 ) -> tuple[float, float | None, float | None]:
-    """Share of ``hits`` in percent and its 95 % Wilson interval.
-
-    The number of trials is divided by the design effect (the clustered variance over the
-    binomial one, at least 1), so correlated items widen the interval. Unlike a t interval it
-    stays inside [0, 100] and does not collapse at 0 or 100 (Wilson 1927).
+    """Share of ``hits`` in percent and its 95 % Wilson interval; see ``estimates.share_of``.
 
     Returns:
         (percent, low, high); low and high are ``None`` without at least two clusters.
+
+    Raises:
+        ValueError: no hits, or lengths that differ.
     """
-    x = [1.0 if hit else 0.0 for hit in hits]
-    share, low, high = cluster_mean(x, clusters)
-    if low is None or high is None:
-        return 100 * share, None, None
-    n = float(len(x))
-    groups = len(set(clusters))
-    effect = 1.0
-    binomial = share * (1 - share) / n
-    if binomial > 0:
-        error = (high - low) / 2 / _t_quantile(groups - 1)
-        effect = max(1.0, error**2 / binomial * (n - 1) / n)
-    elif groups < n:
-        effect = n / groups  # all alike: count each cluster once, the cautious reading
-    n /= effect
-    z = 1.959963984540054
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low = 0.0 if share == 0 else 100 * (centre - half)  # exactly, not but for rounding
-    high = 100.0 if share == 1 else 100 * (centre + half)
-    return 100 * share, low, high
+    if not len(hits) or len(hits) != len(clusters):
+        raise ValueError(f"{len(hits)} hits and {len(clusters)} clusters")
+    return _ends(share_of(np.array([1.0 if hit else 0.0 for hit in hits]), numbered(clusters)))
+
+
+def _ends(estimate: Estimate) -> tuple[float, float | None, float | None]:
+    assert estimate.value is not None  # noqa: S101 - there are values
+    ends = estimate.interval
+    return (estimate.value, None, None) if ends is None else (estimate.value, ends.low, ends.high)
 
 
 def usable(scored: Sequence[Scored], name: str, *, any_status: bool = False) -> list[Scored]:
     """The samples that have the value ``name``, with status ``ok`` unless any will do."""
-    return [s for s in scored if name in s.score.values and (any_status or s.score.status == "ok")]
+    source = Source(name, any_status=any_status)
+    return [s for s in scored if counts(s.score, source)]
 
 
 def mean_metric(
@@ -119,43 +90,39 @@ def mean_metric(
         of: how to get the number from a sample, when not ``values[value.name]``.
         note: one line for a person.
     """
-    good = usable(scored, value.name, any_status=any_status)
-    numbers = [(of(s) if of else s.score.values[value.name]) for s in good]
-    clusters = [s.sample.item.cluster for s in good]
-    failed = len(scored) - len(good)
-    if failed_as is not None:
-        ids = {s.sample.id for s in good}
-        rest = [s for s in scored if s.sample.id not in ids]
-        numbers += [failed_as] * len(rest)
-        clusters += [s.sample.item.cluster for s in rest]
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    if numbers and value.unit == "percent":
-        mean, low, high = cluster_share([n >= 0.5 for n in numbers], clusters)
-    elif numbers:
-        mean, low, high = cluster_mean(numbers, clusters)
-    return Metric(
+    source = Source(value.name, scale, failed_as, any_status, low=value.low, high=value.high)
+    numbers: list[float] = []
+    clusters: list[str] = []
+    failed = 0
+    for one in scored:  # once: they may be read from the disk
+        clusters.append(one.sample.item.cluster)
+        if counts(one.score, source):
+            numbers.append(of(one) if of else one.score.values[value.name])
+        else:
+            failed += 1
+            numbers.append(math.nan if failed_as is None else failed_as)
+    figure = Metric(
         task="",
         scorer="",
         metric=metric or value.name,
-        value=None if mean is None else mean * scale,
-        ci_low=None if low is None else low * scale,
-        ci_high=None if high is None else high * scale,
-        n=len(numbers),
+        value=None,
+        ci_low=None,
+        ci_high=None,
+        n=0,
         n_failed=failed,
         unit=value.unit,
         higher_is_better=value.higher_is_better,
-        n_clusters=len(set(clusters)),
         note=note,
-        source=None
-        if of
-        else Source(value.name, scale, failed_as, any_status, low=value.low, high=value.high),
+        source=source,
     )
-
-
-def _t_quantile(df: int) -> float:
-    """97.5 % quantile of Student's t (scipy's special function: far cheaper than scipy.stats)."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, 0.5 + CONFIDENCE / 2))
+    made = figure_of(in_unit(np.array(numbers), figure), numbered(clusters), figure)
+    found: Metric = msgspec.structs.replace(
+        figure,
+        value=made.value,
+        ci_low=made.interval.low if made.interval else None,
+        ci_high=made.interval.high if made.interval else None,
+        n=made.n,
+        n_clusters=made.clusters,
+        source=None if of else source,
+    )
+    return found

@@ -141,6 +141,42 @@ class Source(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
+class Interval(msgspec.Struct, frozen=True):
+    """Where a figure would lie for other items of the same kind.
+
+    Attributes:
+        low, high: its ends, in the figure's unit.
+        level: how often such intervals hold the true value.
+        method: how it was made: ``t`` (Student's, over clusters), ``bootstrap-t``, ``wilson``,
+            ``cluster bootstrap`` (percentiles).
+    """
+
+    low: float
+    high: float
+    level: float = 0.95
+    method: str = "cluster bootstrap"
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that was estimated from items, and how sure it is.
+
+    Attributes:
+        value: in the figure's unit; ``null`` where no item has one.
+        standard_error: over clusters, in the same unit; ``null`` with fewer than two of them.
+        interval: ``null`` where too few clusters allow none.
+        n: what it rests on: items, replies, or pairs of them.
+        clusters: independent groups that these come from.
+        n_failed: those that have no value and are left out.
+    """
+
+    value: float | None = None
+    standard_error: float | None = None
+    interval: Interval | None = None
+    n: int = 0
+    clusters: int = 0
+    n_failed: int = 0
+
+
 class Metric(msgspec.Struct, frozen=True):
     """One figure of a run.
 

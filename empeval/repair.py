@@ -5,22 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from empeval.errors import RunFolderError
-from empeval.files import check_regular, read_regular, write_bytes
-from empeval.journal import read_journal
+from empeval.files import check_regular, read_json, read_regular, write_bytes
 from empeval.records import ResponseLine, Sampling
 from empeval.runs import (
     COPY,
     SCHEMA,
-    UNREADABLE,
+    Lines,
     Manifest,
+    Mapped,
     ModelEntry,
     Run,
+    Stored,
     TaskEntry,
     prompts_hash,
-    reason,
     slug,
 )
 from empeval.workspace import locked
@@ -70,8 +68,8 @@ def repair(path: Path) -> str:
 
 def _copy(path: Path) -> Manifest | None:
     try:
-        return msgspec.json.decode(read_regular(path / COPY), type=Manifest)
-    except UNREADABLE:
+        return read_json(path / COPY, Manifest)
+    except RunFolderError:
         return None
 
 
@@ -80,7 +78,7 @@ def _from_answers(path: Path) -> Manifest:
     folder = path / "responses"
     files = sorted(folder.glob("*.jsonl")) if folder.is_dir() and not folder.is_symlink() else []
     for file in files:
-        lines = read_journal(file, ResponseLine)
+        lines = Lines(Stored(file, ResponseLine), ResponseLine)
         names = sorted({line.item.task for line in lines})
         if not lines:
             continue
@@ -89,7 +87,7 @@ def _from_answers(path: Path) -> Manifest:
                 f"{file} holds answers to {', '.join(map(repr, names))}; its name must be its "
                 "task's. Rename it, or take the lines of other tasks out."
             )
-        items = [line.item for line in lines]
+        items = Mapped(lines, lambda line: line.item)
         tasks[names[0]] = TaskEntry(
             version=UNKNOWN,
             data_fingerprint=UNKNOWN,
@@ -123,7 +121,7 @@ def _keep_damaged(path: Path) -> None:
         return
     except OSError as error:
         raise RunFolderError(
-            f"{path / 'run.json'} cannot be rebuilt: {reason(error)}. Take it away and try again."
+            f"{path / 'run.json'} cannot be rebuilt: {error.strerror}. Take it away and try again."
         ) from error
     if data:
         write_bytes(path / DAMAGED, data)

@@ -6,7 +6,6 @@ Each stage reads only what the one before wrote, so each can be interrupted, res
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
@@ -32,7 +31,7 @@ from empeval.records import (
     Scored,
 )
 from empeval.registry import label_of
-from empeval.runs import AuditMark, Run, item_hash
+from empeval.runs import AuditMark, Run, item_hash, response_of, samples_in
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
@@ -51,7 +50,7 @@ def generate_stage(
         EmpevalError: the generator left items unanswered or answered what was not asked.
     """
     started = time.perf_counter()
-    done = {line.id for line in run.responses(asked.name)}
+    done = set(run.responses(asked.name).ids)
     by_id = {item.id: item for item in asked.items}
     sampling = asked.entry.sampling
     owner = label_of(generator)
@@ -139,42 +138,23 @@ def writable(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def response_of(line: ResponseLine) -> Response:
-    """The response in a line of the run folder."""
-    return Response(**{f: getattr(line, f) for f in Response.__struct_fields__})
-
-
-def samples_of(run: Run, task: str) -> list[Sample]:
-    """A task's samples in the order of their ids, numbers counted as numbers."""
-    lines = sorted(run.responses(task), key=lambda line: natural_key(line.id))
-    return [Sample(line.item, response_of(line)) for line in lines]
-
-
-def natural_key(identifier: str) -> tuple[Any, ...]:
-    """A sort key under which "2" stands before "10"; different ids have different keys."""
-    parts = re.split(r"([0-9]+)", identifier)
-    numbers = [part.lstrip("0") for part in parts[1::2]]
-    keys: list[tuple[int, str]] = [(-1, part) for part in parts]
-    keys[1::2] = [(len(number), number) for number in numbers]
-    return (*keys, (-1, identifier))
-
-
 def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progress: bool) -> float:
     """Have the unscored samples of a task scored; returns the seconds it took."""
     started = time.perf_counter()
-    done = {score.id for score in run.scores(task, asked.label)}
-    samples = samples_of(run, task)
-    if len(done) == len(samples) and run.scores_path(task, asked.label).exists():
+    scores = run.scores(task, asked.label)
+    done, lines = scores.by_id, run.ordered(task)
+    if len(done) == len(lines) and run.scores_path(task, asked.label).exists():
         return 0.0
     with (
         run.journal_scores(task, asked.label) as journal,
-        bar(len(samples), len(done), f"{task}: {asked.label}", progress) as ticks,
+        bar(len(lines), len(done), f"{task}: {asked.label}", progress) as ticks,
     ):
-        for start in range(0, len(samples), SCORING_CHUNK):
-            chunk = samples[start : start + SCORING_CHUNK]
-            if all(s.id in done for s in chunk):
+        for start in range(0, len(lines), SCORING_CHUNK):
+            chunk = lines[start : start + SCORING_CHUNK]
+            if all(name in done for name in chunk.ids):
                 continue
-            new = [s for s in score_chunk(asked.scorer, chunk) if s.id not in done]
+            given = score_chunk(asked.scorer, list(samples_in(chunk)))
+            new = [score for score in given if score.id not in done]
             for score in new:
                 journal.append(score)
             ticks.update(len(new))  # at once, or the rate would be that of the first of them
@@ -183,7 +163,7 @@ def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progre
         folder=str(run.path),
         task=task,
         scorer=asked.label,
-        count=len(samples),
+        count=len(lines),
     )
     return time.perf_counter() - started
 
@@ -302,15 +282,13 @@ def metrics_stage(
     before = run.metrics()
     figures: list[Metric] = []
     for name, task in tasks.items():
-        samples = samples_of(run, name)
         asked = {a.label: a for a in scorers.get(name, ())}
-        scored_by: dict[str, list[Scored]] = {}
+        scored_by: dict[str, Sequence[Scored]] = {}
         for label in run.manifest.scorers.get(name, {}):
             if label not in asked:
                 figures += [m for m in before if (m.task, m.scorer) == (name, label)]
                 continue
-            by_id = {s.id: s for s in run.scores(name, label)}
-            scored_by[label] = [Scored(s, by_id[s.id]) for s in samples if s.id in by_id]
+            scored_by[label] = run.scored(name, label)
             scorer = asked[label].scorer
             made = _figures(label_of(scorer), scorer.metrics, scored_by[label], problems)
             figures += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]
@@ -326,14 +304,13 @@ def audit_stage(
     """What is known of the agreement of each scorer with people, by task and label."""
     found: dict[str, dict[str, AuditMark]] = {}
     for task, chosen in scorers.items():
-        samples = samples_of(run, task) if chosen else []
         for asked in chosen:
             entry = asked.entry
             name = f"{entry.name}:{entry.target}" if entry.target else entry.name
             scores = run.scores(task, asked.label)
             try:
                 with contained(asked.owner):
-                    mark = mark_of(name, asked.scorer, samples, scores)
+                    mark = mark_of(name, asked.scorer, run.samples(task), scores)
             except EmpevalError as error:
                 mark = AuditMark(audited=False, line=f"cannot be checked: {_reason(error)}")
             found.setdefault(task, {})[asked.label] = mark

@@ -11,16 +11,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval.counts import notices, once, require_whole
 from empeval.errors import UsageError
 from empeval.escaping import SHEET_NAME_LIMIT, sheet_name
 from empeval.files import replacing
 from empeval.hooks import Hooks
-from empeval.journal import read_journal
 from empeval.marks import mark_lines, marks_of
 from empeval.notices import warn
-from empeval.records import ResponseLine, Score, Sheet
-from empeval.runs import Run
+from empeval.records import Sheet
+from empeval.runs import Run, RunFiles, notices, require_whole
 
 Format = Literal["xlsx", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
@@ -89,7 +87,8 @@ def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
     Raises:
         UsageError: a plugin's sheet has a name that is taken, or rows of another width.
     """
-    own = [_summary(run), _about(run), *(_task(run, name) for name in run.manifest.tasks)]
+    files = RunFiles(run, partial=True)  # counted by whoever asks for the tables
+    own = [_summary(run), _about(run), *(_task(files, name) for name in run.manifest.tasks)]
     added = _added(hooks.fire("empeval_export_sheets", run=run))
     every = [*own, *added]
     doubled = [n for n, count in Counter(s.name.casefold() for s in every).items() if count > 1]
@@ -148,9 +147,9 @@ def _about(run: Run) -> Sheet:
     return Sheet("about", ("name", "value"), [(name, value) for name, value in facts])
 
 
-def _task(run: Run, task: str) -> Sheet:
+def _task(files: RunFiles, task: str) -> Sheet:
     """A row an item: what was asked and answered, and what every scorer said of it."""
-    lines = list(once(read_journal(run.responses_path(task), ResponseLine)).values())
+    lines = files.lines(task)
     columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
     rows: list[list[Cell]] = [
         [
@@ -164,17 +163,17 @@ def _task(run: Run, task: str) -> Sheet:
         ]
         for line in lines
     ]
-    for label in run.manifest.scorers.get(task, {}):
-        scores = once(read_journal(run.scores_path(task, label), Score))
+    for label in files.run.manifest.scorers.get(task, {}):
+        scores = files.scores(task, label)
         found = scores.values()
         values = list(dict.fromkeys(name for score in found for name in score.values))
         labels = list(dict.fromkeys(name for score in found for name in score.labels))
         columns += [f"{label}.{name}" for name in ("status", *values, *labels, "note")]
-        for line, row in zip(lines, rows, strict=True):
-            score = scores.get(line.id)
+        for name, row in zip(lines.ids, rows, strict=True):
+            score = scores.get(name)
             row.append(score.status if score else None)
-            row += [score.values.get(name) if score else None for name in values]
-            row += [score.labels.get(name) if score else None for name in labels]
+            row += [score.values.get(value) if score else None for value in values]
+            row += [score.labels.get(text) if score else None for text in labels]
             row.append(score.note if score else None)
     return Sheet(task, tuple(columns), [tuple(row) for row in rows])
 

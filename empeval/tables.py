@@ -13,6 +13,7 @@ from typing import IO, Any, Literal, cast
 import msgspec
 
 from empeval.errors import DataError
+from empeval.jsonl import BOM, objects_in
 
 Row = dict[str, Any]
 
@@ -66,28 +67,21 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _json(file: IO[bytes], label: str) -> list[Row]:
-    data = file.read().removeprefix(b"\xef\xbb\xbf")
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{label}, line {_line(data, error.start)}: not UTF-8.") from error
-    if data.lstrip().startswith(b"["):
-        return _json_list(data, label)
-    rows: list[Row] = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = msgspec.json.decode(line)
-        except msgspec.DecodeError as error:
-            raise DataError(f"{label}, line {number}: not valid JSON ({error}).") from error
-        rows.append(_object(row, f"{label}, line {number}"))
-    return rows
+    start = file.read(1 << 16).removeprefix(BOM)
+    while start and not start.strip():
+        start = file.read(1 << 16)
+    file.seek(0)
+    if start.lstrip().startswith(b"["):
+        return _json_list(file.read().removeprefix(BOM), label)
+    return [row for _, row in objects_in(file, label)]
 
 
 def _json_list(data: bytes, label: str) -> list[Row]:
     try:
+        data.decode("utf-8")
         rows = msgspec.json.decode(data)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{label}, line {_line(data, error.start)}: not UTF-8.") from error
     except msgspec.DecodeError as error:
         place = re.search(r"\(byte (\d+)\)", str(error))
         number = _line(data, int(place[1]) if place else len(data.rstrip()))

@@ -9,10 +9,9 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from empeval.counts import UNANSWERED
 from empeval.errors import RunFolderError
 from empeval.files import check_regular
-from empeval.runs import Manifest, Run, check_free, differences, is_run
+from empeval.runs import UNANSWERED, Manifest, Run, check_free, differences, is_run
 
 
 def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None:
@@ -78,17 +77,17 @@ def forget_errors(
     """
     lost = False
     for task in folder.manifest.tasks:
-        statuses = {line.id: line.status for line in folder.responses(task)}
-        failed = {i for i, status in statuses.items() if answers and status == "error"}
-        folder.forget(folder.responses_path(task), failed)
+        lines = folder.responses(task)
+        answered = lines.ids_of(lambda status: status not in UNANSWERED)
+        failed = lines.ids_of(lambda status: answers and status == "error")
+        folder.forget(lines, failed)
         lost |= bool(failed)
         for label in folder.manifest.scorers.get(task, {}):
             gone = set(failed)
+            scores = folder.scores(task, label)
             if label in scorers.get(task, ()):
-                answered = {i for i, status in statuses.items() if status not in UNANSWERED}
-                scores = folder.scores(task, label)
-                gone |= {s.id for s in scores if s.status == "error" and s.id in answered}
-            folder.forget(folder.scores_path(task, label), gone)
+                gone |= answered & scores.ids_of(lambda status: status == "error")
+            folder.forget(scores, gone)
             lost |= bool(gone)
     if lost and folder.manifest.status != "running":
         folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))

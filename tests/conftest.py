@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.command import Outcome
 from support.distributions import make_distribution
 from support.hub_server import ROOT, Hub
 
 from empeval import registry
 from empeval.cli import main
+
+# a machine that does other things as well is slow, which is no failure of what is tested
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture

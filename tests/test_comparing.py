@@ -15,9 +15,10 @@ import empeval
 from empeval import RunFolderError, UsageError
 from empeval.comparing.adjusting import benjamini_hochberg, holm
 from empeval.comparing.records import Comparison
-from empeval.comparing.resampling import Sums, intervals, sign_flips
-from empeval.comparing.verdicts import clusters_needed, decide, detectable, t_interval, t_p
+from empeval.comparing.resampling import bootstrap_t, sign_flips
+from empeval.comparing.verdicts import clusters_needed, decide, detectable
 from empeval.comparing.words import amount, sentence
+from empeval.estimates import Sums, mean_of, t_p
 
 QUICK = {"resamples": 500}
 
@@ -370,7 +371,7 @@ def test_few_clusters_have_every_sign_pattern_counted():
     change = np.array([[0.5], [1.0], [1.5], [2.0], [2.5]])
     sums = Sums.of(change, np.arange(5))
     assert sign_flips(sums)[0] == 2 / 32
-    assert np.isnan(intervals(sums)).all(), "five clusters are too few for the bootstrap"
+    assert np.isnan(bootstrap_t(sums)[0]).all(), "five clusters are too few for the bootstrap"
 
 
 @settings(max_examples=25, deadline=None)
@@ -381,9 +382,10 @@ def test_intervals_and_p_do_not_depend_on_other_figures(items, figures, seed):
     clusters = np.arange(items) // 2
     together = Sums.of(change, clusters)
     alone = Sums.of(change[:, :1], clusters)
-    assert intervals(together, resamples=300)[0] == pytest.approx(
-        intervals(alone, resamples=300)[0], nan_ok=True
-    )
+    ends, p = bootstrap_t(together, resamples=300)
+    own, own_p = bootstrap_t(alone, resamples=300)
+    assert ends[0] == pytest.approx(own[0], nan_ok=True)
+    assert p[0] == pytest.approx(own_p[0], nan_ok=True, abs=0.01)
     assert sign_flips(together, resamples=300)[0] == sign_flips(alone, resamples=300)[0]
 
 
@@ -392,10 +394,11 @@ def test_many_clusters_are_drawn_from_a_poisson_distribution_with_the_same_resul
 
     change = np.random.default_rng(1).exponential(1, (6000, 1)) - 0.98
     sums = Sums.of(change, np.arange(6000))
-    found = intervals(sums, resamples=2000)[0, 0]
-    mean, error = float(sums.means[0]), float(sums.errors()[0])
-    assert found == pytest.approx(t_interval(mean, error, 6000), abs=0.15 * error)
-    assert sign_flips(sums, resamples=4000)[0] == pytest.approx(t_p(mean, error, 6000), abs=0.03)
+    found = bootstrap_t(sums, resamples=2000)[0][0, 0]
+    plain = mean_of(change[:, 0], np.arange(6000))
+    ends = plain.interval.low, plain.interval.high
+    assert found == pytest.approx(ends, abs=0.15 * plain.standard_error)
+    assert sign_flips(sums, resamples=4000)[0] == pytest.approx(t_p(plain), abs=0.03)
     weights = resampling._weights(np.random.Generator(np.random.SFC64(1)), 40, 6000)
     assert weights.mean() == pytest.approx(1, abs=0.01)
     assert weights.var() == pytest.approx(1, abs=0.02)

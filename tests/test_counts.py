@@ -100,7 +100,7 @@ def test_of_a_doubled_item_neither_line_counts(pair):
     edit(pair[1].responses_path("talks"), doubled)
     result = compare(*pair, partial=True, resamples=200)
     assert (result.tasks[0].shared, result.tasks[0].items) == (COUNT - 1, COUNT + 0)
-    assert result.differences[0].n == COUNT - 1
+    assert result.differences[0].change.n == COUNT - 1
 
 
 def test_runs_of_other_items_are_compared_only_on_request(cli, tmp_path):

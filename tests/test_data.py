@@ -133,7 +133,7 @@ def test_parquet_keeps_text_and_numbers(tmp_path_factory, rows):
         ("a_jsonl", b'{"n": 1}\n\n{"n": 2\n', r"a\.jsonl, line 3: not valid JSON"),
         ("a_jsonl", b'{"n": 1}\n{"n": NaN}\n', r"a\.jsonl, line 2: not valid JSON"),
         ("a_jsonl", b'{"n": 1}\n{"n": "\xff"}\n', r"a\.jsonl, line 2: not UTF-8"),
-        ("a_jsonl", b'{"n": 1}\n3\n', r"a\.jsonl, line 2: a row must be a JSON object, not int"),
+        ("a_jsonl", b'{"n": 1}\n3\n', r"a\.jsonl, line 2: not a JSON object"),
         ("a_json", b'[{"n": 1},\n {"n": 2},\n oops]', r"a\.json, line 3: not valid JSON"),
         ("a_json", b'[{"n": 1},\n "\xff"]', r"a\.json, line 2: not UTF-8"),
         ("a_json", b'[{"n": 1},\n {"n": 2', r"a\.json, line 2: not valid JSON"),

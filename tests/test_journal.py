@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from empeval import RunFolderError, Score, StorageError
 from empeval.files import write_json
-from empeval.journal import Journal, read_journal
+from empeval.runs import Journal, read_journal
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 scores = st.builds(

@@ -33,8 +33,8 @@ def test_two_runs_as_csv_are_one_table_and_the_rest_is_beside_it(cli, runs):
     rows = read(found.out)
     assert [r["figure"] for r in rows] == [f"{d['scorer']}.{d['metric']}" for d in told]
     for row, d in zip(rows, told, strict=True):
-        assert float(row["difference"]) == pytest.approx(d["difference"], abs=5e-3)
-        assert row["n"] == f"{d['n']} of {d['candidate_items']}"
+        assert float(row["difference"]) == pytest.approx(d["change"]["value"], abs=5e-3)
+        assert row["n"] == f"{d['change']['n']} of {d['sides']['candidate']['items']}"
     assert "60 of 60 items shared" in found.err
     assert "60 of 60 items shared" not in found.out
 

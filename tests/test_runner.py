@@ -14,7 +14,8 @@ from support.odd import Length, Slow
 
 import empeval
 from empeval import DataError, EmpevalError, Response, Sampling, Score, Scorer
-from empeval.runner import finish, natural_key, samples_of, score_chunk, unfinished_groups
+from empeval.runner import finish, score_chunk, unfinished_groups
+from empeval.runs import natural_key
 from empeval.testing import FakeScorer, fake_item, fake_sample
 
 pytestmark = pytest.mark.usefixtures("odd_plugins")
@@ -225,7 +226,7 @@ def test_samples_come_in_the_order_of_their_ids_not_of_their_answers(ask):
     run = ask()
     written = [line.id for line in run.responses("days")]
     assert written != sorted(written, key=int), "the model answers in an order of its own"
-    assert [s.id for s in samples_of(run, "days")] == [str(n) for n in range(1, 13)]
+    assert [s.id for s in run.samples("days")] == [str(n) for n in range(1, 13)]
     assert [s.id for s in run.scores("days", "length")] == [str(n) for n in range(1, 13)]
 
 

@@ -117,7 +117,8 @@ def test_nothing_readable_is_a_regression_with_all_its_documents(cli, run, tmp_p
     assert "100 of 100 items of the candidate" in suite.find("testcase/failure").get("message")
     assert "regression" in (tmp_path / "gate.md").read_text()
     (d,) = json.loads((tmp_path / "gate.json").read_text())["comparison"]["differences"]
-    assert (d["base"], d["candidate"], d["difference"], d["verdict"]) == (5, None, None, "worse")
+    means = [d["sides"][side]["mean"] for side in ("base", "candidate")]
+    assert (*means, d["change"]["value"], d["verdict"]) == (5, None, None, "worse")
     shown = cli("compare", base.path, candidate.path)
     assert shown.code == 0, shown.err
     assert "100 of 100 items of the candidate have no score" in shown.out

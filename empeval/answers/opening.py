@@ -116,7 +116,7 @@ def _first_line(file: IO[bytes]) -> bytes:
 
 
 def _lines(path: Path) -> Opened:
-    rows = [Placed(f"{path}, line {number}", row) for number, row in read_objects(path)]
+    rows = [Placed(f"{path}, line {number}", row) for number, row in read_objects(path, nan=True)]
     return Opened(rows, rows[0].row if len(rows) == 1 else None)
 
 

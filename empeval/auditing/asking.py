@@ -12,10 +12,10 @@ import numpy as np
 
 from empeval.auditing.progress import progress_bar
 from empeval.errors import EmpevalError
-from empeval.journal import Journal, read_journal
 from empeval.question import AskedScorer
 from empeval.records import Item, Message, Response, Sample, Score
 from empeval.runner import score_chunk
+from empeval.runs import Journal, read_journal
 
 CHUNK = 64
 """Texts handed to the scorer at once; cut the same way when an audit goes on."""

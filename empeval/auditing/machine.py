@@ -8,15 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from empeval.auditing.asking import Text, sample
-from empeval.certificates import Figure, Interval
+from empeval.certificates import Figure
 from empeval.errors import EmpevalError
+from empeval.memory import peak_memory
 from empeval.question import AskedScorer
+from empeval.records import Interval
 from empeval.runner import score_chunk
 
 ALONE, BULK, BATCH, ROUNDS = 40, 128, 32, 5
@@ -106,20 +107,6 @@ def ask_elsewhere(scorer: str, texts: Sequence[Text], *, cpu: bool = False) -> E
     except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError, IndexError) as error:
         problem = f"{type(error).__name__}: {error}"
     return Elsewhere(problem=problem[:300])
-
-
-def peak_memory() -> int | None:
-    """The most bytes of memory that this process has held; ``None`` where nobody counts them."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux hands the other count on from the process that started this one
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> int:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from empeval.certificates import Figure, Interval
+from empeval.certificates import Figure
+from empeval.records import Interval
 
 RESAMPLES = 1000
 SEED = 20
@@ -57,7 +58,9 @@ def estimate(
 def figure(
     value: float, draws: np.ndarray, *, n: int, clusters: int, n_failed: int = 0
 ) -> Figure | None:
-    """An estimate with the percentile interval of its resamples; ``None`` where it is no number.
+    """An estimate with its resamples' standard error and percentile interval.
+
+    ``None`` where it is no number.
 
     Args:
         value: the estimate.
@@ -69,12 +72,18 @@ def figure(
     if not np.isfinite(value):
         return None
     finite = draws[np.isfinite(draws)]
-    ends = None
+    ends = error = None
     if clusters >= FEW and len(finite) >= len(draws) / 2:
         low, high = np.quantile(finite, [0.025, 0.975])
         ends = Interval(round(float(low), 6), round(float(high), 6))
+        error = round(float(finite.std(ddof=1)), 6)
     return Figure(
-        value=round(float(value), 6), interval=ends, n=n, clusters=clusters, n_failed=n_failed
+        value=round(float(value), 6),
+        standard_error=error,
+        interval=ends,
+        n=n,
+        clusters=clusters,
+        n_failed=n_failed,
     )
 
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from empeval.cli.options import Verbs, add_format, add_verb, names, positive
-
-if TYPE_CHECKING:
-    from empeval.comparing.many import ManyRuns, Matrix, Ranked
-    from empeval.comparing.records import Comparison, Difference
 
 EPILOG = """examples:
   empeval compare empeval-runs/OLD empeval-runs/NEW --margin 3
@@ -64,13 +59,15 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
+    from empeval.cli.comparisons import print_comparison, print_many
     from empeval.cli.text import print_json
     from empeval.comparing.many import compare_many
     from empeval.comparing.two import compare
     from empeval.errors import UsageError
     from empeval.runs import Run
 
-    runs = [Run(path) for path in (options.base, *options.candidates)]
+    base, *others = (Run(path) for path in (options.base, *options.candidates))
+    repeats = [Run(path) for path in options.repeat_of]
     shared = {
         "margins": read_margin(options.margin),
         "metrics": options.metrics,
@@ -80,17 +77,16 @@ def run(options: argparse.Namespace) -> int:
         "resamples": options.resamples,
         "seed": options.seed,
     }
-    if len(runs) == 2:
-        repeats = [Run(path) for path in options.repeat_of]
-        result = compare(runs[0], runs[1], repeats=repeats, **shared)
+    if len(others) == 1:
+        result = compare(base, *others, repeats=repeats, **shared)
         if options.format == "json":
             print_json(result)
         else:
             print_comparison(result, options.format, everything=options.all)
         return 0
-    if options.repeat_of:
+    if repeats:
         raise UsageError("--repeat-of goes with one BASE and one CANDIDATE.")
-    many = compare_many(runs, **shared)
+    many = compare_many([base, *others], **shared)
     if options.format == "json":
         print_json(many)
     else:
@@ -115,255 +111,3 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
         return {name: float(value) for name, value in parse_pairs(text, "--margin").items()}
     except ValueError as error:
         raise UsageError(f"--margin: {text!r} is no number, and not NAME=NUMBER,... .") from error
-
-
-def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
-    """A comparison as tables and sentences."""
-    from empeval.cli.text import blank, print_marks, print_notices, print_rows, say
-    from empeval.comparing.words import amount, interval, probability, sentence
-
-    say(f"base       {result.base}  {result.base_model}", form)
-    say(f"candidate  {result.candidate}  {result.candidate_model}", form)
-    blank(form)
-    print_notices(result.notices, form)
-    for problem in result.forced:
-        say(f"FORCED: {problem}", form)
-    for task in result.tasks:
-        alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
-        say(
-            f"{task.task}: {task.shared} of {task.items} items shared, {task.clusters} clusters"
-            f"{alone if task.only_base or task.only_candidate else ''}"
-            f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
-            f"{task.base_words:.1f} and {task.candidate_words:.1f}",
-            form,
-        )
-    for remark in result.remarks:
-        say(f"note: {remark}", form)
-    blank(form)
-    shown = [d for d in result.differences if d.headline or everything]
-    rest = len(result.differences) - len(shown)
-    every = [difference_row(d) for d in shown]
-    if len(result.tasks) == 1 and form == "table":  # it stands above already
-        every = [{k: v for k, v in row.items() if k != "task"} for row in every]
-    print_rows(every, form)
-    if rest:
-        blank(form)
-        say(f"{rest} more figures: --all", form)
-    blank(form)
-    for d in shown:
-        if d.headline:
-            say(sentence(d), form)
-    blank(form)
-    print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
-    details = [_details(d) for d in shown if d.headline]
-    if details:
-        print_rows(_turned(details), form, more=True)
-        blank(form)
-    if result.noise:
-        for one in result.noise:
-            reach = "" if one.reach is None else (
-                f"; two repeats differ by up to {amount(one.reach)} 19 times in 20"
-            )  # fmt: skip
-            say(f"{one.metric}: sd of {one.runs} repeats {amount(one.sd)}{reach}", form)
-        blank(form)
-    if result.rates:
-        print_rows(
-            [
-                {
-                    "task": r.task,
-                    "answers": r.kind,
-                    "base": f"{r.base:.1f} %",
-                    "candidate": f"{r.candidate:.1f} %",
-                    "difference": amount(r.difference),
-                    "95% interval": interval(r.ci_low, r.ci_high),
-                    "p": probability(r.p),
-                }
-                for r in result.rates
-            ],
-            form,
-            more=True,
-        )
-        blank(form)
-    _print_slices(result, form, everything=everything)
-
-
-def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
-    from empeval.cli.text import blank, print_rows, say
-    from empeval.comparing.words import amount, interval, probability
-
-    chosen = [
-        s for s in result.slices if everything or (s.p_adjusted is not None and s.p_adjusted < 0.05)
-    ]
-    if chosen:
-        print_rows(
-            [
-                {
-                    "figure": f"{s.task} {s.metric}",
-                    "slice": f"{s.name} = {s.value}",
-                    "difference": amount(s.difference),
-                    "95% interval": interval(s.ci_low, s.ci_high),
-                    "p": probability(s.p),
-                    "p (BH)": probability(s.p_adjusted),
-                    "n": f"{s.n} of {s.items}" + (", too small" if s.too_small else ""),
-                }
-                for s in chosen
-            ],
-            form,
-            more=True,
-        )
-        blank(form)
-    small = [s for s in result.slices if s.too_small and s not in chosen]
-    if small:
-        from empeval.errors import some
-
-        parts = some([f"{s.name} = {s.value} ({s.n})" for s in small])
-        say(f"{len(small)} slices are too small to be judged: {parts}", form)
-    hidden = len(result.slices) - len(chosen) - len(small)
-    if hidden:
-        say(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them", form)
-
-
-def difference_row(d: Difference) -> dict[str, str]:
-    """A figure as a row of a table."""
-    from empeval.comparing.words import amount, interval, probability, verdict_of
-
-    return {
-        "task": d.task,
-        "figure": f"{d.scorer}.{d.metric}",
-        "base": amount(d.base),
-        "candidate": amount(d.candidate),
-        "difference": amount(d.difference),
-        "95% interval": interval(d.ci_low, d.ci_high),
-        "p (Holm)": probability(d.p_holm),
-        "n": f"{d.n} of {max(d.base_items, d.candidate_items)}",
-        "verdict": verdict_of(d),
-    }
-
-
-def _turned(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """A table with a column a row: few figures of which much is said fit a terminal so."""
-    first, *others = rows[0]
-    return [{first: key} | {row[first]: row[key] for row in rows} for key in others]
-
-
-def _details(d: Difference) -> dict[str, str]:
-    from empeval.comparing.words import amount, interval, name_of, probability
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else amount(value)
-
-    return {
-        "figure": name_of(d),
-        "n": f"{d.n} ({d.n_clusters})",
-        "p": probability(d.p),
-        "p (t)": probability(d.p_t),
-        "p (McNemar)": probability(d.p_mcnemar),
-        "effect size": shown(d.effect_size),
-        "improved": "-" if d.improved is None else f"{100 * d.improved:.0f} %",
-        "correlation": shown(d.correlation),
-        "saved by pairing": "-" if d.variance_saved is None else f"{100 * d.variance_saved:.0f} %",
-        "detectable": shown(d.detectable),
-        "clusters for the margin": "-" if d.needed is None else str(d.needed),
-        "without a score": f"{d.base_unscored} of {d.base_items}, "
-        f"{d.candidate_unscored} of {d.candidate_items}",
-        "worst case": shown(d.worst_case),
-        "at equal length": (
-            "-"
-            if d.length_adjusted is None
-            else f"{amount(d.length_adjusted)} [{interval(d.adjusted_low, d.adjusted_high)}]"
-        ),
-    }
-
-
-def print_many(many: ManyRuns, form: str) -> None:
-    """Rankings and pairs of three or more runs."""
-    from pathlib import Path
-
-    from empeval.cli.text import ALONE, print_marks, print_notices, print_rows, say
-
-    print_notices(many.notices, form)
-    for problem in many.forced:
-        say(f"FORCED: {problem}", form)
-    for remark in many.remarks:
-        say(f"note: {remark}", form)
-    if form in ALONE:
-        print_rows([_figure(m) | _rank(r) for m in many.matrices for r in m.ranking], form)
-    for matrix in many.matrices:
-        say(
-            f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} of {matrix.items} "
-            "items have a value in every run",
-            form,
-        )
-        if form not in ALONE:
-            _print_matrix(matrix, form)
-    print_marks(
-        many.audits, form, {r.run: Path(r.run).name for m in many.matrices for r in m.ranking}
-    )
-
-
-def _figure(matrix: Matrix) -> dict[str, str]:
-    return {"task": matrix.task, "figure": f"{matrix.scorer}.{matrix.metric}"}
-
-
-def _rank(ranked: Ranked) -> dict[str, str]:
-    from pathlib import Path
-
-    from empeval.comparing.words import amount
-
-    return {
-        "rank": str(ranked.rank),
-        "95%": f"{ranked.rank_low} to {ranked.rank_high}",
-        "run": Path(ranked.run).name,
-        "model": ranked.model,
-        "mean": amount(ranked.mean),
-        "groups": ranked.groups,
-    }
-
-
-def _print_matrix(matrix: Matrix, form: str) -> None:
-    from pathlib import Path
-
-    from empeval.cli.text import blank, print_rows, say
-    from empeval.comparing.words import amount, interval, probability, verdict_of
-
-    blank(form)
-    print_rows([_rank(r) for r in matrix.ranking], form)
-    blank(form)
-    say("Runs that share a letter could not be told apart; that does not make them the same.", form)
-    blank(form)
-    places = {r.run: r.rank for r in matrix.ranking}
-    ordered = sorted(matrix.pairs, key=lambda p: (places[p.candidate], places[p.base]))
-    print_rows(
-        [
-            {
-                "candidate": Path(pair.candidate).name,
-                "base": Path(pair.base).name,
-                "difference": amount(pair.difference.difference),
-                "95% interval": interval(pair.difference.ci_low, pair.difference.ci_high),
-                "p": probability(pair.difference.p),
-                "p (Holm)": probability(pair.difference.p_holm),
-                "n": str(pair.difference.n),
-                "verdict": verdict_of(pair.difference),
-            }
-            for pair in ordered
-        ],
-        form,
-    )
-    blank(form)
-    print_rows(_grid(matrix), form)
-    blank(form)
-
-
-def _grid(matrix: Matrix) -> list[dict[str, str]]:
-    """The row's run less the column's; a star where p (Holm) is under 0.05."""
-    from empeval.comparing.words import matrix_cells
-
-    cells = matrix_cells(matrix)
-    order: Sequence[str] = [r.run for r in matrix.ranking]
-    return [
-        {
-            "row less column": str(number),
-            **{str(n): cells.get((row, column), "") for n, column in enumerate(order, 1)},
-        }
-        for number, row in enumerate(order, 1)
-    ]

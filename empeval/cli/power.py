@@ -34,11 +34,10 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     from pathlib import Path
 
+    from empeval.amounts import amount
     from empeval.cli.text import ALONE, blank, print_json, print_rows, say
     from empeval.comparing.planning import plan
-    from empeval.comparing.words import amount
-    from empeval.gating.passed import run_folders
-    from empeval.runs import Run, is_run
+    from empeval.runs import Run, is_run, run_folders
 
     named = [Path(text) for text in options.runs or ["empeval-runs"]]
     folders = [p for path in named for p in ([path] if is_run(path) else run_folders(path))]

@@ -58,7 +58,7 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 def run_list(options: argparse.Namespace) -> int:
     """List them."""
     from empeval.cli.text import print_rows, say
-    from empeval.gating.passed import run_folders
+    from empeval.runs import run_folders
 
     rows = [_row(path) for path in run_folders(Path(options.runs))]
     rows.sort(key=lambda row: row["created"], reverse=True)
@@ -103,8 +103,7 @@ def run_show(options: argparse.Namespace) -> int:
     """Show one."""
     from empeval.cli.tables import print_run
     from empeval.errors import UsageError, nearest
-    from empeval.gating.passed import run_folders
-    from empeval.runs import Run, is_run
+    from empeval.runs import Run, is_run, run_folders
 
     path = Path(options.runs) / options.name
     if not is_run(path):
@@ -120,8 +119,8 @@ def run_prune(options: argparse.Namespace) -> int:
     """Remove runs, or say which would be removed."""
     from empeval.cli.text import say
     from empeval.errors import UsageError
-    from empeval.gating.passed import run_folders
     from empeval.notices import warn
+    from empeval.runs import run_folders
     from empeval.workspace import BusyError
 
     if options.keep is None and not options.unfinished:

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
+from empeval.amounts import amount, between
 from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
-from empeval.counts import UNANSWERED, notices, whole_failures
 from empeval.errors import EmpevalError, RunFolderError
 from empeval.marks import marks_of
 from empeval.notices import tell
 from empeval.records import Metric
-from empeval.runs import Run, is_run
+from empeval.runs import UNANSWERED, Run, is_run, notices, whole_failures
 
 
 def print_run(run: Run, form: str) -> None:
@@ -50,7 +50,7 @@ def print_run(run: Run, form: str) -> None:
     blank(form)
     print_marks(marks_of(run), form)
     for task, entry in manifest.tasks.items():
-        counts = Counter(line.status for line in run.responses(task))
+        counts = Counter(run.responses(task).statuses)
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
         answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
@@ -97,22 +97,9 @@ def metric_row(metric: Metric) -> dict[str, Any]:
         "task": metric.task,
         "scorer": metric.scorer,
         "metric": metric.metric,
-        "value": number(metric.value),
-        "95% interval": interval(metric.ci_low, metric.ci_high),
+        "value": amount(metric.value),
+        "95% interval": between(metric.ci_low, metric.ci_high),
         "unit": metric.unit,
         "n": str(metric.n),
         "failed": str(metric.n_failed),
     }
-
-
-def number(value: float | None) -> str:
-    """A figure with as many decimals as its size calls for."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval, or a dash."""
-    return "-" if low is None or high is None else f"{number(low)} to {number(high)}"

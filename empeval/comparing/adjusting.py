@@ -4,7 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
+
+from empeval.comparing.records import Difference
+from empeval.comparing.unscored import with_unscored_rule
+
+ALPHA = 0.05
+
+
+def judged(found: Sequence[Difference], max_unscored: float) -> list[Difference]:
+    """Differences with the verdicts that they get wherever they are shown, in the order given.
+
+    Headline figures have p adjusted over all of them here; *better* and *worse* take one under
+    0.05. A verdict by the worst case stays: it does not rest on a test.
+
+    Args:
+        found: as ``estimating.estimate`` gives them; all figures of two runs, or one figure of all
+            pairs of runs.
+        max_unscored: the share of items, 0 to 1, that a figure may lack.
+    """
+    ruled = [with_unscored_rule(d, max_unscored) for d in found]
+    tested = [d.p_values.deciding for d in ruled if d.headline]
+    adjusted = iter(holm([p for p in tested if p is not None]))
+    return [
+        d if not d.headline or d.p_values.deciding is None else _adjusted(d, next(adjusted))
+        for d in ruled
+    ]
+
+
+def _adjusted(d: Difference, p: float) -> Difference:
+    lost = d.verdict in ("better", "worse") and p >= ALPHA and not d.too_unscored
+    made: Difference = msgspec.structs.replace(
+        d,
+        p_values=msgspec.structs.replace(d.p_values, holm=p),
+        verdict="inconclusive" if lost else d.verdict,
+    )
+    return made
+
+
+def told_apart(d: Difference) -> bool:
+    """Whether two runs differ by a figure: as for a verdict, the interval and p must say so."""
+    ends, p = d.change.interval, d.p_values.holm
+    if d.too_unscored or ends is None or p is None:
+        return False
+    return p < ALPHA and not ends.low <= 0 <= ends.high
 
 
 def holm(p: Sequence[float]) -> list[float]:

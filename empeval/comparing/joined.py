@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from empeval.counts import notices, once, require_whole
 from empeval.errors import UsageError
-from empeval.journal import read_journal
-from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
-from empeval.runs import Run, ScorerEntry, TaskEntry
-
-
-class AskedItem(msgspec.Struct, frozen=True):
-    """What a comparison needs of an item."""
-
-    cluster: str
-    target: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a comparison needs of a response line."""
-
-    id: str
-    response: str
-    status: ResponseStatus
-    item_hash: str
-    item: AskedItem
+from empeval.estimates import numbered
+from empeval.runs import Answer as Answer
+from empeval.runs import AskedItem as AskedItem
+from empeval.runs import ById, Mapped, Run, ScorerEntry, TaskEntry, notices
+from empeval.runs import RunFiles as RunFiles
 
 
 @dataclass(frozen=True)
@@ -50,10 +32,10 @@ class Joined:
 
     task: str
     ids: list[str]
-    items: list[AskedItem]
+    items: Sequence[AskedItem]
     clusters: np.ndarray
-    base: list[Answer]
-    candidate: list[Answer]
+    base: Sequence[Answer]
+    candidate: Sequence[Answer]
     only_base: int
     only_candidate: int
     changed: int
@@ -64,88 +46,9 @@ class Joined:
         return int(self.clusters.max()) + 1 if len(self.clusters) else 0
 
 
-@dataclass
-class RunFiles:
-    """A run folder, its files read once.
-
-    Args:
-        run: the folder.
-        partial: whether it may be unfinished, or lack lines that it says it has. Of an id that
-            comes twice, neither line is taken then.
-
-    Raises:
-        RunFolderError: it is unfinished or lacks lines, and may not.
-    """
-
-    run: Run
-    partial: bool = False
-    _answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
-    _lines: dict[str, list[ResponseLine]] = field(default_factory=dict)
-    _scores: dict[tuple[str, str], dict[str, Score]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.partial:
-            require_whole(self.run, "compare what is there with --partial")
-
-    @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.run.path.name or str(self.run.path)
-
-    def answers(self, task: str) -> dict[str, Answer]:
-        """Answers of a task by id."""
-        if task not in self._answers:
-            self._answers[task] = once(read_journal(self.run.responses_path(task), Answer))
-        return self._answers[task]
-
-    def lines(self, task: str) -> list[ResponseLine]:
-        """Whole response lines of a task, for a report; ``answers`` is lighter."""
-        if task not in self._lines:
-            path = self.run.responses_path(task)
-            self._lines[task] = list(once(read_journal(path, ResponseLine)).values())
-        return self._lines[task]
-
-    def scores(self, task: str, label: str) -> dict[str, Score]:
-        """One scorer's scores of a task by id."""
-        key = task, label
-        if key not in self._scores:
-            self._scores[key] = once(read_journal(self.run.scores_path(task, label), Score))
-        return self._scores[key]
-
-    def items(self, task: str) -> int:
-        """How many items of a task were asked: what the manifest says, or all that is there."""
-        return max(self.run.manifest.tasks[task].n_items, len(self.answers(task)))
-
-    def scored(self, task: str, label: str, source: Source) -> int:
-        """How many items have a value of their own, whatever a convention counts the others as."""
-        own = msgspec.structs.replace(source, failed_as=None)
-        values = item_values(self.scores(task, label), list(self.answers(task)), own)
-        return int(np.isfinite(values).sum())
-
-    def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
-        """The figures of a task that are plain means over items, by scorer and name.
-
-        Those without a value, since no item has one, are among them only when that is asked for.
-
-        A figure of a run that was written before figures named their source is one when a value
-        of its scorer has its name.
-        """
-        found = {}
-        for metric in self.run.metrics():
-            if metric.task != task:
-                continue
-            source = metric.source
-            if source is None and self._is_value(task, metric):
-                source = Source(metric.metric)
-            if source is not None and (valueless or metric.value is not None):
-                key = metric.scorer, metric.metric
-                found[key] = msgspec.structs.replace(metric, source=source)
-        return found
-
-    def _is_value(self, task: str, metric: Metric) -> bool:
-        if metric.scorer not in self.run.manifest.scorers.get(task, {}):
-            return False
-        return any(metric.metric in s.values for s in self.scores(task, metric.scorer).values())
+def opened(run: Run | RunFiles, partial: bool) -> RunFiles:
+    """A run's files, which may be open already."""
+    return run if isinstance(run, RunFiles) else RunFiles(run, partial)
 
 
 def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
@@ -164,54 +67,36 @@ def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     return tasks
 
 
-def join(
-    base: RunFiles, candidate: RunFiles, task: str, only: Collection[str] | None = None
-) -> Joined:
-    """The items of a task that both runs answered, or those of them whose ids are in ``only``.
+def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
+    """The items of a task that both runs answered.
 
     Raises:
         UsageError: they share none.
     """
     ours, theirs = base.answers(task), candidate.answers(task)
-    if only is not None:
-        ours, theirs = ({i: a for i, a in x.items() if i in only} for x in (ours, theirs))
     both = [name for name in ours if name in theirs]
-    shared = [name for name in both if ours[name].item_hash == theirs[name].item_hash]
+    shared = [name for name, same in zip(both, _alike(ours, theirs, both), strict=True) if same]
     if not shared:
         why = "; their contents differ" if both else ""
         raise UsageError(f"{base.run.path} and {candidate.run.path} share no item of {task}{why}.")
-    items = [ours[name].item for name in shared]
+    items = Mapped(ours.of(shared), lambda answer: answer.item)
     return Joined(
         task=task,
         ids=shared,
         items=items,
-        clusters=numbered([item.cluster for item in items]),
-        base=[ours[name] for name in shared],
-        candidate=[theirs[name] for name in shared],
+        clusters=numbered(item.cluster for item in items),
+        base=ours.of(shared),
+        candidate=theirs.of(shared),
         only_base=len(ours) - len(both),
         only_candidate=len(theirs) - len(both),
         changed=len(both) - len(shared),
     )
 
 
-def numbered(names: Sequence[str]) -> np.ndarray:
-    """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
-    places: dict[str, int] = {}
-    return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
-
-
-def item_values(scores: Mapping[str, Score], ids: Sequence[str], source: Source) -> np.ndarray:
-    """What each item counts in a figure, shape (items,); NaN where it counts nothing."""
-    missing = np.nan if source.failed_as is None else source.scale * source.failed_as
-    values = np.full(len(ids), missing)
-    for place, name in enumerate(ids):
-        score = scores.get(name)
-        if score is None or not (source.any_status or score.status == "ok"):
-            continue
-        value = score.values.get(source.value)
-        if value is not None:
-            values[place] = source.scale * value
-    return values
+def _alike(ours: ById[Answer], theirs: ById[Answer], ids: Sequence[str]) -> Iterator[bool]:
+    """Whether the items of these ids have the same content in both runs."""
+    pairs = zip(ours.of(ids), theirs.of(ids), strict=True)
+    return (one.item_hash == other.item_hash for one, other in pairs)
 
 
 def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[str]:
@@ -237,12 +122,12 @@ def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
 
 def _other_items(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
     """How the items of two runs differ, in a clause, or nothing."""
-    ours = {i: a.item_hash for i, a in base.answers(task).items()}
-    theirs = {i: a.item_hash for i, a in candidate.answers(task).items()}
+    ours, theirs = base.answers(task), candidate.answers(task)
+    both = [name for name in ours if name in theirs]
     counts = (
-        (len(ours.keys() - theirs.keys()), f"only in {base.name}"),
-        (len(theirs.keys() - ours.keys()), f"only in {candidate.name}"),
-        (sum(ours[i] != theirs[i] for i in ours.keys() & theirs.keys()), "with other content"),
+        (len(ours) - len(both), f"only in {base.name}"),
+        (len(theirs) - len(both), f"only in {candidate.name}"),
+        (sum(not same for same in _alike(ours, theirs, both)), "with other content"),
     )
     said = ", ".join(f"{n} {where}" for n, where in counts if n)
     return [f"{task}: not the same items ({said}; --partial compares the shared)"] if said else []

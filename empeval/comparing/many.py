@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import ClassVar, Literal
 
 import msgspec
 import numpy as np
 
-from empeval.comparing.adjusting import holm
-from empeval.comparing.joined import AskedItem, RunFiles, item_values, notices_of, numbered
-from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.resampling import RESAMPLES, rank_samples
-from empeval.comparing.two import ALPHA, Margins, adjusted_verdict, compare_files
-from empeval.comparing.unscored import MAX_UNSCORED, by_worst_case
+from empeval.comparing.adjusting import judged, told_apart
+from empeval.comparing.estimating import estimate
+from empeval.comparing.figures import Paired, figures_of, headline_of, words_of
+from empeval.comparing.joined import RunFiles, notices_of, opened, remarks, shared_tasks
+from empeval.comparing.records import Difference, Moved
+from empeval.comparing.resampling import RESAMPLES
+from empeval.comparing.two import Margins, check_numbers, margins_of, problems_of
+from empeval.comparing.unscored import MAX_UNSCORED
 from empeval.errors import UsageError
+from empeval.estimates import figure_of, item_values, numbered
 from empeval.marks import Marked, marks_of
-from empeval.records import Source
+from empeval.records import Estimate, Metric
 from empeval.runs import Run
 
+LEAST = 100
+"""Resamples a pair at least: with fewer, no p stays under 0.05 when adjusted over all pairs."""
 
-class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+
+class Ranked(Moved, frozen=True, kw_only=True):
     """One run among many, by one figure.
 
     Attributes:
         run: its folder. model: its URI.
-        mean: on the items that all runs share.
-        rank: 1 is the best. rank_low, rank_high: its 95 % bootstrap interval over clusters.
+        estimate: its mean on the items that all runs share.
+        rank: 1 is the best. rank_low, rank_high: from behind all runs that were found better to
+            before all that were found worse; see ``ranks``.
         groups: letters; runs that share one could not be told apart.
     """
 
+    MOVED: ClassVar[dict[str, str]] = {"mean": "estimate.value"}
+
     run: str
     model: str
-    mean: float
+    estimate: Estimate
     rank: int
     rank_low: int
     rank_high: int
@@ -42,7 +54,7 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     """Two of many runs.
 
     Attributes:
-        base, candidate: folders; the candidate has the better mean.
+        base, candidate: folders; the base is the one that was named earlier.
         difference: between them.
     """
 
@@ -58,8 +70,8 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
         task, scorer, metric, unit: which figure.
         ranking: the runs, best first.
         items: that were asked, by the manifest that says most.
-        shared: items that all runs have a value for.
-        pairs: every two of them; ``p_holm`` is over all pairs.
+        shared: items that all runs have a value for; everything here rests on them.
+        pairs: every two of them; p is adjusted over all pairs.
     """
 
     task: str
@@ -78,15 +90,26 @@ class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
     ``audits`` is what each run folder says of its scorers' agreement with people.
     """
 
+    schema: Literal[2] = 2
     matrices: list[Matrix]
     forced: list[str]
     remarks: list[str]
     audits: list[Marked] = []
     notices: list[str] = []
 
+    def between(self, base: Run, candidate: Run) -> list[Difference]:
+        """The differences of two runs, the first of which was named earlier."""
+        names = str(base.path), str(candidate.path)
+        return [
+            pair.difference
+            for matrix in self.matrices
+            for pair in matrix.pairs
+            if (pair.base, pair.candidate) == names
+        ]
+
 
 def compare_many(
-    runs: Sequence[Run],
+    runs: Sequence[Run | RunFiles],
     *,
     margins: Margins | None = None,
     metrics: Sequence[str] | None = None,
@@ -103,124 +126,178 @@ def compare_many(
 
     Args and errors as of ``two.compare``.
     """
-    found: dict[tuple[str, str, str], list[tuple[int, int, Difference]]] = {}
-    forced: list[str] = []
-    remarks: list[str] = []
-    files = [RunFiles(run, partial) for run in runs]
-
-    def pair(one: int, other: int, only: Mapping[str, Collection[str]] | None = None) -> Comparison:
-        return compare_files(
-            files[one],
-            files[other],
-            margins=margins,
-            metrics=metrics,
-            force=force,
-            max_unscored=max_unscored,
-            only=only,
-            resamples=resamples,
+    check_numbers(max_unscored, resamples)
+    files = [opened(run, partial) for run in runs]
+    margin_of = margins_of(margins)
+    forced: dict[str, None] = {}
+    said: dict[str, None] = {}
+    for pair in combinations(files, 2):
+        forced |= dict.fromkeys(problems_of(*pair, force=force))
+        said |= dict.fromkeys(remarks(*pair, shared_tasks(*pair)))
+    matrices = []
+    for own in _headlines(files, metrics):
+        shared = _shared(files, own)
+        found = estimate(
+            shared.pairs,
+            shared.clusters,
+            set(range(len(shared.pairs))),
+            margin_of,
+            resamples=max(resamples, LEAST * len(shared.pairs)),
             seed=seed,
         )
-
-    for one in range(len(runs)):
-        for other in range(one + 1, len(runs)):
-            result = pair(one, other)
-            forced += result.forced
-            remarks += result.remarks
-            for difference in result.differences:
-                if difference.headline:
-                    key = difference.task, difference.scorer, difference.metric
-                    found.setdefault(key, []).append((one, other, difference))
-    everything = len(runs) * (len(runs) - 1) // 2
-    matrices = []
-    for key, pairs in found.items():
-        if len(pairs) != everything:
-            continue
-        values, ids, items = _shared(files, *key)
-        common = [
-            (one, other, d if d.n == len(ids) else _same(pair(one, other, {key[0]: ids}), d))
-            for one, other, d in pairs
-        ]
-        matrices.append(_matrix(files, *key, common, values, items, seed))
+        matrices.append(_matrix(files, own[0], shared, judged(found, max_unscored)))
     if not matrices:
         raise UsageError("The runs have no headline figure in common; name some with --metrics.")
     return ManyRuns(
         matrices=matrices,
-        forced=list(dict.fromkeys(forced)),
-        remarks=list(dict.fromkeys(remarks)),
+        forced=list(forced),
+        remarks=list(said),
         notices=notices_of(files),
         audits=[mark for one in files for mark in marks_of(one.run, {m.task for m in matrices})],
     )
 
 
-def _same(result: Comparison, d: Difference) -> Difference:
-    """The figure of a difference in another comparison."""
-    key = d.task, d.scorer, d.metric
-    return next(o for o in result.differences if (o.task, o.scorer, o.metric) == key)
+def _headlines(
+    files: Sequence[RunFiles], chosen: Sequence[str] | None
+) -> Iterator[tuple[Metric, ...]]:
+    """The headline figures that every run has, each as each run has it."""
+    first, *others = files
+    for task in first.run.manifest.tasks:
+        if all(task in one.run.manifest.tasks for one in others):
+            every = figures_of(files, task)
+            for number in sorted(headline_of([own[0] for own in every], chosen)):
+                yield every[number]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """One figure on the items that all runs answered, and of these on those that count in all.
+
+    ``values`` has shape (items, runs), ``clusters`` and ``counted`` (items,); ``pairs`` are every
+    two runs, in the order in which they are named.
+    """
+
+    values: np.ndarray
+    clusters: np.ndarray
+    counted: np.ndarray
+    pairs: list[Paired]
+
+
+def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
+    """What runs share of a figure.
+
+    Raises:
+        UsageError: a run has no value of the figure, or they share no item that has.
+    """
+    task, name = own[0].task, own[0].metric
+    hashes = [{i: a.item_hash for i, a in one.answers(task).items()} for one in files]
+    ids = [i for i, own in hashes[0].items() if all(h.get(i) == own for h in hashes[1:])]
+    words = [words_of(map(one.answers(task).__getitem__, ids)) for one in files]
+    values = np.column_stack(
+        [
+            item_values(one.scores(task, metric.scorer), ids, metric)
+            for one, metric in zip(files, own, strict=True)
+        ]
+    )
+    for one, column in zip(files, values.T, strict=True):
+        if ids and not np.isfinite(column).any():
+            raise UsageError(
+                f"No item of {task} has a value of {name} in {one.run.path}; leave it out."
+            )
+    counted = np.isfinite(values).all(1)
+    if not counted.any():
+        raise UsageError(f"No item of {task} has a value of {name} in every run.")
+    items = [one.items(task) for one in files]
+    unscored = [one.unscored(metric) for one, metric in zip(files, own, strict=True)]
+    pairs = [
+        Paired(
+            own[a],
+            values[:, a],
+            values[:, b],
+            words[b] - words[a],
+            items=(items[a], items[b]),
+            unscored=(unscored[a], unscored[b]),
+            counted=counted,
+        )
+        for a, b in combinations(range(len(files)), 2)
+    ]
+    clusters = numbered(files[0].answers(task)[i].item.cluster for i in ids)
+    return _Shared(values, clusters, counted, pairs)
 
 
 def _matrix(
-    files: Sequence[RunFiles],
-    task: str,
-    scorer: str,
-    metric: str,
-    pairs: Sequence[tuple[int, int, Difference]],
-    values: np.ndarray,
-    items: Sequence[AskedItem],
-    seed: int,
+    files: Sequence[RunFiles], metric: Metric, shared: _Shared, found: Sequence[Difference]
 ) -> Matrix:
-    first = pairs[0][2]
-    sign = -1 if first.higher_is_better is False else 1
-    means = values.mean(0) if len(values) else np.full(len(files), np.nan)
-    order = [int(n) for n in np.argsort(-sign * means, kind="stable")]
-    drawn = rank_samples(sign * values, numbered([i.cluster for i in items]), seed=seed + 2)
-    bounds = np.quantile(drawn, [0.025, 0.975], axis=0, method="inverted_cdf").astype(int)
-    tested = [(one, other, d) for one, other, d in pairs if d.p is not None]
-    adjusted = holm([d.p for _, _, d in tested if d.p is not None])
-    kept = {
-        (one, other): adjusted_verdict(d, p)
-        for (one, other, d), p in zip(tested, adjusted, strict=True)
-    }
-    apart = {
-        pair
-        for pair, d in kept.items()
-        if d.p_holm is not None and d.p_holm < ALPHA and not d.too_unscored
-    }
-    letters = groups(order, apart)
+    values, clusters = shared.values[shared.counted], shared.clusters[shared.counted]
+    sign = -1 if metric.higher_is_better is False else 1
+    order = [int(n) for n in np.argsort(-sign * values.mean(0), kind="stable")]
     place = {run: rank for rank, run in enumerate(order)}
-    ranking = [
-        Ranked(
-            run=str(files[n].run.path),
-            model=files[n].run.manifest.model.title,
-            mean=float(means[n]),
-            rank=rank + 1,
-            rank_low=int(bounds[0][n]),
-            rank_high=int(bounds[1][n]),
-            groups=letters[n],
-        )
-        for rank, n in enumerate(order)
-    ]
-    shown = [
-        _pairing(files, one, other, d)
-        if place[other] < place[one]
-        else _pairing(files, other, one, _turned(d))
-        for (one, other), d in kept.items()
-    ]
+    every = list(combinations(range(len(files)), 2))
+    apart = closed(
+        {
+            (a, b) if place[a] < place[b] else (b, a)
+            for (a, b), d in zip(every, found, strict=True)
+            if told_apart(d)
+        }
+    )
+    letters, reach = groups(order, apart), ranks(order, apart)
     return Matrix(
-        task=task,
-        scorer=scorer,
-        metric=metric,
-        unit=first.unit,
-        ranking=ranking,
+        task=metric.task,
+        scorer=metric.scorer,
+        metric=metric.metric,
+        unit=metric.unit,
+        ranking=[
+            Ranked(
+                run=str(files[n].run.path),
+                model=files[n].run.manifest.model.title,
+                estimate=figure_of(values[:, n], clusters, metric),
+                rank=rank + 1,
+                rank_low=reach[n][0],
+                rank_high=reach[n][1],
+                groups=letters[n],
+            )
+            for rank, n in enumerate(order)
+        ],
         shared=len(values),
-        items=max(one.items(task) for one in files),
-        pairs=shown,
+        items=max(one.items(metric.task) for one in files),
+        pairs=[
+            Pairing(base=str(files[a].run.path), candidate=str(files[b].run.path), difference=d)
+            for (a, b), d in zip(every, found, strict=True)
+        ],
     )
 
 
-def _pairing(files: Sequence[RunFiles], base: int, candidate: int, d: Difference) -> Pairing:
-    return Pairing(
-        base=str(files[base].run.path), candidate=str(files[candidate].run.path), difference=d
-    )
+def closed(better: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Pairs (better, worse) with those that follow: who beats one that beats a third beats it.
+
+    That makes no error that is not among the pairs already, so their error rate stays.
+    """
+    found = set(better)
+    while more := {(a, d) for a, b in found for c, d in found if b == c} - found:
+        found |= more
+    return found
+
+
+def ranks(order: Sequence[int], better: set[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    """95 % intervals of ranks, of all runs at once: behind those found better, before those worse.
+
+    The pairs are found with an error rate of 5 % over all of them together, so all intervals hold
+    together 95 % of the time (Al Mohamad, Goeman and van Zwet 2022, "Simultaneous confidence
+    intervals for ranks with application to ranking institutions"). They never contradict the
+    letters, because these come from the same pairs: where two runs share none, the one found worse
+    cannot have the better rank; where two share one, their intervals meet.
+
+    Args:
+        order: numbers of the runs.
+        better: pairs (better, worse), see ``closed``.
+    """
+    return {
+        run: (
+            1 + sum(worse == run for _, worse in better),
+            len(order) - sum(winner == run for winner, _ in better),
+        )
+        for run in order
+    }
 
 
 def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
@@ -248,67 +325,3 @@ def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
         for run in members:
             letters[run] += chr(ord("a") + number) if number < 26 else f"({number + 1})"
     return letters
-
-
-def _shared(
-    files: Sequence[RunFiles], task: str, scorer: str, metric: str
-) -> tuple[np.ndarray, list[str], list[AskedItem]]:
-    """Values of the items that count in every run, shape (items, runs), their ids, and they."""
-    first = files[0].answers(task)
-    ids = [
-        name
-        for name, answer in first.items()
-        if all(
-            (other := one.answers(task).get(name)) and other.item_hash == answer.item_hash
-            for one in files[1:]
-        )
-    ]
-    columns = []
-    for one in files:
-        figure = one.metrics(task).get((scorer, metric))
-        if figure is None:
-            raise UsageError(
-                f"No item of {task} has a value of {metric} in {one.run.path}; leave it out."
-            )
-        source = figure.source or Source(metric)
-        values = item_values(one.scores(task, scorer), ids, source)
-        columns.append(100 * values if figure.unit == "percent" else values)
-    matrix = np.column_stack(columns)
-    there = np.isfinite(matrix).all(1)
-    if not there.any():
-        raise UsageError(f"No item of {task} has a value of {metric} in every run.")
-    kept = [name for name, ok in zip(ids, there, strict=True) if ok]
-    return matrix[there], kept, [first[name].item for name in kept]
-
-
-def _turned(d: Difference) -> Difference:
-    """The same pair with base and candidate exchanged."""
-    verdicts = {"better": "worse", "worse": "better"}
-
-    def negative(value: float | None) -> float | None:
-        return None if value is None else -value
-
-    turned: Difference = msgspec.structs.replace(
-        d,
-        base=d.candidate,
-        candidate=d.base,
-        difference=negative(d.difference),
-        ci_low=negative(d.ci_high),
-        ci_high=negative(d.ci_low),
-        effect_size=negative(d.effect_size),
-        improved=None if d.improved is None else 1 - d.improved,
-        base_failed=d.candidate_failed,
-        candidate_failed=d.base_failed,
-        base_items=d.candidate_items,
-        candidate_items=d.base_items,
-        base_unscored=d.candidate_unscored,
-        candidate_unscored=d.base_unscored,
-        worst_case=negative(d.worst_case),
-        verdict=verdicts.get(str(d.verdict), d.verdict),
-        not_worse_by_margin=None if d.margin is None or d.ci_high is None
-        else (-d.ci_high > -d.margin),
-        length_adjusted=negative(d.length_adjusted),
-        adjusted_low=negative(d.adjusted_high),
-        adjusted_high=negative(d.adjusted_low),
-    )  # fmt: skip
-    return by_worst_case(turned) if d.too_unscored else turned

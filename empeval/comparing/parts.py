@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from empeval.comparing.estimating import Paired
+from empeval.comparing.figures import Paired
 from empeval.comparing.joined import Joined
 from empeval.comparing.records import Slice
-from empeval.comparing.resampling import Sums
-from empeval.comparing.verdicts import t_interval, t_p
+from empeval.estimates import mean_of, t_p
+from empeval.records import Estimate
 
 FEWEST = 5
 """Clusters that a slice must have."""
@@ -38,16 +38,10 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
     for name, values in properties(joined, always).items():
         for value in sorted(set(values) - {None}, key=_natural):
             members = np.array([v == value for v in values])
-            rows = np.flatnonzero(members & np.isfinite(change))
-            clusters = _renumbered(joined.clusters[rows])
-            groups = len(np.unique(clusters))
-            small = groups < FEWEST
-            mean = low = high = p = None
-            if not small:
-                sums = Sums.of(change[rows][:, None], clusters)
-                mean, error = float(sums.means[0]), float(sums.errors()[0])
-                low, high = t_interval(mean, error, groups) or (None, None)
-                p = t_p(mean, error, groups)
+            mean = mean_of(change[members], joined.clusters[members])
+            small = mean.clusters < FEWEST
+            if small:
+                mean = Estimate(n=mean.n, clusters=mean.clusters, n_failed=mean.n_failed)
             found.append(
                 Slice(
                     task=joined.task,
@@ -55,13 +49,8 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
                     metric=pair.metric.metric,
                     name=name,
                     value=str(value),
-                    difference=mean,
-                    ci_low=low,
-                    ci_high=high,
-                    p=p,
-                    p_adjusted=None,
-                    n=len(rows),
-                    n_clusters=groups,
+                    change=mean,
+                    p=t_p(mean),
                     items=int(members.sum()),
                     too_small=small,
                 )
@@ -104,10 +93,6 @@ def _flat(
 
 def _natural(value: str | int | float | None) -> tuple[int, float, str]:
     return (0, value, "") if isinstance(value, int | float) else (1, 0.0, str(value))
-
-
-def _renumbered(clusters: np.ndarray) -> np.ndarray:
-    return np.asarray(np.unique(clusters, return_inverse=True)[1])
 
 
 def with_adjusted(found: Sequence[Slice], adjusted: Sequence[float]) -> list[Slice]:

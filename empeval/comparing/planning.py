@@ -8,9 +8,11 @@ from statistics import median
 
 import msgspec
 
-from empeval.comparing.two import Margins, compare
+from empeval.comparing.joined import RunFiles
+from empeval.comparing.two import compare
 from empeval.comparing.verdicts import clusters_needed, detectable
 from empeval.errors import UsageError
+from empeval.records import Estimate
 from empeval.runs import Run
 
 
@@ -76,15 +78,12 @@ def plan(
         raise UsageError(f"--margin is {margin:g}; it must be above 0.")
     if clusters is not None and clusters < 2:
         raise UsageError(f"--clusters is {clusters}; it must be 2 or more.")
-    found: dict[tuple[str, str, str], list[tuple[float, int, int]]] = {}
-    no_margin: Margins | None = None
-    for one, other in combinations(own, 2):
-        result = compare(one, other, margins=no_margin, metrics=metrics, resamples=100, force=True)
-        for d in result.differences:
-            if d.task == task and d.headline and d.detectable is not None and d.n_clusters > 2:
-                error = d.detectable / (detectable(1.0, d.n_clusters) or 1.0)
-                key = d.scorer, d.metric, d.unit
-                found.setdefault(key, []).append((error * d.n_clusters**0.5, d.n_clusters, d.n))
+    found: dict[tuple[str, str, str], list[Estimate]] = {}
+    files = [RunFiles(run) for run in own]
+    for one, other in combinations(files, 2):
+        for d in compare(one, other, metrics=metrics, resamples=100, force=True).differences:
+            if d.task == task and d.headline and d.change.standard_error and d.change.clusters > 2:
+                found.setdefault((d.scorer, d.metric, d.unit), []).append(d.change)
     if not found:
         raise UsageError(f"The runs have no figure of {task} that varies over clusters.")
     return [_plan(task, *key, rows, margin, clusters) for key, rows in found.items()]
@@ -95,23 +94,23 @@ def _plan(
     scorer: str,
     metric: str,
     unit: str,
-    rows: Sequence[tuple[float, int, int]],
+    changes: Sequence[Estimate],
     margin: float | None,
     clusters: int | None,
 ) -> Plan:
-    spreads = [row[0] for row in rows]
-    spread, there, items = median(spreads), round(median(r[1] for r in rows)), median(
-        r[2] for r in rows
-    )  # fmt: skip
+    spreads = [(change.standard_error or 0.0) * change.clusters**0.5 for change in changes]
+    spread, there = median(spreads), round(median(change.clusters for change in changes))
+    items = median(change.n for change in changes)
     count = clusters or there
-    per_cluster = items / there
-    needed = clusters_needed(spread / there**0.5, there, margin) if margin else None
+    needed, most = (
+        clusters_needed(one, 1, margin) if margin else None for one in (spread, max(spreads))
+    )
     return Plan(
         task=task,
         scorer=scorer,
         metric=metric,
         unit=unit,
-        pairs=len(rows),
+        pairs=len(changes),
         spread=spread,
         low=min(spreads),
         high=max(spreads),
@@ -120,6 +119,6 @@ def _plan(
         detectable=detectable(spread / count**0.5, count),
         margin=margin,
         needed=needed,
-        needed_items=None if needed is None else round(needed * per_cluster),
-        needed_high=clusters_needed(max(spreads) / there**0.5, there, margin) if margin else None,
+        needed_items=None if needed is None else round(needed * items / there),
+        needed_high=most,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,8 +11,7 @@ import numpy as np
 from empeval.comparing.estimating import mcnemar
 from empeval.comparing.joined import Answer, Joined, RunFiles
 from empeval.comparing.records import Rate
-from empeval.comparing.resampling import Sums
-from empeval.comparing.verdicts import t_interval, t_p
+from empeval.estimates import mean_of, t_p
 
 STATUSES = ("truncated", "empty", "missing", "error")
 UNPARSED = "unparsed"
@@ -49,13 +49,19 @@ def _status(status: str, joined: Joined) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _repeated(answers: Sequence[Answer]) -> np.ndarray:
-    counts = Counter(answer.response.strip() for answer in answers)
-    return np.array([bool(a.response.strip()) and counts[a.response.strip()] > 1 for a in answers])
+    texts = [_digest(answer.response.strip()) for answer in answers]
+    counts = Counter(texts)
+    return np.array([bool(text) and counts[text] > 1 for text in texts])
+
+
+def _digest(text: str) -> bytes:
+    """What stands for a text, so that texts need not be held: nothing for nothing."""
+    return hashlib.sha256(text.encode()).digest() if text else b""
 
 
 def _scored(files: RunFiles, joined: Joined, label: str, status: str) -> np.ndarray:
     scores = files.scores(joined.task, label)
-    return np.array([name in scores and scores[name].status == status for name in joined.ids])
+    return np.array([scores.status_of(name) == status for name in joined.ids])
 
 
 def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndarray:
@@ -63,23 +69,18 @@ def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndar
     lacking = np.zeros(len(joined.ids), dtype=bool)
     for label in labels:
         scores = files.scores(joined.task, label)
-        lacking |= [name not in scores or scores[name].status != "ok" for name in joined.ids]
+        lacking |= [scores.status_of(name) != "ok" for name in joined.ids]
     return lacking
 
 
 def _rate(joined: Joined, kind: str, before: np.ndarray, after: np.ndarray) -> Rate:
-    change = 100.0 * (after.astype(float) - before.astype(float))
-    sums = Sums.of(change[:, None], joined.clusters)
-    mean, error = float(sums.means[0]), float(sums.errors()[0])
-    low, high = t_interval(mean, error, joined.n_clusters) or (None, None)
+    change = mean_of(100.0 * (after.astype(float) - before.astype(float)), joined.clusters)
     single = len(joined.ids) == joined.n_clusters
     return Rate(
         task=joined.task,
         kind=kind,
         base=100 * float(before.mean()),
         candidate=100 * float(after.mean()),
-        difference=mean,
-        ci_low=low,
-        ci_high=high,
-        p=mcnemar(before, after) if single else t_p(mean, error, joined.n_clusters),
+        change=change,
+        p=mcnemar(before, after) if single else t_p(change),
     )

@@ -2,127 +2,234 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import warnings
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
 from empeval.comparing.verdicts import Verdict
 from empeval.marks import Marked
+from empeval.records import Estimate
+
+SCHEMA = 2
+"""Version of the JSON of comparisons: 1 had a difference and its interval as flat fields."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class Moved(msgspec.Struct, frozen=True):
+    """A record whose flat fields of schema 1 are still read by their names, with a notice."""
+
+    MOVED: ClassVar[dict[str, str]] = {}
+
+    if not TYPE_CHECKING:  # a misspelt field stays a mistake
+
+        def __getattr__(self, name: str) -> Any:
+            path = self.MOVED.get(name)
+            if path is None:
+                raise AttributeError(f"{type(self).__name__} has no field {name!r}")
+            warnings.warn(
+                f"{type(self).__name__}.{name} is .{path} since schema {SCHEMA}; the old name goes "
+                "with the next version.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return reduce(lambda at, step: getattr(at, step, None), path.split("."), self)
+
+
+_CHANGE = {
+    "difference": "change.value",
+    "ci_low": "change.interval.low",
+    "ci_high": "change.interval.high",
+}
+_COUNTS = {"n": "change.n", "n_clusters": "change.clusters"}
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of two runs in a figure.
+
+    Attributes:
+        mean: over the shared items with a value in both runs, or, where there is none, over those
+            with one in this run; ``null`` where that has none either.
+        failed: shared items without a value in it.
+        items: all of the run's items, by its manifest.
+        unscored: those of them without a score of their own, whatever a convention counts them
+            as.
+    """
+
+    mean: float | None = None
+    failed: int = 0
+    items: int = 0
+    unscored: int = 0
+
+
+class Sides(msgspec.Struct, frozen=True, kw_only=True):
+    """Both runs in a figure."""
+
+    base: Side
+    candidate: Side
+
+
+class PValues(msgspec.Struct, frozen=True, kw_only=True):
+    """Two-sided p values of a difference; ``null`` where a test does not apply.
+
+    Attributes:
+        bootstrap: of the resamples that the interval is of; ``null`` with fewer than 10 clusters
+            or where nothing varies.
+        sign_flips: of clusters; the one that decides where there is no bootstrap.
+        t: the paired t test over clusters, a cross-check.
+        mcnemar: exact, for yes/no figures whose clusters are single items.
+        holm: the one that decides, adjusted over the headline figures, or over all pairs of three
+            or more runs; ``null`` for other figures.
+    """
+
+    bootstrap: float | None = None
+    sign_flips: float | None = None
+    t: float | None = None
+    mcnemar: float | None = None
+    holm: float | None = None
+
+    @property
+    def deciding(self) -> float | None:
+        """The p by which verdicts are given, before it is adjusted."""
+        return self.sign_flips if self.bootstrap is None else self.bootstrap
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a difference is beside the items' own spread.
+
+    Attributes:
+        size: mean over standard deviation of the items' differences.
+        improved: probability that an item's value rose, ties counting half.
+        correlation: of the two runs' item values.
+        variance_saved: share of variance that pairing takes out of the difference.
+    """
+
+    size: float | None = None
+    improved: float | None = None
+    correlation: float | None = None
+    variance_saved: float | None = None
+
+
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """What so many items can show.
+
+    Attributes:
+        detectable: the smallest true difference that would be found with 80 % power.
+        needed: clusters that it takes to find the margin with 80 % power.
+    """
+
+    detectable: float | None = None
+    needed: int | None = None
+
+
+class AtEqualLength(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a difference when the answers' lengths are taken out.
+
+    Attributes:
+        change: the difference at equal length.
+        per_word: slope of the items' differences on words more.
+    """
+
+    change: Estimate
+    per_word: float
+
+
+class Difference(Moved, frozen=True, kw_only=True):
     """One figure of two runs on the same items.
 
     Attributes:
         task, scorer, metric, unit, higher_is_better: which figure, as in ``metrics.json``.
-        base, candidate: means over the shared items with a value in both runs. Where there is
-            none, ``difference`` is ``null``, and so is the mean of a run without any value.
-        difference: candidate less base.
-        ci_low, ci_high: its 95 % interval; ``null`` with fewer than two clusters.
-        method: ``bootstrap-t`` over clusters, or ``t`` where that is unstable or nothing varies.
-        p: two-sided, by sign flips of clusters.
-        p_t: by the paired t test over clusters, a cross-check.
-        p_mcnemar: exact, for yes/no figures whose clusters are single items.
-        p_holm: adjusted over the headline figures; ``null`` for others.
         headline: whether it is one.
-        effect_size: mean over standard deviation of the items' differences.
-        improved: probability that an item's value rose, ties counting half.
-        correlation: of the two runs' item values.
-        variance_saved: share of variance that pairing takes out of the difference.
-        detectable: the smallest true difference that would be found with 80 % power.
         margin: the smallest difference that matters, fixed beforehand; ``null``: none was.
-        needed: clusters that it takes to find the margin with 80 % power.
         verdict: of a headline figure, in one word; see ``verdicts.decide``. ``null`` for others:
             among many figures some fall by chance, and nothing is decided by them.
         not_worse_by_margin: of a headline figure, whether non-inferiority is shown; ``null``
             without a margin.
-        n, n_clusters: shared items with a value in both runs.
-        base_failed, candidate_failed: shared items without a value in one.
-        base_items, candidate_items: each run's items, by its manifest.
-        base_unscored, candidate_unscored: those of them without a score of their own, whatever a
-            convention counts them as.
-        too_unscored: whether more of them than allowed have none, on either side: the figure then
+        too_unscored: whether more items than allowed have no score on either side: the figure then
             does not hold, whatever the scored items say; see ``unscored.with_unscored_rule``.
+        change: candidate less base, over shared items with a value in both; its interval is a
+            ``bootstrap-t`` over clusters, or ``t`` where that is unstable or nothing varies.
         worst_case: the difference when shared items without a value count as the worst value: the
             end of the value's range, or the worst one of both runs where that is open; ``null``
             where none is without.
-        per_word, length_adjusted, adjusted_low, adjusted_high: slope of the item differences on
-            the difference of the replies' lengths, and the difference at equal length with its
-            95 % interval; ``null`` where lengths do not differ.
+        sides: the two runs. p_values: by test. effect: how large it is. power: what could be seen.
+        at_equal_length: ``null`` where lengths do not differ.
     """
+
+    MOVED: ClassVar[dict[str, str]] = {
+        **_CHANGE,
+        **_COUNTS,
+        "method": "change.interval.method",
+        "base": "sides.base.mean",
+        "candidate": "sides.candidate.mean",
+        **{
+            f"{side}_{name}": f"sides.{side}.{name}"
+            for side in ("base", "candidate")
+            for name in ("failed", "items", "unscored")
+        },
+        "p": "p_values.deciding",
+        "p_t": "p_values.t",
+        "p_mcnemar": "p_values.mcnemar",
+        "p_holm": "p_values.holm",
+        "effect_size": "effect.size",
+        "improved": "effect.improved",
+        "correlation": "effect.correlation",
+        "variance_saved": "effect.variance_saved",
+        "detectable": "power.detectable",
+        "needed": "power.needed",
+        "per_word": "at_equal_length.per_word",
+        "length_adjusted": "at_equal_length.change.value",
+        "adjusted_low": "at_equal_length.change.interval.low",
+        "adjusted_high": "at_equal_length.change.interval.high",
+    }
 
     task: str
     scorer: str
     metric: str
     unit: str
     higher_is_better: bool | None
-    base: float | None
-    candidate: float | None
-    difference: float | None
-    ci_low: float | None
-    ci_high: float | None
-    method: Literal["bootstrap-t", "t"]
-    p: float | None
-    p_t: float | None
-    p_mcnemar: float | None = None
-    p_holm: float | None = None
     headline: bool = False
-    effect_size: float | None = None
-    improved: float | None = None
-    correlation: float | None = None
-    variance_saved: float | None = None
-    detectable: float | None = None
     margin: float | None = None
-    needed: int | None = None
     verdict: Verdict | None = None
     not_worse_by_margin: bool | None = None
-    n: int = 0
-    n_clusters: int = 0
-    base_failed: int = 0
-    candidate_failed: int = 0
-    base_items: int = 0
-    candidate_items: int = 0
-    base_unscored: int = 0
-    candidate_unscored: int = 0
     too_unscored: bool = False
+    change: Estimate
     worst_case: float | None = None
-    per_word: float | None = None
-    length_adjusted: float | None = None
-    adjusted_low: float | None = None
-    adjusted_high: float | None = None
+    sides: Sides
+    p_values: PValues = PValues()
+    effect: Effect = Effect()
+    power: Power = Power()
+    at_equal_length: AtEqualLength | None = None
 
 
-class Slice(msgspec.Struct, frozen=True, kw_only=True):
+class Slice(Moved, frozen=True, kw_only=True):
     """A headline figure on the items that share a property.
 
     Attributes:
         task, scorer, metric: which figure.
         name, value: the property (``emotion``, ``sad``; ``eqbench.form``, ``plain``).
-        difference, ci_low, ci_high: candidate less base, with its 95 % t interval over clusters;
-            ``null`` for a part that is too small, as are the p values.
+        change: candidate less base, with its t interval over clusters; of a part that is too small
+            there are the counts alone.
         p, p_adjusted: of the paired t test, raw and by Benjamini-Hochberg over all slices.
-        n, n_clusters: items with a value in both runs.
         items: those that have the property, with or without a value.
         too_small: whether there are too few clusters of them for an interval.
     """
+
+    MOVED: ClassVar[dict[str, str]] = {**_CHANGE, **_COUNTS}
 
     task: str
     scorer: str
     metric: str
     name: str
     value: str
-    difference: float | None
-    ci_low: float | None
-    ci_high: float | None
-    p: float | None
-    p_adjusted: float | None
-    n: int
-    n_clusters: int
+    change: Estimate
+    p: float | None = None
+    p_adjusted: float | None = None
     items: int = 0
     too_small: bool = False
 
 
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
+class Rate(Moved, frozen=True, kw_only=True):
     """How often answers of a task are of a kind.
 
     Attributes:
@@ -130,17 +237,17 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
             ``empty``, ``missing``, ``error``, ``repeated`` (another item of the run has the very
             same answer), or ``SCORER: STATUS`` (``eqbench: unparsed``).
         base, candidate: percent of the shared items.
-        difference, ci_low, ci_high: in percent points.
+        change: in percent points.
         p: exact McNemar over items where clusters are single items, else the paired t test.
     """
+
+    MOVED: ClassVar[dict[str, str]] = _CHANGE
 
     task: str
     kind: str
     base: float
     candidate: float
-    difference: float
-    ci_low: float | None
-    ci_high: float | None
+    change: Estimate
     p: float | None
 
 
@@ -189,6 +296,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Two runs compared.
 
     Attributes:
+        schema: version of this record.
         base, candidate: paths of the folders.
         base_model, candidate_model: URIs, and the adapter on them.
         tasks: overlap by task.
@@ -202,7 +310,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         audits: what each run folder says of its scorers' agreement with people.
     """
 
-    schema: Literal[1] = 1
+    schema: Literal[2] = 2
     base: str
     candidate: str
     base_model: str

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+
+from empeval.estimates import Sums
 
 RESAMPLES = 10_000
 FEW = 10
@@ -23,63 +24,24 @@ MANY = 4096
 """With more clusters, weights are drawn from a Poisson distribution of mean 1 instead of drawing
 exactly as many clusters as there are (Hanley and MacGibbon 2006)."""
 
+LEVELS = (0.95, 0.9)
+"""Of the intervals that verdicts are read off: the second is that of two one-sided tests at 5 %."""
+
 _BLOCK = 1 << 22
 """Weights that are held at once by a thread."""
 _THREADS = 2
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Differences of figures, summed by cluster.
-
-    Attributes:
-        totals: shape (clusters, figures), sums of item differences.
-        sizes: shape (clusters, figures), items that count in the figure.
-    """
-
-    totals: np.ndarray
-    sizes: np.ndarray
-
-    @classmethod
-    def of(cls, differences: np.ndarray, clusters: np.ndarray) -> Sums:
-        """Sum differences, shape (items, figures), NaN where an item does not count."""
-        groups = int(clusters.max()) + 1
-        there = np.isfinite(differences)
-        filled = np.where(there, differences, 0.0)
-        totals = np.stack([np.bincount(clusters, column, groups) for column in filled.T], axis=1)
-        sizes = np.stack(
-            [np.bincount(clusters, column.astype(float), groups) for column in there.T], axis=1
-        )
-        return cls(totals, sizes)
-
-    @property
-    def means(self) -> np.ndarray:
-        """Differences, shape (figures,); NaN where no item counts."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(self.totals.sum(0) / self.sizes.sum(0))
-
-    @property
-    def clusters(self) -> np.ndarray:
-        """Clusters that have an item in each figure, shape (figures,)."""
-        return np.asarray((self.sizes > 0).sum(0))
-
-    def errors(self) -> np.ndarray:
-        """Cluster-robust standard errors, shape (figures,): linearised, with the factor G/(G-1)."""
-        residuals = self.totals - self.means * self.sizes
-        groups = self.clusters
-        with np.errstate(invalid="ignore", divide="ignore"):
-            factor = np.sqrt(groups / (groups - 1))
-            return np.asarray(factor * np.sqrt((residuals**2).sum(0)) / self.sizes.sum(0))
-
-
-def intervals(
+def bootstrap_t(
     sums: Sums,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    levels: tuple[float, ...] = (0.95, 0.9),
-) -> np.ndarray:
-    """Studentised bootstrap intervals over clusters (Efron and Tibshirani 1993, ch. 12).
+    levels: tuple[float, ...] = LEVELS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Studentised bootstrap over clusters (Efron and Tibshirani 1993, ch. 12): intervals and p.
+
+    p is two-sided with equal tails, so that it is below 0.05 where the 95 % interval leaves out 0.
 
     Args:
         sums: of the figures.
@@ -88,14 +50,15 @@ def intervals(
         levels: of the intervals.
 
     Returns:
-        Shape (figures, levels, 2); NaN where a figure has fewer than ``FEW`` clusters or where
-        nothing varies.
+        Shapes (figures, levels, 2) and (figures,); NaN where a figure has fewer than ``FEW``
+        clusters or where nothing varies.
     """
     result = np.full((sums.totals.shape[1], len(levels), 2), np.nan)
+    p = np.full(sums.totals.shape[1], np.nan)
     errors = sums.errors()
     usable = np.flatnonzero((sums.clusters >= FEW) & (errors > 0) & np.isfinite(errors))
     if not len(usable):
-        return result
+        return result, p
     totals, sizes = sums.totals[:, usable], sums.sizes[:, usable]
     means, errors = sums.means[usable], errors[usable]
     groups = sums.clusters[usable]
@@ -117,7 +80,10 @@ def intervals(
         if len(own) >= resamples / 2:
             ends = np.quantile(own, [[(1 + x) / 2 for x in levels], [(1 - x) / 2 for x in levels]])
             result[column] = means[place] - ends.T * errors[place]
-    return result
+            seen = means[place] / errors[place]
+            tail = min((own >= seen).sum(), (own <= seen).sum())
+            p[column] = min(1.0, 2 * (1 + tail) / (1 + len(own)))
+    return result, p
 
 
 def sign_flips(sums: Sums, *, resamples: int = RESAMPLES, seed: int = 1) -> np.ndarray:
@@ -151,28 +117,6 @@ def sign_flips(sums: Sums, *, resamples: int = RESAMPLES, seed: int = 1) -> np.n
 
     counts = sum(_blocks(groups, resamples, seed, _signs, extreme))
     return np.asarray((1 + np.asarray(counts)[0]) / (1 + resamples))
-
-
-def rank_samples(
-    values: np.ndarray, clusters: np.ndarray, *, resamples: int = 2000, seed: int = 2
-) -> np.ndarray:
-    """Ranks of runs when clusters are resampled, shape (resamples, runs); 1 is the highest mean.
-
-    Args:
-        values: shape (items, runs), finite.
-        clusters: shape (items,).
-        resamples: how many.
-        seed: of the draws.
-    """
-    groups = int(clusters.max()) + 1
-    totals = np.stack([np.bincount(clusters, column, groups) for column in values.T], axis=1)
-    sizes = np.bincount(clusters, minlength=groups).astype(float)
-
-    def means(weights: np.ndarray) -> np.ndarray:
-        return np.asarray((weights @ totals) / (weights @ sizes)[:, None])
-
-    drawn = np.concatenate(_blocks(groups, resamples, seed, _weights, means))
-    return np.asarray((drawn[:, None, :] > drawn[:, :, None]).sum(2) + 1)
 
 
 def _blocks(

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import msgspec
 import numpy as np
 
-from empeval.comparing.adjusting import benjamini_hochberg, holm
-from empeval.comparing.estimating import (
-    MarginOf,
+from empeval.comparing.adjusting import benjamini_hochberg, judged
+from empeval.comparing.estimating import MarginOf, estimate
+from empeval.comparing.figures import (
     Paired,
-    estimate,
     headline_of,
     names_of,
     paired_figures,
     with_values,
+    words_of,
 )
 from empeval.comparing.joined import (
-    Answer,
     Joined,
     RunFiles,
-    item_values,
     join,
     misfits,
     notices_of,
+    opened,
     remarks,
     shared_tasks,
 )
@@ -32,21 +30,19 @@ from empeval.comparing.parts import slices, with_adjusted
 from empeval.comparing.rates import rates
 from empeval.comparing.records import Comparison, Difference, Noise, Slice, TaskFacts
 from empeval.comparing.resampling import RESAMPLES
-from empeval.comparing.unscored import MAX_UNSCORED, with_unscored_rule
+from empeval.comparing.unscored import MAX_UNSCORED
 from empeval.errors import UsageError, nearest
+from empeval.estimates import item_values, quantile
 from empeval.marks import marks_of
-from empeval.records import Source
 from empeval.runs import Run
-
-ALPHA = 0.05
 
 Margins = float | Mapping[str, float]
 """One margin for every headline figure, or margins by the figures' names."""
 
 
 def compare(
-    base: Run,
-    candidate: Run,
+    base: Run | RunFiles,
+    candidate: Run | RunFiles,
     *,
     margins: Margins | None = None,
     metrics: Sequence[str] | None = None,
@@ -55,13 +51,14 @@ def compare(
     partial: bool = False,
     max_unscored: float = MAX_UNSCORED,
     slice_by: Sequence[str] = (),
+    known: Sequence[Difference] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
     """Compare two runs on the items that both have.
 
     Args:
-        base: the run to hold against.
+        base: the run to hold against; ``RunFiles`` keep what was read of it for the next pair.
         candidate: the run in question.
         margins: the smallest differences that matter, fixed beforehand, in the figures' units.
         metrics: the headline figures: ``metric``, ``scorer.metric`` or ``task.scorer.metric``; by
@@ -72,6 +69,8 @@ def compare(
         max_unscored: the share of either side's items, 0 to 1, that a figure may lack; with more
             the verdict is by the worst case.
         slice_by: properties of the items that make parts however many values they have.
+        known: these runs' headline figures where they are judged already, among those of more
+            runs; they are taken as they are, and there are no others.
         resamples: of intervals and sign flips.
         seed: of both.
 
@@ -80,77 +79,47 @@ def compare(
             no sense.
         RunFolderError: a folder that cannot be read.
     """
-    return compare_files(
-        RunFiles(base, partial),
-        RunFiles(candidate, partial),
-        margins=margins,
-        metrics=metrics,
-        repeats=repeats,
-        force=force,
-        max_unscored=max_unscored,
-        slice_by=slice_by,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def compare_files(
-    one: RunFiles,
-    other: RunFiles,
-    *,
-    margins: Margins | None,
-    metrics: Sequence[str] | None,
-    repeats: Sequence[Run] = (),
-    force: bool,
-    max_unscored: float = MAX_UNSCORED,
-    slice_by: Sequence[str] = (),
-    only: Mapping[str, Collection[str]] | None = None,
-    resamples: int,
-    seed: int,
-) -> Comparison:
-    """What ``compare`` does, on folders that keep what was read of them for the next pair.
-
-    ``only`` has, by task, the ids of the items to compare; ``None``: all that both have.
-    """
-    if resamples < 100:
-        raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
-    if not 0 <= max_unscored <= 1:
-        raise UsageError(
-            f"max_unscored is {max_unscored:g}; it is a share from 0 to 1 (0.05 for 5 %)."
-        )
-    base, candidate, files = one.run, other.run, (one, other)
+    check_numbers(max_unscored, resamples)
+    base, candidate = files = opened(base, partial), opened(candidate, partial)
     tasks = shared_tasks(*files)
-    problems = misfits(*files, tasks)
-    if problems and not force:
-        raise UsageError(
-            f"{base.path} and {candidate.path} cannot be compared: {'; '.join(problems)}. "
-            "--force compares them all the same and says so."
-        )
+    problems = problems_of(*files, force=force)
+    if known:
+        metrics = [f"{d.task}.{d.scorer}.{d.metric}" for d in known]
     margin_of = margins_of(margins)
-    by = tuple(slice_by)
-    found: list[Difference] = []
+    found = list(known)
     parts: list[Slice] = []
     failures, noise, facts = [], [], []
-    known: set[str] = set()
+    names: set[str] = set()
     for task in tasks:
-        joined = join(*files, task, None if only is None else only.get(task))
+        joined = join(*files, task)
         facts.append(_facts(joined, max(side.items(task) for side in files)))
         pairs = with_values(paired_figures(*files, joined), metrics)
-        known |= {name for pair in pairs for name in names_of(pair.metric)}
-        headlines = headline_of(pairs, metrics)
-        every = estimate(pairs, joined, headlines, margin_of, resamples=resamples, seed=seed)
-        found += [_judged(with_unscored_rule(d, max_unscored)) for d in every]
-        parts += [s for n in sorted(headlines) for s in slices(pairs[n], joined, by)]
+        names |= {name for pair in pairs for name in names_of(pair.metric)}
+        headlines = sorted(headline_of([pair.metric for pair in pairs], metrics))
+        for number in headlines:
+            parts += slices(pairs[number], joined, slice_by)
+            noise.append(_noise(base, repeats, joined, pairs[number]))
         failures += rates(*files, joined)
-        noise += [_noise(files[0], repeats, joined, pairs[n]) for n in sorted(headlines)]
-    _check_names(metrics, margins, known)
+        if known:
+            pairs = [pair for n, pair in enumerate(pairs) if n not in headlines]
+        found += estimate(
+            pairs,
+            joined.clusters,
+            set() if known else set(headlines),
+            margin_of,
+            resamples=resamples,
+            seed=seed,
+        )
+    _check_names(metrics, margins, names)
+    if not known:
+        found = judged(found, max_unscored)
     return Comparison(
-        base=str(base.path),
-        candidate=str(candidate.path),
-        base_model=base.manifest.model.title,
-        candidate_model=candidate.manifest.model.title,
+        base=str(base.run.path),
+        candidate=str(candidate.run.path),
+        base_model=base.run.manifest.model.title,
+        candidate_model=candidate.run.manifest.model.title,
         tasks=facts,
-        differences=_with_holm(found),
+        differences=sorted(found, key=lambda d: not d.headline),
         slices=with_adjusted(parts, benjamini_hochberg([s.p for s in parts if s.p is not None])),
         rates=failures,
         noise=[one for one in noise if one is not None],
@@ -158,9 +127,38 @@ def compare_files(
         remarks=remarks(*files, tasks),
         resamples=resamples,
         seed=seed,
-        audits=[*marks_of(base, tasks), *marks_of(candidate, tasks)],
+        audits=[*marks_of(base.run, tasks), *marks_of(candidate.run, tasks)],
         notices=notices_of(files),
     )
+
+
+def check_numbers(max_unscored: float, resamples: int) -> None:
+    """Refuse a share or a number of resamples that makes no sense.
+
+    Raises:
+        UsageError: with what is allowed.
+    """
+    if resamples < 100:
+        raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
+    if not 0 <= max_unscored <= 1:
+        raise UsageError(
+            f"max_unscored is {max_unscored:g}; it is a share from 0 to 1 (0.05 for 5 %)."
+        )
+
+
+def problems_of(base: RunFiles, candidate: RunFiles, *, force: bool) -> list[str]:
+    """What makes two runs incomparable, where they are compared all the same.
+
+    Raises:
+        UsageError: they are not to be compared then, or share no task.
+    """
+    problems = misfits(base, candidate, shared_tasks(base, candidate))
+    if problems and not force:
+        raise UsageError(
+            f"{base.run.path} and {candidate.run.path} cannot be compared: {'; '.join(problems)}. "
+            "--force compares them all the same and says so."
+        )
+    return problems
 
 
 def margins_of(margins: Margins | None) -> MarginOf:
@@ -193,38 +191,7 @@ def _check_names(metrics: Sequence[str] | None, margins: Margins | None, known: 
             raise UsageError(f"No figure '{name}' can be compared here.{nearest(name, plain)}")
 
 
-def _with_holm(found: Sequence[Difference]) -> list[Difference]:
-    """Headline figures first, with p adjusted over them."""
-    headlines = [d for d in found if d.headline]
-    adjusted = iter(holm([d.p for d in headlines if d.p is not None]))
-    first = [d if d.p is None else adjusted_verdict(d, next(adjusted)) for d in headlines]
-    return [*first, *(d for d in found if not d.headline)]
-
-
-def _judged(d: Difference) -> Difference:
-    """The difference as it is for a headline figure, and without a verdict for any other."""
-    if d.headline:
-        return d
-    bare: Difference = msgspec.structs.replace(d, verdict=None, not_worse_by_margin=None)
-    return bare
-
-
-def adjusted_verdict(d: Difference, p_holm: float) -> Difference:
-    """A difference with its adjusted p; *better* and *worse* take one under 0.05.
-
-    A verdict by the worst case stays: it does not rest on a test.
-    """
-    lost = d.verdict in ("better", "worse") and p_holm >= ALPHA and not d.too_unscored
-    made: Difference = msgspec.structs.replace(
-        d, p_holm=p_holm, verdict="inconclusive" if lost else d.verdict
-    )
-    return made
-
-
 def _facts(joined: Joined, items: int) -> TaskFacts:
-    def words(answers: Sequence[Answer]) -> float:
-        return float(np.mean([len(a.response.split()) for a in answers]))
-
     return TaskFacts(
         task=joined.task,
         items=items,
@@ -233,8 +200,8 @@ def _facts(joined: Joined, items: int) -> TaskFacts:
         only_base=joined.only_base,
         only_candidate=joined.only_candidate,
         changed=joined.changed,
-        base_words=words(joined.base),
-        candidate_words=words(joined.candidate),
+        base_words=float(words_of(joined.base).mean()),
+        candidate_words=float(words_of(joined.candidate).mean()),
     )
 
 
@@ -246,28 +213,24 @@ def _noise(base: RunFiles, repeats: Sequence[Run], joined: Joined, pair: Paired)
     """
     if not repeats:
         return None
-    from scipy.special import stdtrit
-
     metric = pair.metric
     columns = [pair.base]
     for run in repeats:
         files = RunFiles(run)
         again = join(base, files, joined.task)
         own = files.metrics(joined.task).get((metric.scorer, metric.metric), metric)
-        scores = files.scores(joined.task, metric.scorer)
-        values = item_values(scores, joined.ids, own.source or Source(metric.metric))
+        values = item_values(files.scores(joined.task, metric.scorer), joined.ids, own)
         values[~np.isin(joined.ids, again.ids)] = np.nan
-        columns.append(100 * values if metric.unit == "percent" else values)
+        columns.append(values)
     matrix = np.column_stack(columns)
     there = np.isfinite(matrix).all(1)
     means = matrix[there].mean(0)
     sd = float(means.std(ddof=1))
-    reach = float(stdtrit(len(means) - 1, 0.975)) * sd * 2**0.5
     return Noise(
         task=joined.task,
         scorer=metric.scorer,
         metric=metric.metric,
         runs=len(means),
         sd=sd,
-        reach=reach if there.any() else None,
+        reach=quantile(0.975, len(means)) * sd * 2**0.5 if there.any() else None,
     )

@@ -33,17 +33,21 @@ def with_unscored_rule(d: Difference, share: float) -> Difference:
         d: by the items that have a score in both runs.
         share: of either side's items, 0 to 1.
     """
-    sides = (d.base_unscored, d.base_items), (d.candidate_unscored, d.candidate_items)
-    if any(over_limit(unscored, items, share) for unscored, items in sides):
-        return by_worst_case(d)
+    sides = d.sides.base, d.sides.candidate
+    if any(over_limit(side.unscored, side.items, share) for side in sides):
+        return _by_worst_case(d)
     return d
 
 
-def by_worst_case(d: Difference) -> Difference:
-    """A difference that lacks too many scores, with the verdict that its worst case gives."""
+def _by_worst_case(d: Difference) -> Difference:
+    """A difference that lacks too many scores; a headline one with what its worst case says."""
+    if not d.headline:
+        found: Difference = msgspec.structs.replace(d, too_unscored=True)
+        return found
+    base, candidate = d.sides.base, d.sides.candidate
     sign = -1 if d.higher_is_better is False else 1
-    worst = d.difference if d.worst_case is None else d.worst_case
-    silent = d.candidate_unscored == d.candidate_items and d.base_unscored < d.base_items
+    worst = d.change.value if d.worst_case is None else d.worst_case
+    silent = candidate.unscored == candidate.items and base.unscored < base.items
     beyond = d.margin is not None and worst is not None and sign * worst <= -d.margin
     fallen = d.higher_is_better is not None and (silent or beyond)
     made: Difference = msgspec.structs.replace(

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import Literal
 
-from scipy.special import stdtr, stdtrit
+from empeval.estimates import LEVEL, quantile
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 
 POWER = 0.8
-LEVEL = 0.95
-
-
-def t_interval(
-    difference: float, error: float, clusters: int, level: float = LEVEL
-) -> tuple[float, float] | None:
-    """Student's t interval with clusters - 1 degrees of freedom; ``None`` with one cluster."""
-    if clusters < 2 or not math.isfinite(error):
-        return None
-    half = float(stdtrit(clusters - 1, (1 + level) / 2)) * error
-    return difference - half, difference + half
-
-
-def t_p(difference: float, error: float, clusters: int) -> float | None:
-    """Two-sided p of the paired t test over clusters; ``None`` where there is no variance."""
-    if clusters < 2 or not math.isfinite(error):
-        return None
-    if error == 0:
-        return 1.0 if difference == 0 else None
-    return float(2 * stdtr(clusters - 1, -abs(difference / error)))
+SMALLEST = 1e-6
+"""Of effects, in standard deviations of clusters: a smaller one takes more than anybody has."""
 
 
 def decide(
@@ -70,14 +53,16 @@ def decide(
 def detectable(error: float, clusters: int) -> float | None:
     """The smallest true difference that would be found significant with 80 % power.
 
+    That is the standard error times the noncentrality with which Student's t lies above its 97.5 %
+    quantile 4 times in 5 (Cohen 1988, ch. 2).
+
     Args:
         error: standard error of the difference.
         clusters: behind it.
     """
     if clusters < 2 or not math.isfinite(error):
         return None
-    quantiles = stdtrit(clusters - 1, (1 + LEVEL) / 2) + stdtrit(clusters - 1, POWER)
-    return float(quantiles) * error
+    return _noncentrality(clusters) * error
 
 
 def clusters_needed(error: float, clusters: int, margin: float) -> int | None:
@@ -90,14 +75,22 @@ def clusters_needed(error: float, clusters: int, margin: float) -> int | None:
         clusters: how many gave it.
         margin: the difference to find, above 0.
     """
-    if clusters < 2 or not math.isfinite(error) or margin <= 0:
+    if clusters < 1 or not math.isfinite(error) or margin <= 0:
         return None
-    spread = error * math.sqrt(clusters)
-    needed = 2
-    for _ in range(60):  # the quantiles hang on the number: a fixed point, reached quickly
-        quantiles = stdtrit(needed - 1, (1 + LEVEL) / 2) + stdtrit(needed - 1, POWER)
-        wanted = max(2, math.ceil((float(quantiles) * spread / margin) ** 2))
-        if wanted == needed:
-            break
-        needed = wanted if wanted > needed else (wanted + needed + 1) // 2
-    return needed
+    effect = margin / (error * math.sqrt(clusters)) if error else math.inf
+    if effect < SMALLEST:
+        return None
+
+    def found(count: int) -> bool:
+        return _noncentrality(count) <= effect * math.sqrt(count)
+
+    enough = 2
+    while not found(enough):
+        enough *= 2
+    return bisect_left(range(enough), True, lo=2, key=found)
+
+
+def _noncentrality(clusters: int) -> float:
+    from scipy.special import nctdtrinc
+
+    return float(nctdtrinc(clusters - 1, 1 - POWER, quantile((1 + LEVEL) / 2, clusters)))

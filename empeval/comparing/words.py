@@ -4,31 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from empeval.amounts import amount, interval, probability
+from empeval.comparing.adjusting import told_apart
 from empeval.comparing.records import Difference
 
 if TYPE_CHECKING:
     from empeval.comparing.many import Matrix
-
-
-def amount(value: float | None) -> str:
-    """A figure with as many decimals as its size calls for; a dash where there is none."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    text = f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval, or a dash."""
-    return "-" if low is None or high is None else f"{amount(low)} to {amount(high)}"
-
-
-def probability(p: float | None) -> str:
-    """A p value: three decimals, or a bound."""
-    if p is None:
-        return "-"
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def name_of(d: Difference) -> str:
@@ -41,14 +22,13 @@ def name_of(d: Difference) -> str:
 
 
 def matrix_cells(matrix: Matrix) -> dict[tuple[str, str], str]:
-    """(a run's folder, another's) -> the first less the second, starred where p (Holm) < 0.05."""
+    """(a run's folder, another's) -> the first less the second, starred where they differ."""
     cells: dict[tuple[str, str], str] = {}
     for pair in matrix.pairs:
-        d = pair.difference
-        star = "*" if d.p_holm is not None and d.p_holm < 0.05 else ""
-        back = None if d.difference is None else -d.difference
-        cells[pair.candidate, pair.base] = amount(d.difference) + star
-        cells[pair.base, pair.candidate] = amount(back) + star
+        change = pair.difference.change.value
+        star = "*" if told_apart(pair.difference) else ""
+        cells[pair.candidate, pair.base] = amount(change) + star
+        cells[pair.base, pair.candidate] = amount(None if change is None else -change) + star
     return cells
 
 
@@ -61,71 +41,65 @@ def verdict_of(d: Difference) -> str:
 
 def sentence(d: Difference) -> str:
     """The verdict on one figure in a sentence; "not significant" never reads as "same"."""
-    if d.too_unscored or d.difference is None:
+    change, ends = d.change.value, d.change.interval
+    if d.too_unscored or change is None:
         return _unscored(d)
     unit = "percent points" if d.unit == "percent" else d.unit
-    by = f"{amount(abs(d.difference))} {unit}"
-    known = f"95 % interval {interval(d.ci_low, d.ci_high)}"
+    by = f"{amount(abs(change))} {unit}"
+    known = f"95 % interval {interval(ends)}"
     margin = "" if d.margin is None else f"the margin of {amount(d.margin)}"
+    holds_zero = ends is not None and ends.low <= 0 <= ends.high
     if d.verdict == "equivalent":
-        aside = ""
-        if d.ci_low is not None and d.ci_high is not None and not d.ci_low <= 0 <= d.ci_high:
-            aside = ", though not zero"
+        aside = "" if holds_zero else ", though not zero"
         return f"{name_of(d)}: equivalent: the difference is inside {margin}{aside} ({known})."
     if d.verdict in ("better", "worse"):
         beyond = ""
         if d.margin is not None:
-            shown = _beyond(d)
+            shown = ends is not None and (ends.low > d.margin or ends.high < -d.margin)
             beyond = (
                 f", by more than {margin}" if shown else f"; by more than {margin} is not shown"
             )
         return f"{name_of(d)}: {d.verdict} by {by} ({known}){beyond}."
-    if d.higher_is_better is None and d.ci_low is not None and d.ci_high is not None:
-        moved = not d.ci_low <= 0 <= d.ci_high
-        what = "changed" if moved else "no change is shown, and none is ruled out"
+    if d.higher_is_better is None and ends is not None:
+        what = "no change is shown, and none is ruled out" if holds_zero else "changed"
         return f"{name_of(d)}: {what} ({known}); it describes, it does not judge."
-    if d.difference == d.ci_low == d.ci_high == 0:
+    if ends is not None and change == ends.low == ends.high == 0:
         return f"{name_of(d)}: inconclusive: no item differs, so nothing is shown."
     reach = ""
-    if d.detectable is not None:
+    if d.power.detectable is not None:
         reach = (
-            f" With so many items a true difference of {amount(d.detectable)} would be found 4 "
-            "times in 5."
+            f" With so many items a true difference of {amount(d.power.detectable)} would be found "
+            "4 times in 5."
         )
     safe = ""
     if d.not_worse_by_margin:
         safe = f" It is not worse by {margin} or more."
     why = f"{known} holds 0"
-    if d.ci_low is None or d.ci_high is None:
+    if ends is None:
         why = "one cluster of items says nothing about others"
-    elif not d.ci_low <= 0 <= d.ci_high:
-        why = f"{known}, but p adjusted over the headline figures is {probability(d.p_holm)}"
+    elif not holds_zero:
+        why = f"{known}, but p adjusted over the headline figures is {probability(d.p_values.holm)}"
     return f"{name_of(d)}: inconclusive: {why}.{safe}{reach}"
 
 
 def _unscored(d: Difference) -> str:
     """What to say of a figure that lacks the scores of too many items."""
-    sides = (
-        ("candidate", d.candidate_unscored, d.candidate_items),
-        ("base", d.base_unscored, d.base_items),
-    )
-    lacking = [f"{n} of {items} items of the {side}" for side, n, items in sides if n]
+    base, candidate = d.sides.base, d.sides.candidate
+    lacking = [
+        f"{side.unscored} of {side.items} items of the {name}"
+        for name, side in (("candidate", candidate), ("base", base))
+        if side.unscored
+    ]
     said = f"{' and '.join(lacking)} have no score"
-    if d.verdict == "worse" and d.candidate_unscored == d.candidate_items:
+    if d.verdict == "worse" and candidate.unscored == candidate.items:
         return f"{name_of(d)}: worse: {said}: nothing it answered can be scored."
     if d.worst_case is not None:
         counted = f"; at the worst value the difference would be {amount(d.worst_case)}"
-    elif d.difference is not None:
-        counted = f"; the difference of the others is {amount(d.difference)}"
+    elif d.change.value is not None:
+        counted = f"; the difference of the others is {amount(d.change.value)}"
     else:
         counted = ""
     if d.verdict == "worse" and d.margin is not None:
         beyond = f", the margin of {amount(d.margin)} or more the wrong way"
         return f"{name_of(d)}: worse: {said}{counted}{beyond}."
     return f"{name_of(d)}: cannot be told: {said}{counted}."
-
-
-def _beyond(d: Difference) -> bool:
-    if d.margin is None or d.ci_low is None or d.ci_high is None:
-        return False
-    return d.ci_low > d.margin or d.ci_high < -d.margin

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from empeval.amounts import amount, interval, probability
 from empeval.comparing.records import Comparison
-from empeval.comparing.words import amount, interval, probability
 from empeval.escaping import code, plain
 from empeval.escaping import markdown as as_markdown
 from empeval.files import write_text
@@ -22,6 +22,11 @@ WORDS = {
     "regression": "There is a regression.",
     "inconclusive": "It cannot be told; the policy lets that block.",
 }
+
+METHOD = (
+    "Intervals and `p` by a studentised bootstrap over clusters; with fewer than 10 of them by "
+    "Student's t and by sign flips."
+)
 
 
 def junit(verdict: Verdict) -> str:
@@ -79,12 +84,13 @@ def markdown(verdict: Verdict) -> str:
     for d in comparison.differences:
         if d.headline:
             lines.append(
-                f"| {as_markdown(d.metric)} | {amount(d.base)} | {amount(d.candidate)} | "
-                f"{amount(d.difference)} | {interval(d.ci_low, d.ci_high)} | {probability(d.p)} | "
-                f"{d.n} of {max(d.base_items, d.candidate_items)} |"
+                f"| {as_markdown(d.metric)} | {amount(d.sides.base.mean)} | "
+                f"{amount(d.sides.candidate.mean)} | {amount(d.change.value)} | "
+                f"{interval(d.change.interval)} | {probability(d.p_values.deciding)} | "
+                f"{d.change.n} of {max(d.sides.base.items, d.sides.candidate.items)} |"
             )
     lines += ["", *(f"- {as_markdown(text)}" for text in audits(verdict))]
-    lines += ["", "`p` by sign flips of clusters; intervals by a studentised bootstrap over them."]
+    lines += ["", METHOD]
     return "\n".join(lines) + "\n"
 
 

@@ -10,10 +10,10 @@ from typing import Literal
 import msgspec
 
 from empeval.errors import RunFolderError, UsageError
-from empeval.files import read_regular, write_json
+from empeval.files import read_json, write_json
 from empeval.gating.documents import audits
 from empeval.gating.verdict import Outcome, Verdict
-from empeval.runs import UNREADABLE, Run, is_run, reason
+from empeval.runs import Run, run_folders
 
 NOTE = "gate.json"
 LATEST = "latest-passed"
@@ -61,28 +61,8 @@ def read_note(path: Path) -> Passed | None:
     file = path / NOTE
     if not os.path.lexists(file):
         return None
-    try:
-        return msgspec.json.decode(read_regular(file), type=Passed)
-    except UNREADABLE as error:
-        raise RunFolderError(
-            f"{file} cannot be read as a gate's note: {reason(error)}. Delete it, and gate the "
-            "run again."
-        ) from error
-
-
-def run_folders(root: Path) -> list[Path]:
-    """The run folders in a folder, damaged ones too, by name; hidden ones are none.
-
-    Raises:
-        UsageError: there is no such folder.
-    """
-    if not root.is_dir():
-        raise UsageError(f"There is no folder {root} of runs; give --runs FOLDER.")
-    try:
-        every = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise UsageError(f"{root} cannot be read: {error.strerror}.") from error
-    return [path for path in every if path.is_dir() and is_run(path)]
+    advice = "Delete it, and gate the run again."
+    return read_json(file, Passed, "as a gate's note", advice)
 
 
 def find_base(wanted: str, root: Path, candidate: Run) -> Run:

@@ -7,12 +7,14 @@ from typing import Literal
 
 import msgspec
 
-from empeval.comparing.estimating import names_of
+from empeval.amounts import amount, interval
+from empeval.comparing.adjusting import ALPHA
+from empeval.comparing.figures import names_of
 from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.two import compare
 from empeval.comparing.unscored import over_limit
-from empeval.comparing.words import amount, interval, sentence
+from empeval.comparing.words import sentence
 from empeval.errors import UsageError, nearest, some
 from empeval.gating.audited import audit_gaps
 from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit
@@ -53,7 +55,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         comparison: behind them.
     """
 
-    schema: Literal[1] = 1
+    schema: Literal[2] = 2
     outcome: Outcome
     exit_code: int
     checks: list[Check]
@@ -185,10 +187,10 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
         raise UsageError(
             f"slices: the items have no property '{limit.by}'.{nearest(limit.by, others)}"
         )
-    lacking = [s for s in own if s.items >= limit.least and s.items - s.n > 1
-               and over_limit(s.items - s.n, s.items, share)]  # fmt: skip
-    parts = [(s, d) for s in own if s not in lacking and s.n >= limit.least
-             and not s.too_small and (d := s.difference) is not None]  # fmt: skip
+    lacking = [s for s in own if s.items >= limit.least and s.change.n_failed > 1
+               and over_limit(s.change.n_failed, s.items, share)]  # fmt: skip
+    parts = [(s, d) for s in own if s not in lacking and s.change.n >= limit.least
+             and not s.too_small and (d := s.change.value) is not None]  # fmt: skip
     small = [s for s in own if s not in lacking and all(s is not part for part, _ in parts)]
     turned = {
         (d.task, d.scorer, d.metric): -1 if d.higher_is_better is False else 1
@@ -197,13 +199,13 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
     fallen = []
     for part, difference in parts:
         if turned[(part.task, part.scorer, part.metric)] * difference <= -limit.margin:
-            shown = part.p_adjusted is not None and part.p_adjusted < 0.05
-            known = f"95 % interval {interval(part.ci_low, part.ci_high)}, {part.n} items"
+            shown = part.p_adjusted is not None and part.p_adjusted < ALPHA
+            known = f"95 % interval {interval(part.change.interval)}, {part.change.n} items"
             said = f"{amount(difference)} ({known}); the limit is {amount(limit.margin)}."
             chance = "" if shown else " It may be chance."
             fallen.append((part, "regression" if shown else "inconclusive", said + chance))
     for part in lacking:
-        said = f"{part.items - part.n} of its {part.items} items have no score in one of the runs."
+        said = f"{part.change.n_failed} of its {part.items} items have no score in one of the runs."
         fallen.append((part, "inconclusive", said))
     for part, outcome, said in fallen:
         yield Check(
@@ -213,7 +215,7 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
             said=said,
         )
     least = f"{limit.least} items or {FEWEST} clusters"
-    names = some([f"{s.value} ({s.n})" for s in small], most=MOST_VALUES)
+    names = some([f"{s.value} ({s.change.n})" for s in small], most=MOST_VALUES)
     left = f" Too small to be looked at, with fewer than {least}: {names}." if small else ""
     if not parts and not lacking:
         said = f"no part can be judged.{left}"
@@ -241,7 +243,7 @@ def _failures(comparison: Comparison, policy: Policy) -> Iterator[Check]:
             )
         for rate in found:
             high = rate.candidate > limit.most
-            risen = limit.rise is not None and rate.difference > limit.rise
+            risen = limit.rise is not None and (rate.change.value or 0.0) > limit.rise
             said = f"{rate.candidate:.1f} % of the answers to {rate.task} (base {rate.base:.1f} %)"
             limits = f"at most {limit.most:g} %" + (
                 "" if limit.rise is None else f", and {limit.rise:g} points more than the base"
@@ -275,24 +277,25 @@ def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
     for d in (kept, rising):
         if d.too_unscored:
             return Check(kind="guardrail", name=name, outcome="inconclusive", said=sentence(d))
-    if kept.difference is None or rising.difference is None:
+    change, rise = kept.change.value, rising.change.value
+    if change is None or rise is None:
         said = "no item has both runs' values of both figures."
         return Check(kind="guardrail", name=name, outcome="inconclusive", said=said)
-    up = -rising.difference if rising.higher_is_better is False else rising.difference
-    down = kept.difference if kept.higher_is_better is False else -kept.difference
+    up = -rise if rising.higher_is_better is False else rise
+    down = change if kept.higher_is_better is False else -change
     if up <= 0:
         return Check(
             kind="guardrail", name=name, outcome="pass", said=f"{wanted.rises} does not rise."
         )
-    known = f"95 % interval {interval(kept.ci_low, kept.ci_high)}"
-    said = f"{wanted.metric} changes by {amount(kept.difference)} ({known})"
+    known = f"95 % interval {interval(kept.change.interval)}"
+    said = f"{wanted.metric} changes by {amount(change)} ({known})"
     if down < wanted.margin:
         return Check(kind="guardrail", name=name, outcome="pass", said=f"{said}.")
-    shown = kept.p is not None and kept.p < 0.05
+    shown = kept.p_values.deciding is not None and kept.p_values.deciding < ALPHA
     return Check(
         kind="guardrail",
         name=name,
         outcome="regression" if shown else "inconclusive",
         said=f"{said}, {wanted.margin:g} or more the wrong way, while {wanted.rises} rises by "
-        f"{amount(rising.difference)}.",
+        f"{amount(rise)}.",
     )

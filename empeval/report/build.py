@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from empeval.__about__ import __version__
+from empeval.amounts import amount, between, interval, probability
 from empeval.comparing.many import ManyRuns, compare_many
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
-from empeval.comparing.words import amount, interval, probability, sentence, verdict_of
-from empeval.counts import notices
+from empeval.comparing.words import sentence, verdict_of
 from empeval.errors import UsageError
+from empeval.estimates import source_of
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
-from empeval.records import Source
 from empeval.report import front, plots
 from empeval.report.collect import (
     MOST_RUNS,
@@ -32,7 +32,7 @@ from empeval.report.collect import (
     tasks_of,
     values_of,
 )
-from empeval.runs import Run
+from empeval.runs import Run, notices
 
 
 @dataclass(frozen=True)
@@ -85,25 +85,21 @@ def build_report(
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
     every = columns(runs, partial=partial)
+    options: dict[str, Any] = {"margins": margins, "force": force, "resamples": resamples}
+    base, *others = every
+    many = compare_many([one.files for one in every], **options) if len(every) > 2 else None
     compared = [
         (
             one.letter,
             compare(
-                runs[0],
-                one.run,
-                margins=margins,
-                force=force,
-                partial=partial,
-                resamples=resamples,
+                base.files,
+                one.files,
+                known=many.between(base.run, one.run) if many else (),
+                **options,
             ),
         )
-        for one in every[1:]
+        for one in others
     ]
-    many = None
-    if len(runs) > 2:
-        many = compare_many(
-            runs, margins=margins, force=force, partial=partial, resamples=resamples
-        )
     with plots.style():
         made = list(_plots(every, compared))
         page = _page(every, compared, many, made)
@@ -177,18 +173,17 @@ def _page(
     read = {name: (folder / name).read_text(encoding="utf-8")
             for name in ("report.html.j2", "report.css", "report.js")}  # fmt: skip
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"amount": _amount, "probability": probability}
-    environment.globals["interval"] = interval
+    environment.filters |= {"amount": amount, "probability": probability}
+    environment.globals |= {"interval": interval, "between": between}
     names = front.run_names(every)
     letters = {str(one.run.path): one.letter for one in every}
-    own = {(one.letter, m.task, m.scorer, m.metric): m for one in every for m in one.run.metrics()}
     first, last = every[0].letter, every[-1].letter
     return environment.from_string(read["report.html.j2"]).render(
         title=f"empeval: {', '.join(names.values())}",
         names=names,
         bands={letter: front.bands(c, letter) for letter, c in compared},
         falls=front.falls(every, first, last) if len(every) == 2 else [],
-        boards=front.boards(many, letters, own) if many else [],
+        boards=front.boards(many, letters) if many else [],
         gates=front.gate_outcomes(every),
         bar_width=front.BAR,
         version=__version__,
@@ -244,7 +239,7 @@ def _data(every: Sequence[Column], names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "runs": [{"letter": letter, "name": name} for letter, name in names.items()],
         "main": [
-            f"{metric.scorer}.{(metric.source or Source(metric.metric)).value}"
+            f"{metric.scorer}.{source_of(metric).value}"
             for task in tasks_of(every)
             for metric in main_figures(every, task)
         ],
@@ -271,10 +266,6 @@ def inline_svg(text: str, number: int) -> str:
     text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}\2"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", text)
     return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
-
-
-def _amount(value: float | None) -> str:
-    return "-" if value is None else amount(value)
 
 
 def _write(path: Path, content: str | bytes) -> list[Path]:

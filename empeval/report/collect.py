@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from empeval.comparing.joined import RunFiles, item_values
-from empeval.records import Metric, ResponseLine, Score, Source
+from empeval.comparing.joined import RunFiles
+from empeval.estimates import item_values
+from empeval.records import Metric, ResponseLine, Score
 from empeval.runs import Run
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -97,10 +98,7 @@ def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
         figure = one.files.metrics(task).get((metric.scorer, metric.metric))
         if figure is None:
             continue
-        source = figure.source or Source(figure.metric)
-        scores = one.files.scores(task, metric.scorer)
-        scale = 100 if figure.unit == "percent" else 1
-        by_run[one.letter] = scale * item_values(scores, ids, source)
+        by_run[one.letter] = item_values(one.files.scores(task, metric.scorer), ids, figure)
         answers = one.files.answers(task)
         words[one.letter] = np.array(
             [len(answers[i].response.split()) if i in answers else np.nan for i in ids]

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from empeval.amounts import amount, interval
 from empeval.comparing.many import ManyRuns
 from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.words import amount, interval, matrix_cells, name_of, sentence, verdict_of
+from empeval.comparing.words import matrix_cells, name_of, sentence, verdict_of
 from empeval.errors import RunFolderError
 from empeval.gating.passed import read_note
+from empeval.records import Estimate
 from empeval.report.collect import Column, main_figures, tasks_of, values_of
 from empeval.runs import Run
 
@@ -81,8 +83,8 @@ class Board:
     Attributes:
         figure: its name; ``shared``: how many items all runs have a value of.
         rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
-        cells: (row's letter, column's letter) -> the row less the column, and a star where p
-            (Holm) is below 0.05.
+        cells: (row's letter, column's letter) -> the row less the column, and a star where they
+            differ.
     """
 
     figure: str
@@ -135,27 +137,30 @@ def bands(comparison: Comparison, name: str) -> list[Band]:
 def _band(d: Difference, name: str) -> Band:
     verdict = verdict_of(d)
     words = sentence(d)
-    if verdict not in ("better", "worse") or d.too_unscored or d.difference is None:
+    change = d.change.value
+    if verdict not in ("better", "worse") or d.too_unscored or change is None:
         return Band(verdict, words, "", _bar(d))
-    sign = "+" if d.difference > 0 else ""
+    sign = "+" if change > 0 else ""
     margin = "" if d.margin is None else f", margin {amount(d.margin)}"
     said = (
-        f"{name} is {verdict} on {name_of(d)}: {amount(d.base)} to {amount(d.candidate)}, "
-        f"{sign}{amount(d.difference)} ({interval(d.ci_low, d.ci_high)}){margin}"
+        f"{name} is {verdict} on {name_of(d)}: {amount(d.sides.base.mean)} to "
+        f"{amount(d.sides.candidate.mean)}, {sign}{amount(change)} "
+        f"({interval(d.change.interval)}){margin}"
     )
     return Band(verdict, said, words, _bar(d))
 
 
 def _bar(d: Difference) -> Bar | None:
-    if d.difference is None or d.ci_low is None or d.ci_high is None:
+    value, reach = d.change.value, d.change.interval
+    if value is None or reach is None:
         return None
     margin = d.margin or 0.0
-    most = 1.15 * max(abs(d.ci_low), abs(d.ci_high), margin)
+    most = 1.15 * max(abs(reach.low), abs(reach.high), margin)
     if not most:
         return None
     ends = (_place(-margin, most), _place(margin, most)) if margin else None
-    low, value, high = (_place(v, most) for v in (d.ci_low, d.difference, d.ci_high))
-    return Bar(low, value, high, ends)
+    low, middle, high = (_place(v, most) for v in (reach.low, value, reach.high))
+    return Bar(low, middle, high, ends)
 
 
 def _place(value: float, most: float) -> float:
@@ -223,36 +228,33 @@ def _falls(
     return found
 
 
-def boards(many: ManyRuns, letters: Mapping[str, str], metrics: Mapping[Any, Any]) -> list[Board]:
+def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
     """Leaderboards of three or more runs.
 
     Args:
         many: the comparison of all of them.
         letters: run folder -> letter.
-        metrics: (letter, task, scorer, metric) -> the run's own figure, for the interval.
     """
     found = []
     for matrix in many.matrices:
-        own = [metrics.get((letters[r.run], matrix.task, matrix.scorer, matrix.metric))
-               for r in matrix.ranking]  # fmt: skip
-        ends = [x for m in own if m is not None for x in (m.ci_low, m.ci_high) if x is not None]
-        ends += [r.mean for r in matrix.ranking]
+        ends = [x for r in matrix.ranking for x in _reach(r.estimate)]
         low, high = min(ends), max(ends)
         room = 0.05 * (high - low) or 1.0
         rows = []
-        for ranked, metric in zip(matrix.ranking, own, strict=True):
+        for ranked in matrix.ranking:
             bar = None
-            if metric is not None and metric.ci_low is not None and metric.ci_high is not None:
-                ends_of = (metric.ci_low, ranked.mean, metric.ci_high)
-                left, middle, right = (_along(v, low - room, high + room) for v in ends_of)
+            if ranked.estimate.interval is not None:
+                left, middle, right = (
+                    _along(v, low - room, high + room) for v in _reach(ranked.estimate)
+                )
                 bar = Bar(left, middle, right, None)
             rows.append(
                 {
                     "rank": ranked.rank,
                     "ranks": f"{ranked.rank_low} to {ranked.rank_high}",
                     "letter": letters[ranked.run],
-                    "mean": amount(ranked.mean),
-                    "interval": interval(metric.ci_low, metric.ci_high) if metric else "-",
+                    "mean": amount(ranked.estimate.value),
+                    "interval": interval(ranked.estimate.interval),
                     "groups": ranked.groups,
                     "bar": bar,
                 }
@@ -261,6 +263,12 @@ def boards(many: ManyRuns, letters: Mapping[str, str], metrics: Mapping[Any, Any
         name = f"{matrix.task} {matrix.scorer}.{matrix.metric}"
         found.append(Board(name, matrix.shared, rows, cells))
     return found
+
+
+def _reach(estimate: Estimate) -> tuple[float, float, float]:
+    """Low, value and high; three times the value where there is no interval."""
+    value, ends = estimate.value or 0.0, estimate.interval
+    return (value, value, value) if ends is None else (ends.low, value, ends.high)
 
 
 def _along(value: float, low: float, high: float) -> float:

@@ -7,7 +7,6 @@ dark where the page is.
 from __future__ import annotations
 
 import io
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from empeval.comparing.records import Difference
-from empeval.metrics import cluster_mean
+from empeval.estimates import times
 from empeval.report.collect import LETTERS, Values
 
 INK = {
@@ -113,28 +112,27 @@ def forest(differences: Sequence[Difference]) -> Any:
     Figures that only describe are left out: for them nothing is better or worse.
     """
     rows = [
-        d
+        (d, times(d.change, d.effect.size / d.change.value))
         for d in differences
-        if d.effect_size
-        and d.difference
-        and d.ci_low is not None
+        if d.effect.size
+        and d.change.value
+        and d.change.interval is not None
         and d.higher_is_better is not None
     ]
     if not rows:
         return None
+    rows.reverse()
     made, axes = figure(7.2, 0.5 + 0.36 * len(rows))
-    for place, d in enumerate(reversed(rows)):
-        assert d.effect_size is not None and d.ci_low is not None and d.ci_high is not None  # noqa: S101, PT018
-        unit = d.effect_size / (d.difference or math.nan)
-        sign = -1 if d.higher_is_better is False else 1
-        low, high = sorted((sign * unit * d.ci_low, sign * unit * d.ci_high))
+    for place, (d, change) in enumerate(rows):
+        shown = times(change, -1 if d.higher_is_better is False else 1)
         colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(
             d.verdict or "", INK_COLOUR
         )
-        axes.plot([low, high], [place, place], color=colour, linewidth=2)
-        axes.plot([sign * d.effect_size], [place], "o", color=colour, markersize=6)
+        if ends := shown.interval:
+            axes.plot([ends.low, ends.high], [place, place], color=colour, linewidth=2)
+        axes.plot([shown.value], [place], "o", color=colour, markersize=6)
     axes.axvline(0, color=FAINT, linewidth=1)
-    axes.set_yticks(range(len(rows)), [f"{d.task} {d.scorer}.{d.metric}" for d in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [f"{d.task} {d.scorer}.{d.metric}" for d, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("worse  ←  difference in standard deviations, 95 % interval  →  better")
     return made
@@ -284,13 +282,7 @@ def length_plot(values: Values, letters: Sequence[str], scale: tuple[float, floa
         bins = np.array_split(
             rows[np.argsort(words[rows], kind="stable")], min(8, len(rows) // FEW)
         )
-        means = [
-            (
-                float(words[b].mean()),
-                *cluster_mean(own[b].tolist(), [values.clusters[i] for i in b]),
-            )
-            for b in bins
-        ]
+        means = [(float(words[b].mean()), float(own[b].mean())) for b in bins]
         axes.plot([m[0] for m in means], [m[1] for m in means], "-o", color=colour, linewidth=1.6,
                   markersize=4, label=f"{letter}, n {len(rows)}")  # fmt: skip
         drawn = True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from sys import intern
 
 from empeval import (
     Metric,
@@ -76,15 +79,20 @@ class Surface(Scorer):
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Means of the values, then the figures of the run as a whole."""
         means = [mean_metric(value, scored) for value in self.card.values]
-        good = [s for s in scored if s.score.status == "ok"]
-        tokens = [[word.casefold() for word in words(s.sample.text)] for s in good]
-        clusters = [s.sample.item.cluster for s in good]
-        failed = len(scored) - len(good)
+        tokens: list[list[str]] = []
+        clusters: list[str] = []
+        texts: list[bytes] = []
+        for one in scored:  # once, and of each reply only what is counted
+            if one.score.status == "ok":
+                tokens.append([intern(word.casefold()) for word in words(one.sample.text)])
+                clusters.append(one.sample.item.cluster)
+                texts.append(_digest(one.sample.text))
+        failed = len(scored) - len(tokens)
         return [
             *means,
             _distinct(1, tokens, clusters, failed),
             _distinct(2, tokens, clusters, failed),
-            _identical(good, failed),
+            _identical(texts, clusters, failed),
         ]
 
 
@@ -183,15 +191,16 @@ def distinct(
     return ratio, max(0.0, ratio - half), min(1.0, ratio + half)
 
 
-def _identical(good: Sequence[Scored], failed: int) -> Metric:
-    folded = [" ".join(s.sample.text.casefold().split()) for s in good]
-    counts: dict[str, int] = {}
-    for text in folded:
-        counts[text] = counts.get(text, 0) + 1
-    clusters = [s.sample.item.cluster for s in good]
+def _digest(text: str) -> bytes:
+    """What replies have in common that differ in nothing but case and spaces."""
+    return hashlib.sha256(" ".join(text.casefold().split()).encode()).digest()
+
+
+def _identical(texts: Sequence[bytes], clusters: Sequence[str], failed: int) -> Metric:
+    counts = Counter(texts)
     share, low, high = None, None, None
-    if good:
-        share, low, high = cluster_share([counts[text] > 1 for text in folded], clusters)
+    if texts:
+        share, low, high = cluster_share([counts[text] > 1 for text in texts], clusters)
     return Metric(
         task="",
         scorer="",
@@ -199,7 +208,7 @@ def _identical(good: Sequence[Scored], failed: int) -> Metric:
         value=share,
         ci_low=low,
         ci_high=high,
-        n=len(good),
+        n=len(texts),
         n_failed=failed,
         unit="percent",
         higher_is_better=None,

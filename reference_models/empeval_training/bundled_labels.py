@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from empeval import DataError
+from empeval.files import replacing
 from empeval_training.examples import Example
 from empeval_training.teacher.labelling import with_labels
 
@@ -30,13 +31,10 @@ def key(example: Example) -> int:
 def write_labels(examples: Sequence[Example], path: Path) -> None:
     """Keep the labels of examples: ``keys`` (n,) int64 and ``labels`` (n, 4) float16."""
     rows = sorted({key(e): (e.empathy, *e.mechanisms) for e in examples}.items())
-    save_file(
-        {
-            "keys": np.array([k for k, _ in rows], dtype=np.int64),
-            "labels": np.array([values for _, values in rows], dtype=np.float16),
-        },
-        path,
-    )
+    keys = np.array([k for k, _ in rows], dtype=np.int64)
+    labels = np.array([values for _, values in rows], dtype=np.float16)
+    with replacing(path) as part:
+        save_file({"keys": keys, "labels": labels}, part)
 
 
 class KeptLabels:

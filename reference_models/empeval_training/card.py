@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from empeval.checkpoints import PACKAGED
+from empeval.files import write_text
 from empeval.models import find
 from empeval_training.data import GOEMOTIONS, PEOPLE, Prepared
 
@@ -101,7 +102,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         recipe="\n".join(f"      {k} = {v}" for k, v in recipe.items()),
         licenses="\n".join(f"* {name}: {terms}" for name, terms in prepared.licenses.items()),
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    write_text(folder / "README.md", text)
 
 
 def _people(figures: dict[str, float] | None, model: str) -> str:

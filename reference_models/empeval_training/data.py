@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from empeval import DataError, UsageError, load_rows, require_columns
+from empeval.files import write_text
 from empeval.jsonl import read_objects
 from empeval_empathy.views import Dialogue, Row, ViewBuilder
 from empeval_training.examples import HUMAN, Example
@@ -249,9 +249,7 @@ class CommentCollator:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people and programs: indented, keys in their order; whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def make_folder(folder: Path) -> None:

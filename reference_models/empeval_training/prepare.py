@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from empeval import DataError, UsageError, rows_fingerprint
+from empeval.files import write_bytes
 from empeval_empathy.emotions import EMOTIONS
 from empeval_training.bundled_labels import KeptLabels
 from empeval_training.data import RATED, Prepared, make_folder, write_json
@@ -141,7 +142,7 @@ def _write(
     (out / "prepared.json").unlink(missing_ok=True)  # until it is true again
     for split, examples in every.items():
         lines = b"".join(msgspec.json.encode(e) + b"\n" for e in examples)
-        (out / f"{split}.jsonl").write_bytes(lines)
+        write_bytes(out / f"{split}.jsonl", lines)
     prepared = Prepared(
         fingerprint=rows_fingerprint(e for split in every for e in every[split]),
         emotions=emotions,

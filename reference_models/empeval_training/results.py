@@ -13,6 +13,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from empeval import DataError, UsageError
+from empeval.files import write_text
 from empeval_empathy.checkpoints import BUNDLED
 from empeval_empathy.emotions import MECHANISMS
 from empeval_training.agreement import Agreement
@@ -139,7 +140,7 @@ def write_documents(
     path = out / "LABELS.md"
     labeller = Labeller(teachers, ratings) if teachers else None
     card = label_card(data, labeller) if labeller else people_card(data, ratings)
-    path.write_text(card, encoding="utf-8")
+    write_text(path, card)
     yield path
     path = out / "RESULTS.md"
     turns = thinned(human_examples("test", None, 0), TURNS)
@@ -161,7 +162,7 @@ def write_documents(
         turns=len(turns),
         strangers=_strangers_table(judges, turns),
     )
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     yield path
 
 

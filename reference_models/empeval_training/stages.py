@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
 from empeval import EmpevalError, UsageError
+from empeval.files import replacing
 from empeval_training.data import NO_EMOTION, Collator, Labelled
 from empeval_training.networks import trainable_state
 from empeval_training.progress import bar, say, show_steps, watched
@@ -143,12 +143,10 @@ def _restore(network: Any, done: Path) -> None:
 
 
 def _save(state: dict[str, torch.Tensor], done: Path) -> None:
-    """Write weights so that a file of that name is always whole."""
     from safetensors.torch import save_file
 
-    part = done.with_suffix(".part")
-    save_file(state, part)
-    os.replace(part, done)
+    with replacing(done) as part:
+        save_file(state, part)
 
 
 def latest_checkpoint(folder: Path) -> str | None:

@@ -17,12 +17,12 @@ from empeval.certificates import (
     Agreement,
     Certificate,
     Figure,
-    Interval,
     Trial,
     bundled_certificate,
     certificate_of,
     one_line,
 )
+from empeval.records import Interval
 
 
 def agreement(n=100, value="empathy", spearman=0.312, **changes):

@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from empeval.files import write_text
 from empeval_training.eq.chats import LICENSES
 from empeval_training.eq.prepare import Made
 
@@ -121,7 +122,7 @@ def write_adapter_card(folder: Path, answer: dict[str, Any], made: Made) -> None
             for key in ("step", "data", "seed", "seconds", "device", "backend", "peak_memory_gb")
         },
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    write_text(folder / "README.md", text)
 
 
 def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
@@ -150,7 +151,7 @@ def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
         licenses=_licenses({k: v for k, v in LICENSES.items() if "dialogues" not in k}),
         **{key: answer[key] for key in ("chosen_by", "seed", "seconds", "peak_memory_gb")},
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    write_text(folder / "README.md", text)
 
 
 def _listed(recipe: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from empeval import UsageError
+from empeval.files import write_text
 
 NOTHING = "Not given."
 KEPT = "Kept from the document of {version}; what it was measured on was not given anew."
@@ -53,7 +54,7 @@ def write_sections(
     for title, body in sections.items():
         text = _kept(title, earlier or {}, version) if body is None else body.strip()
         parts.append(f"## {title}\n\n{text}")
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(path, "\n\n".join(parts) + "\n")
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from empeval import DataError, UsageError, rows_fingerprint
+from empeval.files import write_bytes
 from empeval.jsonl import read_objects
 from empeval_training.data import draw, make_folder, write_json
 from empeval_training.eq.chats import LICENSES, SOURCES, Chat, check_chat
@@ -183,7 +184,7 @@ def _write(
     (out / "prepared.json").unlink(missing_ok=True)  # until it is true again
     for split, rows in (("train", train), ("validation", validation)):
         lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
-        (out / f"{prefix}{split}.jsonl").write_bytes(lines)
+        write_bytes(out / f"{prefix}{split}.jsonl", lines)
     made = Made(
         kind=kind,
         fingerprint=rows_fingerprint(train),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import resource
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from empeval import EmpevalError
+from empeval import EmpevalError, memory
 from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import draw, make_folder, write_json
 from empeval_training.eq.backend import Loaded, load
@@ -237,8 +235,7 @@ def peak_memory() -> float:
 
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated()) / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return (memory.peak_memory() or 0) / 1e9
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:

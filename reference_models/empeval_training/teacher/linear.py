@@ -8,7 +8,6 @@ for that; it does not see the context, which the network does.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from empeval.auditing.rated import RatedSet
+from empeval.files import replacing
 from empeval_text.encoder import Encoder, Text
 from empeval_training.networks import encoder_folder
 from empeval_training.teacher.targets import TeacherRow
@@ -82,7 +82,6 @@ def _read(path: Path) -> dict[int, np.ndarray]:
 
 
 def _write(known: Mapping[int, np.ndarray], path: Path) -> None:
-    part = path.with_suffix(".part")
     keys = np.array(list(known), dtype=np.int64)
-    save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, part)
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import load_file
 from empeval import UsageError, rows_fingerprint
 from empeval.auditing.rated import RatedSet
 from empeval.batching import by_length
+from empeval.files import replacing
 from empeval_empathy.views import Row, ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished, read_json
 from empeval_training.data import make_folder, write_json
@@ -223,10 +223,8 @@ def kept_latents(
         return found
     with quiet():
         found = load().latents(rows, name)
-    unfinished = kept.with_suffix(".part")
-    with open(unfinished, "wb") as file:
+    with replacing(kept) as part, open(part, "wb") as file:
         np.save(file, found)
-    os.replace(unfinished, kept)
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -16,9 +16,15 @@ from typing import Generic, TypeVar
 import msgspec
 
 from empeval.errors import RunFolderError
-from empeval.files import open_regular, read_regular, storage_error, sync, write_bytes
+from empeval.files import open_regular, storage_error, sync
+from empeval.jsonl import records_in
 
 T = TypeVar("T")
+
+ADVICE = (
+    "The file was changed by something else; delete that line and run the command again to have "
+    "the item done anew."
+)
 
 
 def read_journal(path: Path, record: type[T]) -> list[T]:
@@ -29,23 +35,13 @@ def read_journal(path: Path, record: type[T]) -> list[T]:
             is no regular one.
     """
     try:
-        data = read_regular(path)
+        with open(open_regular(path), "rb") as file:
+            lines = records_in(file, str(path), record, RunFolderError, ADVICE)
+            return [line for _, _, line in lines]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
-    decoder = msgspec.json.Decoder(record)
-    records: list[T] = []
-    lines = data.split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):
-        try:
-            records.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RunFolderError(
-                f"{path}, line {number}: {error}. The file was changed by something else; "
-                "delete that line and run the command again to have the item done anew."
-            ) from error
-    return records
 
 
 class Journal(Generic[T]):
@@ -126,12 +122,3 @@ class Journal(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def write_lines(path: Path, records: Iterable[object]) -> None:
-    """Replace a journal in one step.
-
-    Raises:
-        StorageError: it cannot be written, or its place is taken by what is no regular file.
-    """
-    write_bytes(path, b"".join(msgspec.json.encode(record) + b"\n" for record in records))

@@ -7,15 +7,13 @@ conclusions counts them first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Protocol, TypeVar
-
-import msgspec
+from collections.abc import Iterator, KeysView, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from empeval.errors import RunFolderError, some
-from empeval.journal import read_journal
-from empeval.runs import Run
+from empeval.runs.folder import Run
+from empeval.runs.lines import Lines
 
 ALARM = 0.05
 """A larger share of answers that were cut or failed stands at the top of every table."""
@@ -25,24 +23,8 @@ UNANSWERED = ("missing", "error")
 _UNUSABLE = (*UNANSWERED, "empty")
 
 
-class _HasId(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-HasId = TypeVar("HasId", bound=_HasId)
-
-
-class Line(msgspec.Struct, frozen=True):
-    """What counting needs of a response or a score."""
-
-    id: str
-    status: str = "ok"
-    note: str | None = None
-    values: dict[str, float] = {}
-
-
-class Tally(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Tally:
     """The lines of a task's answers, or of one scorer's scores of them.
 
     Attributes:
@@ -54,7 +36,7 @@ class Tally(msgspec.Struct, frozen=True):
     task: str
     scorer: str
     wanted: int
-    lines: list[Line]
+    lines: Lines[Any]
 
     @property
     def where(self) -> str:
@@ -64,23 +46,29 @@ class Tally(msgspec.Struct, frozen=True):
     @property
     def doubled(self) -> list[str]:
         """Ids that come more than once."""
-        return [i for i, n in Counter(line.id for line in self.lines).items() if n > 1]
+        twice = self.lines.stored.index.doubled
+        return [name for name in self.ids if name in twice] if twice else []
+
+    @property
+    def ids(self) -> KeysView[str]:
+        """Every id, once."""
+        return self.lines.stored.index.places.keys()
 
 
 def tallies(run: Run) -> Iterator[Tally]:
     """The answers of each task, then each scorer's scores of them."""
     for task, entry in run.manifest.tasks.items():
-        yield Tally(task, "", entry.n_items, _lines(run.responses_path(task)))
+        yield Tally(task, "", entry.n_items, run.lines(task))
         for label in run.manifest.scorers.get(task, {}):
-            yield Tally(task, label, entry.n_items, _lines(run.scores_path(task, label)))
+            yield Tally(task, label, entry.n_items, run.score_lines(task, label))
 
 
 def shortfalls(every: Sequence[Tally]) -> list[str]:
     """What is not as the manifest says, a clause each: lines that lack, that come twice."""
     found = []
-    ids: set[str] = set()
+    ids: KeysView[str] = {}.keys()
     for tally in every:
-        own = {line.id for line in tally.lines}
+        own = tally.ids
         what = "scores" if tally.scorer else "answers"
         if len(own) != tally.wanted:
             found.append(f"{tally.where}: {len(own)} of {tally.wanted} {what}")
@@ -112,12 +100,6 @@ def require_whole(run: Run, otherwise: str) -> None:
     raise RunFolderError(f"{run.path} {state}{there}. Run its command again, or {otherwise}.")
 
 
-def once(lines: Sequence[HasId]) -> dict[str, HasId]:
-    """Lines by id, without those whose id comes twice: which of them holds, nobody knows."""
-    counts = Counter(line.id for line in lines)
-    return {line.id: line for line in lines if counts[line.id] == 1}
-
-
 def notices(run: Run) -> list[str]:
     """What stands above a run's figures: what is not there, and what was cut or failed.
 
@@ -129,11 +111,11 @@ def notices(run: Run) -> list[str]:
     unanswered: set[str] = set()
     for tally in every:
         if not tally.scorer:
-            unanswered = {line.id for line in tally.lines if line.status in UNANSWERED}
+            unanswered = tally.lines.ids_of(lambda status: status in UNANSWERED)
         counts = Counter(
-            line.status
-            for line in tally.lines
-            if line.status != "ok" and not (tally.scorer and line.id in unanswered)
+            status
+            for name, status in zip(tally.lines.ids, tally.lines.statuses, strict=True)
+            if status != "ok" and not (tally.scorer and name in unanswered)
         )
         if counts.total() > ALARM * tally.wanted:
             kinds = ", ".join(f"{n} {status}" for status, n in counts.most_common())
@@ -148,12 +130,12 @@ def whole_failures(run: Run) -> list[str]:
     unusable = False
     for tally in tallies(run):
         if not tally.scorer:
-            unusable = all(line.status in _UNUSABLE for line in tally.lines)
+            unusable = all(status in _UNUSABLE for status in tally.lines.statuses)
             if tally.lines and unusable:
                 found.append(f"{tally.where}: {_none(tally, 'answers can be used')}")
             continue
-        unscored = all(line.status != "ok" and not line.values for line in tally.lines)
-        if tally.lines and unscored and not unusable:
+        failed = "ok" not in tally.lines.statuses
+        if tally.lines and failed and not unusable and not any(s.values for s in tally.lines):
             found.append(f"{tally.where}: {_none(tally, 'answers got a score')}")
     return found
 
@@ -162,7 +144,3 @@ def _none(tally: Tally, what: str) -> str:
     first = tally.lines[0]
     why = f": {' '.join(first.note.split())[:300]}" if first.note else ""
     return f"0 of {tally.wanted} {what}. The first ({first.id}) is {first.status}{why}"
-
-
-def _lines(path: Path) -> list[Line]:
-    return read_journal(path, Line)

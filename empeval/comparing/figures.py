@@ -1,0 +1,130 @@
+"""The figures that two runs have, by item: what is compared, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from empeval.comparing.joined import Answer, Joined, RunFiles
+from empeval.comparing.records import Difference
+from empeval.estimates import item_values
+from empeval.records import Metric
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One figure's item values in both runs, shape (items,) each; NaN where there is none.
+
+    ``words`` has how many more the candidate's answer has, shape (items,). ``items`` and
+    ``unscored`` count base and candidate: all of a run's items, not the shared ones alone, and
+    those without a value of their own. Where more runs are compared, ``counted`` has the items of
+    which all of them have a value, shape (items,).
+    """
+
+    metric: Metric
+    base: np.ndarray
+    candidate: np.ndarray
+    words: np.ndarray
+    items: tuple[int, int]
+    unscored: tuple[int, int]
+    counted: np.ndarray | None = None
+
+    @property
+    def differences(self) -> np.ndarray:
+        """Candidate less base, shape (items,); NaN where one has no value."""
+        change = np.asarray(self.candidate - self.base)
+        return change if self.counted is None else np.where(self.counted, change, np.nan)
+
+
+def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[Paired]:
+    """The figures that both runs have, in the base's order.
+
+    A figure may come from another value in each run (EQ-Bench counts first or revised scores);
+    each run's own source is used.
+    """
+    words = words_of(joined.candidate) - words_of(joined.base)
+    files, task = (base, candidate), joined.task
+    found = []
+    for own in figures_of(files, task):
+        before, after = (
+            item_values(one.scores(task, metric.scorer), joined.ids, metric)
+            for one, metric in zip(files, own, strict=True)
+        )
+        found.append(
+            Paired(
+                own[0],
+                before,
+                after,
+                words,
+                items=(base.items(task), candidate.items(task)),
+                unscored=(base.unscored(own[0]), candidate.unscored(own[1])),
+            )
+        )
+    return found
+
+
+def figures_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]:
+    """The figures of a task that every run has, in the first one's order: each as each run has it.
+
+    A run whose scorer could not give a single figure counts as one without values: that its
+    answers cannot be read is what is to be seen.
+    """
+    own = [files.metrics(task, valueless=True) for files in every]
+    silent = [
+        {
+            label
+            for label in files.run.manifest.scorers.get(task, {})
+            if all(scorer != label for scorer, _ in figures)
+        }
+        for files, figures in zip(every, own, strict=True)
+    ]
+    keys = dict.fromkeys(key for figures in own for key in figures)
+    found = []
+    for key in keys:
+        known = next(figures[key] for figures in own if key in figures)
+        columns = [
+            figures.get(key) or (known if key[0] in quiet else None)
+            for figures, quiet in zip(own, silent, strict=True)
+        ]
+        there = tuple(one for one in columns if one is not None)
+        if len(there) == len(every):
+            found.append(there)
+    return found
+
+
+def with_values(pairs: Sequence[Paired], chosen: Sequence[str] | None) -> list[Paired]:
+    """The figures of which either run has a value, and those that are asked for by name."""
+    names = set(chosen or ())
+    return [
+        pair
+        for pair in pairs
+        if names_of(pair.metric) & names
+        or np.isfinite(pair.base).any()
+        or np.isfinite(pair.candidate).any()
+    ]
+
+
+def headline_of(metrics: Sequence[Metric], chosen: Sequence[str] | None) -> set[int]:
+    """Which figures are headlines: those named, or else the first of the task's first scorer.
+
+    A name is ``metric``, ``scorer.metric`` or ``task.scorer.metric``.
+    """
+    if chosen is not None:
+        return {n for n, metric in enumerate(metrics) if names_of(metric) & set(chosen)}
+    for number, metric in enumerate(metrics):
+        if metric.higher_is_better is not None:
+            return {number}
+    return set()
+
+
+def names_of(metric: Metric | Difference) -> set[str]:
+    """The ways in which a user may name a figure."""
+    scorer = f"{metric.scorer}.{metric.metric}"
+    return {metric.metric, scorer, f"{metric.task}.{scorer}", f"{metric.task}.{metric.metric}"}
+
+
+def words_of(answers: Iterable[Answer]) -> np.ndarray:
+    """Words of answers, shape (answers,)."""
+    return np.array([len(answer.response.split()) for answer in answers], dtype=float)

@@ -1,0 +1,247 @@
+"""What an item counts in a figure, and the mean of items with its interval: one way for all.
+
+Items cut from one dialogue are not independent, so every standard error here sums over clusters.
+With one item a cluster the formulas become the ordinary ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+
+from empeval.records import Estimate, Interval, Metric, Score, Source
+
+LEVEL = 0.95
+
+
+def source_of(metric: Metric) -> Source:
+    """How a figure comes from its items; by its name where a run of an older version says not."""
+    return metric.source or Source(metric.metric)
+
+
+def counts(score: Score, source: Source) -> bool:
+    """Whether a score has the value of a figure, in a status that counts there."""
+    return source.value in score.values and (source.any_status or score.status == "ok")
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """Scores whose values stand in columns."""
+
+    def column(self, ids: Iterable[str], source: Source) -> Sequence[float]:
+        """A scorer's own value of each item, as many as ids; NaN where none counts."""
+
+
+def item_values(
+    scores: Mapping[str, Score], ids: Sequence[str], metric: Metric, *, own: bool = False
+) -> np.ndarray:
+    """What each item counts in a figure, in the figure's unit.
+
+    Args:
+        scores: of the figure's scorer, by id.
+        ids: of the items.
+        metric: the figure.
+        own: leave out what a convention counts items without a value as.
+
+    Returns:
+        Shape (items,); NaN where an item counts nothing.
+    """
+    source = source_of(metric)
+    if isinstance(scores, Columns):
+        found = np.array(scores.column(ids, source))
+    else:
+        own_scores = map(scores.get, ids)
+        found = np.array(
+            [s.values[source.value] if s and counts(s, source) else math.nan for s in own_scores],
+            dtype=float,
+        )
+    if source.failed_as is not None and not own:
+        found[np.isnan(found)] = source.failed_as
+    return in_unit(found, metric)
+
+
+def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
+    """A scorer's values as a figure counts them: scaled, and yes/no ones in percent."""
+    scale = source_of(metric).scale
+    if metric.unit == "percent":
+        return np.where(np.isnan(values), np.nan, 100 * scale * (values >= 0.5))
+    return scale * values
+
+
+def numbered(names: Iterable[str]) -> np.ndarray:
+    """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
+    places: dict[str, int] = {}
+    return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Values of figures, summed by cluster.
+
+    Attributes:
+        totals: shape (clusters, figures), sums of items' values.
+        sizes: shape (clusters, figures), items that count in the figure.
+    """
+
+    totals: np.ndarray
+    sizes: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, clusters: np.ndarray) -> Sums:
+        """Sum values, shape (items, figures), NaN where an item does not count."""
+        groups = int(clusters.max()) + 1 if len(clusters) else 0
+        there = np.isfinite(values)
+        filled = np.where(there, values, 0.0)
+        totals = np.stack([np.bincount(clusters, column, groups) for column in filled.T], axis=1)
+        sizes = np.stack(
+            [np.bincount(clusters, column.astype(float), groups) for column in there.T], axis=1
+        )
+        return cls(totals, sizes)
+
+    @property
+    def means(self) -> np.ndarray:
+        """Means over items, shape (figures,); NaN where no item counts."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self.totals.sum(0) / self.sizes.sum(0))
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """Clusters that have an item in each figure, shape (figures,)."""
+        return np.asarray((self.sizes > 0).sum(0))
+
+    def errors(self) -> np.ndarray:
+        """Cluster-robust standard errors, shape (figures,); not finite with fewer than 2 clusters.
+
+        The linearised one of a ratio (sum of cluster sums over sum of cluster sizes) with the
+        factor G/(G-1), G being the number of clusters (Cameron and Miller 2015, "A Practitioner's
+        Guide to Cluster-Robust Inference").
+        """
+        residuals = self.totals - self.means * self.sizes
+        groups = self.clusters
+        with np.errstate(invalid="ignore", divide="ignore"):
+            factor = np.sqrt(groups / (groups - 1))
+            return np.asarray(factor * np.sqrt((residuals**2).sum(0)) / self.sizes.sum(0))
+
+
+def quantile(probability: float, clusters: float) -> float:
+    """Quantile of Student's t with one degree of freedom fewer than there are clusters.
+
+    By scipy's special function, which is far cheaper than scipy.stats.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(clusters - 1, probability))
+
+
+def t_interval(value: float, error: float, clusters: int, level: float = LEVEL) -> Interval | None:
+    """Student's t interval with clusters - 1 degrees of freedom; ``None`` with one cluster."""
+    if clusters < 2 or not math.isfinite(error):
+        return None
+    half = quantile((1 + level) / 2, clusters) * error
+    return Interval(value - half, value + half, level, "t")
+
+
+def t_p(estimate: Estimate) -> float | None:
+    """Two-sided p of the t test over clusters that a mean is 0; ``None`` without any variance."""
+    value, error = estimate.value, estimate.standard_error
+    if value is None or error is None:
+        return None
+    if error == 0:
+        return 1.0 if value == 0 else None
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(estimate.clusters - 1, -abs(value / error)))
+
+
+def mean_of(values: np.ndarray, clusters: np.ndarray) -> Estimate:
+    """The mean of items with its cluster-robust standard error and Student's t interval.
+
+    With singletons this is the classical t interval.
+
+    Args:
+        values: shape (items,); NaN where an item does not count.
+        clusters: shape (items,), numbers from 0.
+    """
+    there = np.isfinite(values)
+    n, failed = int(there.sum()), int((~there).sum())
+    if not n:
+        return Estimate(n_failed=failed)
+    middle = float(values[there].mean())
+    sums = Sums.of((values - middle)[:, None], clusters)  # so that large values lose no digits
+    error, groups = float(sums.errors()[0]), int(sums.clusters[0])
+    return Estimate(
+        value=middle,
+        standard_error=error if groups > 1 else None,
+        interval=t_interval(middle, error, groups),
+        n=n,
+        clusters=groups,
+        n_failed=failed,
+    )
+
+
+def share_of(hits: np.ndarray, clusters: np.ndarray) -> Estimate:
+    """A share in percent with its Wilson interval.
+
+    The number of trials is divided by the design effect (the clustered variance over the
+    binomial one, at least 1), so correlated items widen the interval. Unlike a t interval it
+    stays inside [0, 100] and does not collapse at 0 or 100 (Wilson 1927).
+
+    Args:
+        hits: shape (items,), 0 or 1; NaN where an item does not count.
+        clusters: shape (items,), numbers from 0.
+    """
+    plain = mean_of(hits, clusters)
+    share, error, n = plain.value, plain.standard_error, float(plain.n)
+    made: Estimate = msgspec.structs.replace(
+        plain, value=None if share is None else 100 * share,
+        standard_error=None if error is None else 100 * error, interval=None,
+    )  # fmt: skip
+    if share is None or error is None:
+        return made
+    binomial = share * (1 - share) / n
+    if binomial > 0 and plain.clusters < plain.n:
+        n /= max(1.0, error**2 / binomial * (n - 1) / n)
+    else:
+        n = float(plain.clusters)  # all alike: count each cluster once, the cautious reading
+    z = 1.959963984540054
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low = 0.0 if share == 0 else 100 * (centre - half)  # exactly, not but for rounding
+    high = 100.0 if share == 1 else 100 * (centre + half)
+    wilson: Estimate = msgspec.structs.replace(made, interval=Interval(low, high, LEVEL, "wilson"))
+    return wilson
+
+
+def figure_of(values: np.ndarray, clusters: np.ndarray, metric: Metric) -> Estimate:
+    """A figure of one run from its items: a share where they are yes or no, else a mean.
+
+    Args:
+        values: shape (items,), as ``item_values`` gives them.
+        clusters: shape (items,), numbers from 0.
+        metric: which figure.
+    """
+    if metric.unit != "percent":
+        return mean_of(values, clusters)
+    scale = source_of(metric).scale
+    return times(share_of(values / (100 * scale), clusters), scale)
+
+
+def times(estimate: Estimate, factor: float) -> Estimate:
+    """An estimate in another unit; a factor below 0 turns its direction."""
+    ends = estimate.interval
+    if ends is not None:
+        low, high = sorted((factor * ends.low, factor * ends.high))
+        ends = msgspec.structs.replace(ends, low=low, high=high)
+    value, error = estimate.value, estimate.standard_error
+    made: Estimate = msgspec.structs.replace(
+        estimate,
+        value=None if value is None else factor * value,
+        standard_error=None if error is None else abs(factor) * error,
+        interval=ends,
+    )
+    return made

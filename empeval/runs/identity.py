@@ -1,0 +1,88 @@
+"""What makes two questions, and two sets of items, the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from empeval.records import Item
+from empeval.redacting import is_secret, without_user
+from empeval.runs.manifest import Manifest
+
+
+def canonical(value: Any) -> bytes:
+    """JSON bytes of a record with sorted keys: the same value gives the same bytes."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def item_hash(item: Item) -> str:
+    """16 hex digits that identify what is asked and what it is compared with."""
+    parts = canonical([item.messages, item.reference, item.target])
+    return hashlib.sha256(parts).hexdigest()[:16]
+
+
+def data_fingerprint(items: Iterable[Item]) -> str:
+    """``sha256:<hex>`` over id, messages, reference, target and cluster of every item."""
+    digest = hashlib.sha256()
+    for item in items:
+        parts = [item.id, item.messages, item.reference, item.target, item.cluster]
+        digest.update(canonical(parts) + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def prompts_hash(items: Iterable[Item]) -> str:
+    """``sha256:<hex>`` over id and messages of the items in a run."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(canonical([item.id, item.messages]) + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """What two manifests ask differently: one ``name: old -> new`` each; scorers do not count."""
+    before, after = _question(old), _question(new)
+    keys = sorted(set(before) | set(after))
+    return [
+        f"{key}: {_short(before.get(key))} -> {_short(after.get(key))}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+def question_hash(manifest: Manifest) -> str:
+    """8 hex digits that identify the question a manifest asks."""
+    return hashlib.sha256(canonical(_question(manifest))).hexdigest()[:8]
+
+
+def _question(manifest: Manifest) -> dict[str, Any]:
+    model = manifest.model
+    flat: dict[str, Any] = {
+        "model fingerprint": model.fingerprint,
+        "limit": manifest.limit,
+        "seed": manifest.seed,
+        "tasks": sorted(manifest.tasks),
+    }
+    flat.update({f"model argument {k}": v for k, v in _open(model.arguments).items()})
+    flat.update({f"model {k}": msgspec.to_builtins(v) for k, v in model.details.items()})
+    for name, task in manifest.tasks.items():
+        flat[f"{name} version"] = task.version
+        flat[f"{name} data"] = task.data_fingerprint
+        flat[f"{name} prompts"] = task.prompts_hash
+        for key, value in msgspec.to_builtins(task.sampling).items():
+            flat[f"{name} {key}"] = value
+        flat.update({f"{name} argument {k}": v for k, v in _open(task.arguments).items()})
+    question: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
+    return question
+
+
+def _open(arguments: dict[str, str]) -> dict[str, str]:
+    """The arguments that make the question: who may ask, and by which key, is no part of it."""
+    return {k: without_user(v) for k, v in arguments.items() if not is_secret(k)}
+
+
+def _short(value: Any) -> str:
+    text = "(none)" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

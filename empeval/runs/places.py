@@ -1,0 +1,52 @@
+"""Where runs lie, and where a new one may."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from empeval.errors import RunFolderError, UsageError
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a run's manifest, be it one that can be read or not."""
+    return os.path.lexists(Path(path) / "run.json")
+
+
+def check_free(path: Path) -> None:
+    """Make sure that a new run may be written to ``path``, without writing.
+
+    Raises:
+        RunFolderError: the path is a file, not empty, or not writable.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"--out {path} is a file; name a folder.")
+        if path.is_dir() and any(not e.name.startswith(".") for e in path.iterdir()):
+            raise RunFolderError(
+                f"--out {path} holds something that is no run of empeval; name an empty folder."
+            )
+        parent = path
+        while not parent.exists():
+            parent = parent.parent
+    except OSError as error:  # too long a name, a folder that may not be read
+        raise RunFolderError(f"--out {path} cannot be written: {error.strerror}.") from error
+    if not parent.is_dir():
+        raise RunFolderError(f"--out {path} cannot be written: {parent} is a file.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RunFolderError(f"--out {path} cannot be written: no permission in {parent}.")
+
+
+def run_folders(root: Path) -> list[Path]:
+    """The run folders in a folder, damaged ones too, by name; hidden ones are none.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise UsageError(f"There is no folder {root} of runs; give --runs FOLDER.")
+    try:
+        every = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{root} cannot be read: {error.strerror}.") from error
+    return [path for path in every if path.is_dir() and is_run(path)]

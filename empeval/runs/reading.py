@@ -1,0 +1,149 @@
+"""A run folder as whoever compares or shows it reads it: counted first, whole or partial."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
+from empeval.runs.counting import require_whole
+from empeval.runs.folder import Run
+from empeval.runs.lines import ById, Lines
+
+
+class AskedItem(msgspec.Struct, frozen=True):
+    """What a comparison needs of an item."""
+
+    cluster: str
+    target: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a comparison needs of a response line."""
+
+    id: str
+    response: str
+    status: ResponseStatus
+    item_hash: str
+    item: AskedItem
+
+
+class Scores(ById[Score]):
+    """One scorer's scores of a task by id; their values stand in columns as well."""
+
+    @cached_property
+    def columns(self) -> dict[str, array[float]]:
+        """Value -> what each line of the file has of it; NaN where it has none."""
+        found: dict[str, array[float]] = {}
+        nothing = array("d", [math.nan]) * len(self.stored.index.ids)
+        for row, score in enumerate(Lines(self.stored, Score)):
+            for name, value in score.values.items():
+                if name not in found:
+                    found[name] = nothing[:]
+                found[name][row] = value
+        return found
+
+    def counted(self, ids: Iterable[str], source: Source) -> array[float]:
+        """What each item counts in a figure; NaN where it counts nothing."""
+        missing = math.nan if source.failed_as is None else source.scale * source.failed_as
+        column = self.columns.get(source.value, ())
+        places, status = self.stored.index.places, self.stored.status
+        counted = array("d")
+        for name in ids:
+            row = places[name] if column and name in self else -1
+            value = column[row] if row >= 0 else math.nan
+            there = value == value and (source.any_status or status(row) == "ok")
+            counted.append(source.scale * value if there else missing)
+        return counted
+
+
+@dataclass
+class RunFiles:
+    """A run folder as it was when it was first read, its files read once.
+
+    Args:
+        run: the folder.
+        partial: whether it may be unfinished, or lack lines that it says it has. Of an id that
+            comes twice, neither line is taken then.
+
+    Raises:
+        RunFolderError: it is unfinished or lacks lines, and may not.
+    """
+
+    run: Run
+    partial: bool = False
+    _answers: dict[str, ById[Answer]] = field(default_factory=dict)
+    _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.partial:
+            require_whole(self.run, "compare what is there with --partial")
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.run.path.name or str(self.run.path)
+
+    def answers(self, task: str) -> ById[Answer]:
+        """Answers of a task by id."""
+        if task not in self._answers:
+            self._answers[task] = ById(self.run.lines(task).stored, Answer)
+        return self._answers[task]
+
+    def lines(self, task: str) -> Lines[ResponseLine]:
+        """Whole response lines of a task, for a report; ``answers`` is lighter."""
+        answers = self.answers(task)
+        return ById(answers.stored, ResponseLine).of(answers)
+
+    def scores(self, task: str, label: str) -> Scores:
+        """One scorer's scores of a task by id."""
+        key = task, label
+        if key not in self._scores:
+            self._scores[key] = Scores(self.run.score_lines(task, label).stored, Score)
+        return self._scores[key]
+
+    def items(self, task: str) -> int:
+        """How many items of a task were asked: what the manifest says, or all that is there."""
+        return max(self.run.manifest.tasks[task].n_items, len(self.answers(task)))
+
+    def unscored(self, metric: Metric) -> int:
+        """How many items have no value of their own, whatever a convention counts them as."""
+        import numpy as np
+
+        from empeval.estimates import item_values
+
+        scores, ids = self.scores(metric.task, metric.scorer), list(self.answers(metric.task))
+        there = np.isfinite(item_values(scores, ids, metric, own=True))
+        return self.items(metric.task) - int(there.sum())
+
+    def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
+        """The figures of a task that are plain means over items, by scorer and name.
+
+        Those without a value, since no item has one, are among them only when that is asked for.
+
+        A figure of a run that was written before figures named their source is one when a value
+        of its scorer has its name.
+        """
+        found = {}
+        for metric in self.run.metrics():
+            if metric.task != task:
+                continue
+            source = metric.source
+            if source is None and self._is_value(task, metric):
+                source = Source(metric.metric)
+            if source is not None and (valueless or metric.value is not None):
+                key = metric.scorer, metric.metric
+                found[key] = msgspec.structs.replace(metric, source=source)
+        return found
+
+    def _is_value(self, task: str, metric: Metric) -> bool:
+        if metric.scorer not in self.run.manifest.scorers.get(task, {}):
+            return False
+        return metric.metric in self.scores(task, metric.scorer).columns
