@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from empeval import registry, runner
+from empeval.answers import Fields
 from empeval.contained import contained
 from empeval.data import use_data_directory
-from empeval.dialogues import DIALOGUES, DialogueFile, Dialogues, file_fingerprint
+from empeval.dialogues import DIALOGUES, Dialogues, Read, file_fingerprint, read_dialogues
 from empeval.environment import environment
 from empeval.errors import EmpevalError, RunFolderError, UsageError
 from empeval.finishing import add, now, score_and_finish
@@ -232,16 +233,21 @@ def score(
     scorers: Sequence[str | Scorer | type[Scorer]] | None = None,
     *,
     out: str | Path | None = None,
+    map: str | None = None,
+    pick: str | None = None,
     progress: bool = False,
     hooks: Hooks | None = None,
 ) -> Run:
     """Score saved answers without loading the model that gave them.
 
     Args:
-        source: a run folder (scores are added to it), or a JSONL file of dialogues
-            (``{"id", "context" or "messages", "response", "reference"?}`` a line).
+        source: a run folder (scores are added to it), or a file of dialogues: JSONL
+            (``{"id", "context" or "messages", "response", "reference"?}`` a line), or one that
+            another program wrote; docs/saved-answers.md lists them.
         scorers: as for ``run``.
         out: for a file of dialogues, the run folder to write.
+        map: for a file, which field is which: ``"id=key,response=output.text"``.
+        pick: for a file, of the models or runs in it the one whose answers are meant.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
 
@@ -258,8 +264,12 @@ def score(
         path = Path(os.path.abspath(path))
         if out is not None:
             raise UsageError("--out goes with a file of dialogues; scores of a run go into it.")
+        if map is not None or pick is not None:
+            raise UsageError("--map and --pick go with a file; a run folder is read as it is.")
         return _score_run(Run(path), scorers, hooks, progress)
-    return _score_file(path, scorers, out, hooks, progress)
+    read = read_dialogues(path, Fields.parsed(map), pick)
+    arguments = {name: value for name, value in (("map", map), ("pick", pick)) if value is not None}
+    return _score_file(path, read, arguments, scorers, out, hooks, progress)
 
 
 def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progress: bool) -> Run:
@@ -293,6 +303,8 @@ def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progres
 
 def _score_file(
     path: Path,
+    read: Read,
+    arguments: dict[str, str],
     scorers: Sequence[Any] | None,
     out: str | Path | None,
     hooks: Hooks,
@@ -300,21 +312,28 @@ def _score_file(
 ) -> Run:
     target = Path(os.path.abspath(out)) if out is not None else None
     here, file = Path.cwd(), Path(os.path.abspath(path))
-    pairs = DialogueFile(path)
-    task = Dialogues(pairs.items)
+    for notice in read.notices:
+        warn(notice)
+    items = read.items
+    task = Dialogues(items)
     chosen = scorers_for({DIALOGUES: task}, scorers)
-    fingerprint = data_fingerprint(pairs.items)
+    fingerprint = data_fingerprint(items)
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
         created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        model=ModelEntry(uri=f"file:{path}", name=path.stem, fingerprint=file_fingerprint(file)),
+        model=ModelEntry(
+            uri=f"file:{path}",
+            name=path.stem,
+            fingerprint=file_fingerprint(file),
+            arguments=arguments,
+        ),
         tasks={
             DIALOGUES: TaskEntry(
                 version=task.card.version,
                 data_fingerprint=fingerprint,
-                prompts_hash=prompts_hash(pairs.items),
+                prompts_hash=prompts_hash(items),
                 n_items=task.size,
                 n_clusters=len(task.clusters),
                 sampling=task.card.sampling,
@@ -323,6 +342,7 @@ def _score_file(
             )
         },
         scorers={DIALOGUES: {s.label: s.entry for s in chosen[DIALOGUES]}},
+        warnings=read.notices,
         environment=environment(),
     )
     manifest = redacted(manifest)
@@ -332,7 +352,7 @@ def _score_file(
         folder = open_folder(target, manifest)
         done = set(folder.responses(DIALOGUES).ids)
         with folder.journal_responses(DIALOGUES) as journal:
-            for item, response in pairs:
+            for item, response in read:
                 if item.id not in done:
                     journal.append(runner.finish(response, item))
         tasks: dict[str, Task | None] = {DIALOGUES: task}

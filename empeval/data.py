@@ -30,7 +30,7 @@ _chosen: ContextVar[Path | None] = ContextVar("data_directory", default=None)
 
 
 def load_rows(
-    dataset: str, files: Sequence[str], *, revision: str | None = None
+    dataset: str, files: Sequence[str], *, revision: str | None = None, rest: str | None = None
 ) -> list[dict[str, Any]]:
     """Read rows of a data set, from the local mirror if it has them, else from the hub.
 
@@ -40,6 +40,7 @@ def load_rows(
             preferred one first. The first that matches anything wins; all files it matches are
             read, in sorted order. See ``read_rows`` for the formats.
         revision: branch, tag or commit on the hub; a mirror has only one state.
+        rest: of a CSV file's rows, a name for what stands after the fields of the header.
 
     Returns:
         One dict a row. CSV values are text, others have the type that the file gives them.
@@ -56,10 +57,10 @@ def load_rows(
         there = list_files(folder)
         found = first_match(there, files)
         if found:
-            return [row for name in found for row in read_rows(folder / name)]
+            return [row for name in found for row in read_rows(folder / name, rest=rest)]
         what += f" ({folder} has {few(there)})" if there else f" (not in {directory})"
     paths = fetch_dataset(dataset, files, revision=revision, what=what)
-    return [row for path in paths for row in read_rows(path)]
+    return [row for path in paths for row in read_rows(path, rest=rest)]
 
 
 def data_directory() -> Path | None:

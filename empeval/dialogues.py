@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from empeval.answers import Fields, SavedAnswer, own_lines, read_answers
 from empeval.errors import DataError
 from empeval.interfaces import Task, TaskCard
-from empeval.jsonl import read_objects
-from empeval.records import Item, Message, Response
-from empeval.runs import state_of
+from empeval.records import Item, Response
 
 DIALOGUES = "dialogues"
 
@@ -61,22 +58,41 @@ def file_fingerprint(path: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-class DialogueFile:
-    """The dialogues of a file with their answers, read again whenever they are walked.
+class Read:
+    """The dialogues of a file with their answers, as often as they are walked.
 
     Args:
-        path: the file; see ``read_dialogues``.
+        answers: of the file, held in memory or read anew whenever they are walked.
+        path: the file.
+        form: its format in words.
+
+    Attributes:
+        notices: what a person should know of the reading.
+
+    Raises:
+        DataError: naming file and line.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._name = str(path)
-        self._path = Path(os.path.abspath(path))  # a plugin may go to another folder
-        self._state = state_of(self._path)
+    def __init__(
+        self, answers: Iterable[SavedAnswer], path: Path, form: str, notices: Iterable[str] = ()
+    ) -> None:
+        self._answers, self._path, self._form = answers, path, form
+        self.notices = list(notices)
+        seen: dict[str, int] = {}
+        for number, (item, _) in enumerate(self):
+            if seen.setdefault(item.id, number) != number:
+                first, second = (
+                    answer.where
+                    for place, answer in enumerate(answers)
+                    if place in (seen[item.id], number)
+                )
+                there = first.removeprefix(f"{path}, ")
+                raise DataError(f"{second}: the id '{item.id}' stands in {there} already.")
 
     def __iter__(self) -> Iterator[tuple[Item, Response]]:
-        yield from read_dialogues(self._path, self._name)
-        if state_of(self._path) != self._state:
-            raise DataError(f"{self._name} was changed while it was read; try again.")
+        for number, answer in enumerate(self._answers, 1):
+            item = _item(answer, str(number), self._form)
+            yield item, answer.response(item.id, self._path.name)
 
     @property
     def items(self) -> Iterable[Item]:
@@ -85,91 +101,58 @@ class DialogueFile:
 
 
 class _Items:
-    def __init__(self, pairs: DialogueFile) -> None:
+    def __init__(self, pairs: Read) -> None:
         self._pairs = pairs
 
     def __iter__(self) -> Iterator[Item]:
         return (item for item, _ in self._pairs)
 
 
-def read_dialogues(path: Path, name: str | None = None) -> Iterator[tuple[Item, Response]]:
-    """Yield the dialogues of a JSONL file with their answers.
+def read_dialogues(path: Path, fields: Fields | None = None, pick: str | None = None) -> Read:
+    """Read a file of dialogues with their answers, whichever program wrote it.
 
-    A line is ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
-    "response", "reference"?, "emotion"?, "cluster"?}``. ``context`` alternates speaker and
-    listener and ends with the speaker; ``messages`` end with a user's.
+    Our own is JSONL, ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
+    "response", "reference"?, "emotion"?, "cluster"?}`` a line. ``context`` alternates speaker and
+    listener and ends with the speaker; ``messages`` end with a user's, or with the answer where
+    there is no ``response``. A dialogue without an id is called after its place. A file in our
+    own layout may have any size, for it is read again whenever its dialogues are walked; others
+    are held in memory.
 
     Args:
         path: the file.
-        name: how errors call it, when not by its path.
+        fields: which field is which, where the user says so.
+        pick: of the models or runs in it, the one whose answers are meant.
 
     Raises:
         DataError: naming file and line.
     """
-    seen: dict[str, int] = {}
-    label = name or str(path)
-    for number, row in read_objects(path, label):
-        where = f"{label}, line {number}"
-        identifier = _name(row, "id", where)
-        if identifier in seen:
-            first = seen[identifier]
-            raise DataError(f"{where}: the id '{identifier}' stands in line {first} already.")
-        seen[identifier] = number
-        target = {"emotion": _text(row, "emotion", where)} if row.get("emotion") else {}
-        item = Item(
-            id=identifier,
-            messages=_messages(row, where),
-            cluster=identifier if row.get("cluster") is None else _name(row, "cluster", where),
-            reference=None if row.get("reference") is None else _text(row, "reference", where),
-            target=target,
-            task=DIALOGUES,
+    lines = None if fields or pick is not None else own_lines(path)
+    if lines is not None:
+        read = Read(lines, path, lines.form)
+        if len(lines.sources - {None}) < 2:
+            read.notices += lines.notices
+            return read
+    saved = read_answers(path, fields, pick)
+    return Read(saved.answers, path, saved.form, saved.notices)
+
+
+def _item(answer: SavedAnswer, place: str, form: str) -> Item:
+    if answer.unread is not None:
+        raise DataError(answer.unread)
+    if not answer.messages:
+        raise DataError(
+            f"{answer.where}: there is an answer, but not what was said before it ({form}). A "
+            "dialogue needs 'context' or 'messages'; answers alone are scored with 'empeval run "
+            "--model replay:FILE --tasks NAME', which has the questions."
         )
-        yield item, Response(identifier, _text(row, "response", where))
-    if not seen:
-        raise DataError(f"{label} holds no dialogue.")
-
-
-def _name(row: dict[str, Any], key: str, where: str) -> str:
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError(f"{where}: '{key}' must be text or a whole number.")
-    return str(value)
-
-
-def _text(row: dict[str, Any], key: str, where: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise DataError(f"{where}: '{key}' must be text.")
-    return value
-
-
-def _messages(row: dict[str, Any], where: str) -> tuple[Message, ...]:
-    context, messages = row.get("context"), row.get("messages")
-    if (context is None) == (messages is None):
-        raise DataError(f"{where}: needs either 'context' or 'messages'.")
-    if context is not None:
-        if not (isinstance(context, list) and context and all(isinstance(t, str) for t in context)):
-            raise DataError(f"{where}: 'context' must be a list of texts, not empty.")
-        if len(context) % 2 == 0:
-            raise DataError(
-                f"{where}: 'context' has {len(context)} turns; it must end with the speaker, so "
-                "their number is odd."
-            )
-        return tuple(
-            Message("user" if i % 2 == 0 else "assistant", t) for i, t in enumerate(context)
-        )
-    if not (isinstance(messages, list) and messages):
-        raise DataError(f"{where}: 'messages' must be a list, not empty.")
-    turns: list[Message] = []
-    for message in messages:
-        role = message.get("role") if isinstance(message, dict) else None
-        content = message.get("content") if isinstance(message, dict) else None
-        if role not in ("system", "user", "assistant") or not isinstance(content, str):
-            raise DataError(
-                f"{where}: a message must have a 'role' (system, user or assistant) and a text "
-                "as 'content'."
-            )
-        turns.append(Message(role, content))
-    if turns[-1].role != "user":
-        raise DataError(f"{where}: 'messages' must end with the speaker (role user).")
-    return tuple(turns)
+    if answer.messages[-1].role != "user":
+        raise DataError(f"{answer.where}: what was said must end with the speaker (role user).")
+    name = place if answer.id is None else answer.id
+    return Item(
+        id=name,
+        messages=answer.messages,
+        cluster=name if answer.cluster is None else answer.cluster,
+        reference=answer.reference,
+        target={} if answer.emotion is None else {"emotion": answer.emotion},
+        task=DIALOGUES,
+    )

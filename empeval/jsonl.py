@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,12 +31,16 @@ UNREADABLE = (ValueError, RecursionError)
 are of these."""
 
 
-def read_objects(path: Path, name: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_objects(
+    path: Path, name: str | None = None, *, nan: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) of a file that somebody brings.
 
     Args:
         path: the file.
         name: how errors call it, when not by its path.
+        nan: whether ``NaN`` and ``Infinity`` are taken, which are no JSON and which much of what
+            Python programs log holds.
 
     Raises:
         DataError: the file cannot be read (a FIFO is refused, never waited for), or a line is not
@@ -44,14 +49,16 @@ def read_objects(path: Path, name: str | None = None) -> Iterator[tuple[int, dic
     label = name or str(path)
     try:
         with open(open_regular(path, follow=True), "rb") as file:
-            yield from objects_in(file, label)
+            yield from objects_in(file, label, nan=nan)
     except OSError as error:
         raise DataError(f"{label} cannot be read: {error.strerror}.") from error
 
 
-def objects_in(lines: Iterable[bytes], label: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects_in(
+    lines: Iterable[bytes], label: str, *, nan: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """What ``read_objects`` yields, of lines out of any file; ``label`` is its name in errors."""
-    for number, _, row in _each(_forgiven(lines), label, _object, DataError, ""):
+    for number, _, row in _each(_forgiven(lines), label, partial(_object, nan=nan), DataError, ""):
         yield number, row
 
 
@@ -95,7 +102,7 @@ def _forgiven(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: bytes, nan: bool) -> dict[str, Any]:
     """The object in a line.
 
     Raises:
@@ -104,16 +111,18 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(line)
     except ValueError:  # it is not strict JSON; find out why, or what stands in it
-        value = _lenient(line)
+        value = _lenient(line, nan)
     if not isinstance(value, dict):
         raise ValueError("not a JSON object; each line holds one {...}")
     return value
 
 
-def _lenient(line: bytes) -> Any:
+def _lenient(line: bytes, nan: bool) -> Any:
     try:
         text = line.decode()
-        return _clean(json.loads(text, parse_constant=_no_number, parse_float=_number))
+        if nan:
+            return clean(json.loads(text))
+        return clean(json.loads(text, parse_constant=_no_number, parse_float=_number))
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1} of the line"
         raise ValueError(f"not UTF-8 ({place}); save the file as UTF-8") from error
@@ -134,12 +143,12 @@ def _number(text: str) -> float:
     return number if math.isfinite(number) else _no_number(text)
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """A value whose texts UTF-8 can hold."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
-        return [_clean(v) for v in value]
+        return [clean(v) for v in value]
     if isinstance(value, dict):
-        return {_clean(k): _clean(v) for k, v in value.items()}
+        return {clean(k): clean(v) for k, v in value.items()}
     return value

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 import msgspec
 
@@ -17,8 +17,15 @@ from empeval.jsonl import BOM, objects_in
 
 Row = dict[str, Any]
 
+LONGEST_FIELD = 1 << 24
+"""Characters of a CSV field; Python's own limit is 131,072, which a long answer exceeds."""
 
-def read_rows(path: Path, name: str | None = None) -> list[Row]:
+
+_BATCH, _ROW = 256, 256
+"""Rows of a Parquet file that are unpacked at a time, and about the bytes of an empty one."""
+
+
+def read_rows(path: Path, name: str | None = None, *, rest: str | None = None) -> list[Row]:
     """Read every row of one file; the suffix says the format.
 
     ``.jsonl`` and ``.json`` hold an object a line or one list of objects, ``.csv`` a header and
@@ -28,6 +35,7 @@ def read_rows(path: Path, name: str | None = None) -> list[Row]:
     Args:
         path: the file.
         name: how errors call it, when not by its path.
+        rest: of a CSV file's rows, a name for what stands after the fields of the header.
 
     Raises:
         DataError: no such format, or the content is broken; the message names file and line.
@@ -43,6 +51,8 @@ def read_rows(path: Path, name: str | None = None) -> list[Row]:
         )
     try:
         with _open(path) as file:
+            if reader is csv_rows:
+                return csv_rows(file, label, rest=rest)
             return reader(file, label)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{label} is no whole gzip file ({error}); get it again.") from error
@@ -89,8 +99,36 @@ def _object(row: Any, where: str) -> Row:
     return row
 
 
-def _csv(file: IO[bytes], label: str) -> list[Row]:
-    reader = csv.reader(_decoded(file, label), strict=True)
+def csv_rows(
+    file: IO[bytes], label: str, *, delimiter: str = ",", rest: str | None = None
+) -> list[Row]:
+    """Rows of a CSV file: a header, standard quoting, every value is text.
+
+    Args:
+        file: open for reading.
+        label: how errors call it.
+        delimiter: what parts the fields.
+        rest: a name for the list of what stands in a row after the fields that the header names;
+            without one such a row is refused. A file that is given one is an old release, in
+            which quotation marks may be text: it is read so where quoting does not work out.
+
+    Raises:
+        DataError: it is broken; the message names the line.
+    """
+    csv.field_size_limit(LONGEST_FIELD)
+    try:
+        return _csv_rows(file, label, delimiter, rest, csv.QUOTE_MINIMAL)
+    except DataError as error:
+        if rest is None or not isinstance(error.__cause__, csv.Error):
+            raise
+    file.seek(0)
+    return _csv_rows(file, label, delimiter, rest, csv.QUOTE_NONE)
+
+
+def _csv_rows(
+    file: IO[bytes], label: str, delimiter: str, rest: str | None, quoting: Literal[0, 3]
+) -> list[Row]:
+    reader = csv.reader(_decoded(file, label), strict=True, delimiter=delimiter, quoting=quoting)
     rows: list[Row] = []
     try:
         header = next(reader, None)
@@ -102,12 +140,13 @@ def _csv(file: IO[bytes], label: str) -> list[Row]:
         for fields in reader:
             if not fields:
                 continue
-            if len(fields) != len(header):
+            if len(fields) < len(header) or (len(fields) > len(header) and rest is None):
                 raise DataError(
                     f"{label}, line {reader.line_num}: {len(fields)} fields, but the header "
                     f"names {len(header)} columns."
                 )
-            rows.append(dict(zip(header, fields, strict=True)))
+            row: Row = dict(zip(header, fields, strict=False))
+            rows.append(row if rest is None else {**row, rest: fields[len(header) :]})
     except csv.Error as error:
         raise DataError(
             f"{label}, line {reader.line_num}: {error}; look for a quotation mark that is never "
@@ -124,7 +163,17 @@ def _decoded(file: IO[bytes], label: str) -> Iterator[str]:
             raise DataError(f"{label}, line {number}: not UTF-8.") from error
 
 
-def _parquet(file: IO[bytes], label: str) -> list[Row]:
+def parquet_rows(file: IO[bytes], label: str, *, largest: int | None = None) -> list[Row]:
+    """Rows of a Parquet file.
+
+    Args:
+        file: open for reading.
+        label: how errors call it.
+        largest: bytes that it may unpack to; a few may stand for very many.
+
+    Raises:
+        DataError: it is broken or too large.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -132,16 +181,24 @@ def _parquet(file: IO[bytes], label: str) -> list[Row]:
     # process ends can abort it ("terminate called without an active exception").
     source = pyarrow.BufferReader(file.read())
     try:
-        table = pyarrow.parquet.ParquetFile(source, pre_buffer=False).read(use_threads=False)
-        return cast("list[Row]", table.to_pylist())
+        opened = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
+        if largest is None:
+            return cast("list[Row]", opened.read(use_threads=False).to_pylist())
+        rows: list[Row] = []
+        for batch in opened.iter_batches(_BATCH, use_threads=False):
+            largest -= batch.nbytes + _ROW * batch.num_rows
+            if largest < 0:
+                raise DataError(f"{label} unpacks to more than is read. Split it.")
+            rows += batch.to_pylist()
+        return rows
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{label} cannot be read as Parquet: {reason}.") from error
 
 
 _READERS: dict[str, Callable[[IO[bytes], str], list[Row]]] = {
-    ".csv": _csv,
+    ".csv": csv_rows,
     ".json": _json,
     ".jsonl": _json,
-    ".parquet": _parquet,
+    ".parquet": parquet_rows,
 }

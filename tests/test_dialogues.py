@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import empeval
-from empeval import DataError, Message
+from empeval import DataError, Message, dialogues
 from empeval.dialogues import Dialogues, read_dialogues
 
 ROW = {"id": "1", "context": ["I lost my dog."], "response": "Oh no."}
@@ -56,26 +56,26 @@ def test_messages_may_stand_in_the_place_of_a_context(file):
 )
 def test_a_dialogue_without_a_cluster_is_one_of_its_own(file, cluster, expected):
     write(file, ROW | cluster)
-    assert next(read_dialogues(file))[0].cluster == expected
+    assert next(iter(read_dialogues(file)))[0].cluster == expected
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"response": None}, "'response' must be text"),
-        ({"response": 3}, "'response' must be text"),
-        ({"id": None}, "'id' must be text or a whole number"),
-        ({"id": True}, "'id' must be text or a whole number"),
-        ({"id": [1]}, "'id' must be text or a whole number"),
-        ({"cluster": {"a": 1}}, "'cluster' must be text or a whole number"),
-        ({"context": None}, "needs either 'context' or 'messages'"),
+        ({"response": 3}, r"needs a 'response' \(text"),
+        ({"response": ["a"]}, r"needs a 'response' \(text"),
+        ({"id": None}, r"needs an 'id' \(text or a whole number"),
+        ({"id": True}, r"needs an 'id' \(text or a whole number"),
+        ({"id": [1]}, r"needs an 'id' \(text or a whole number"),
+        ({"cluster": {"a": 1}}, r"needs a 'cluster' \(text or a whole number"),
+        ({"context": None}, "not what was said before it.*needs 'context' or 'messages'"),
         ({"messages": []}, "needs either 'context' or 'messages'"),
         ({"context": []}, "'context' must be a list of texts, not empty"),
         ({"context": "I lost my dog."}, "'context' must be a list of texts"),
         ({"context": ["a", 3, "b"]}, "'context' must be a list of texts"),
         ({"context": ["a", "b"]}, "'context' has 2 turns; it must end with the speaker"),
         ({"context": None, "messages": []}, "'messages' must be a list, not empty"),
-        ({"context": None, "messages": ["a"]}, "a message must have a 'role'"),
+        ({"context": None, "messages": ["a"]}, "a message must be an object"),
         ({"context": None, "messages": [{"role": "user"}]}, "a message must have a 'role'"),
         (
             {"context": None, "messages": [{"role": "robot", "content": ""}]},
@@ -93,16 +93,16 @@ def test_a_dialogue_without_a_cluster_is_one_of_its_own(file, cluster, expected)
 def test_a_line_that_makes_no_sense_is_refused_with_its_number(file, row, reason):
     write(file, ROW | {"id": "0"}, ROW | row)
     with pytest.raises(DataError, match=reason) as caught:
-        list(read_dialogues(file))
+        read_dialogues(file)
     assert f"{file}, line 2: " in str(caught.value)
 
 
 def test_a_file_without_dialogues_is_refused(file):
     file.write_text("\n\n")
-    with pytest.raises(DataError, match="holds no dialogue"):
-        list(read_dialogues(file))
+    with pytest.raises(DataError, match="holds no answer"):
+        read_dialogues(file)
     with pytest.raises(DataError, match="cannot be read: No such file"):
-        list(read_dialogues(file.with_name("none.jsonl")))
+        read_dialogues(file.with_name("none.jsonl"))
 
 
 values = st.recursive(
@@ -134,7 +134,7 @@ def test_the_task_provides_what_every_dialogue_has(file):
     both = {"reference": "Poor you.", "emotion": "sad"}
 
     def provided(*rows):
-        pairs = read_dialogues(write(file, *rows))
+        pairs = list(read_dialogues(write(file, *rows)))
         return Dialogues([item for item, _ in pairs]).card.provides
 
     assert provided(ROW) == ("reply",)
@@ -186,3 +186,26 @@ def test_reasoning_in_a_saved_answer_is_not_scored(file, tmp_path):
     run = empeval.score(file, ["surface"], out=tmp_path / "out")
     assert run.scores("dialogues", "surface")[0].values["words"] == 1
     assert run.responses("dialogues")[0].reasoning == "one two three"
+
+
+def test_a_file_in_our_own_layout_is_read_anew_whenever_it_is_walked(tmp_path, monkeypatch):
+    rows = [{"id": f"d{n}", "context": [f"Hello {n}."], "response": "Hi."} for n in range(3)]
+    file = write(tmp_path / "own.jsonl", *rows)
+    streamed = read_dialogues(file)
+    monkeypatch.setattr(dialogues, "own_lines", lambda path: None)
+    assert list(streamed) == list(streamed) == list(read_dialogues(file))
+    walk = iter(streamed)
+    next(walk)
+    write(file, *rows, {"id": "d3", "context": ["Hello."], "response": "Hi."})
+    with pytest.raises(DataError, match=r"own\.jsonl was changed while it was read"):
+        list(walk)
+
+
+def test_rows_of_several_models_are_told_apart_though_they_are_read_one_by_one(tmp_path):
+    row = {"id": "d", "context": ["Hello."], "response": "Hi."}
+    file = write(
+        tmp_path / "two.jsonl",
+        {**row, "model": "a"},
+        {**row, "id": "e", "context": ["Oh."], "model": "b"},
+    )
+    assert "answers of 2 models" in read_dialogues(file).notices[0]

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from support.made_runs import SCORER, TASK, make_run, normal
 
 import empeval
-from empeval import DataError, Run, RunFolderError, Score, Source
+from empeval import Run, RunFolderError, Score, Source
 from empeval.comparing.two import compare
-from empeval.dialogues import DialogueFile
 from empeval.estimates import item_values
 from empeval.runs import ById, Lines, RunFiles, Stored, lines, natural_key
 
@@ -232,15 +231,6 @@ def test_a_run_scored_from_the_disk_is_the_same_bytes_and_compares_alike(tmp_pat
         compared.append(compare(Run(other.path), Run(again.path), resamples=200))
     assert all(one == made[0] for one in made)
     assert compared[0] == compared[1]
-
-
-def test_dialogues_that_change_while_they_are_read_are_refused(tmp_path):
-    file = dialogues(tmp_path / "a.jsonl", 3)
-    pairs = iter(DialogueFile(file))
-    next(pairs)
-    dialogues(file, 30)
-    with pytest.raises(DataError, match=r"a\.jsonl was changed while it was read"):
-        list(pairs)
 
 
 def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):

@@ -91,7 +91,7 @@ def test_any_answers_that_are_written_come_back(file, answers):
         (b'{"id": 1, "response": "a"}\n{"id": 2,\n{}\n', "line 2: not valid JSON"),
         (b'\n\n{"id": 1, "response": "caf\xe9"}\n', r"line 3: not UTF-8 \(byte 27 of the line"),
         ('{"id": 1, "response": "a"}\n'.encode("utf-16"), "line 1: not UTF-8"),
-        (b"[1, 2]\n", "line 1: not a JSON object"),
+        (b"[1, 2]\n", "element 1: not a JSON object"),
         (b'"text"\n', "line 1: not a JSON object"),
         (b"null\n", "line 1: not a JSON object"),
         (b'{"id": 1}\n', "line 1: needs a 'response'"),
@@ -175,7 +175,7 @@ def test_the_card_tells_files_apart_by_their_content(file, tmp_path):
         ("", "needs a file"),
         ("none.jsonl", "There is no file none.jsonl"),
         (".", "is a folder"),
-        (os.devnull, "is a pipe or device; 'replay:' takes a JSONL file on disk"),
+        (os.devnull, "is a pipe or device; 'replay:' takes a file on disk"),
     ],
 )
 def test_what_is_no_file_is_refused(tmp_path, monkeypatch, target, reason):

@@ -97,6 +97,7 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
         doctor,
         export,
         gate,
+        items,
         listing,
         models,
         plugins,
@@ -117,7 +118,7 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="empeval_verb", required=True)
-    asking, comparing = (run, score), (compare, gate, power, audit)
+    asking, comparing = (run, score, items), (compare, gate, power, audit)
     looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
     for module in (*asking, *comparing, *looking):
         module.add(verbs)

@@ -32,6 +32,19 @@ def add_format(parser: argparse.ArgumentParser, forms: Sequence[str] = FORMATS) 
     )
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """``--map`` and ``--pick``: how a file of answers is read that does not say it itself."""
+    parser.add_argument(
+        "--map",
+        metavar="id=A,response=B.C",
+        help="which field of a saved file is which (also task, prompt, context, messages, "
+        "reference, emotion, cluster, model, reasoning, rows; id=A+1 adds, task= leaves unread)",
+    )
+    parser.add_argument(
+        "--pick", metavar="NAME", help="of several models or runs in a saved file, this one"
+    )
+
+
 def names(text: str) -> list[str]:
     """A comma-separated list; blank parts are left out."""
     return [part.strip() for part in text.split(",") if part.strip()]

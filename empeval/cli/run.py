@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from empeval.cli.options import Verbs, add_format, add_verb, names, positive, stop_string
+from empeval.cli.options import (
+    Verbs,
+    add_format,
+    add_reading,
+    add_verb,
+    names,
+    positive,
+    stop_string,
+)
 
 if TYPE_CHECKING:
     from empeval.runspec import RunSpec
@@ -15,6 +23,7 @@ EPILOG = """examples:
   empeval run --model hf:org/name --tasks eqbench --model-args dtype=bfloat16,revision=main
   empeval run --model hf:./my-model --tasks ed-empathy --task-args ed-empathy.turns=last --limit 200
   empeval run --model replay:answers.jsonl --tasks eqbench
+  empeval run --model replay:answers.csv --tasks eqbench --map id=key,response=output
   empeval run --model human: --tasks ed-empathy --limit 200
   empeval run --model hf:org/name --tasks eqbench --dry-run
   empeval run --model hf:org/name --tasks ./my_task.yaml --scorers my_scorer.py:thanks
@@ -80,6 +89,7 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="show what would be asked and the first prompts; load no weights, write nothing",
     )
+    add_reading(parser)
     add_format(parser)
     parser.set_defaults(run=run)
 
@@ -112,12 +122,16 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
     from empeval.runner import sampling_changes
     from empeval.runspec import RunSpec, make_spec, read_spec
 
+    held = read_spec(options.config) if options.config else RunSpec()
     return make_spec(
-        read_spec(options.config) if options.config else RunSpec(),
+        held,
         options.tasks,
         options.scorers,
         model=options.model,
-        model_args=parse_pairs(options.model_args, "--model-args"),
+        model_args={
+            **parse_pairs(options.model_args, "--model-args"),
+            **_reading(options, options.model or held.model),
+        },
         task_args=parse_pairs(options.task_args, "--task-args"),
         sampling=sampling_changes(
             max_tokens=options.max_tokens,
@@ -130,3 +144,18 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
         out=options.out,
         data_dir=options.data_dir,
     )
+
+
+def _reading(options: argparse.Namespace, model: object) -> dict[str, str]:
+    """``--map`` and ``--pick`` as arguments of the model ``replay:``.
+
+    Raises:
+        UsageError: they go with no other model.
+    """
+    from empeval.errors import UsageError
+
+    given = {name: getattr(options, name) for name in ("map", "pick")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and not str(model).startswith("replay:"):
+        raise UsageError(f"--{next(iter(given))} goes with --model replay:FILE.")
+    return given

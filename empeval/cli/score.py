@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_verb, names
+from empeval.cli.options import Verbs, add_format, add_reading, add_verb, names
 
 EPILOG = """examples:
   empeval score empeval-runs/NAME --scorers similarity
   empeval score answers.jsonl --out scored
+  empeval score log.eval --scorers surface
+  empeval score rows.csv --map prompt=question,response=model_says
 
-A file of dialogues is JSONL, one object a line:
+A file is our JSONL, or what another program wrote (lm-eval, Inspect, promptfoo, llm, ShareGPT,
+OpenAI messages, CSV, Parquet ...); docs/saved-answers.md lists them. Ours is an object a line:
   {"id": "1", "context": ["speaker ...", "listener ...", "speaker ..."], "response": "...",
    "reference": "..."}
 or with "messages": [{"role": "user", "content": "..."}] in the place of "context".
@@ -23,6 +26,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("source", metavar="RUN_OR_FILE")
     parser.add_argument("--scorers", type=names, metavar="A,B", help="instead of the tasks' own")
     parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
+    add_reading(parser)
     add_format(parser)
     parser.set_defaults(run=run)
 
@@ -39,7 +43,13 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"There is no run folder or file {options.source}.")
     with figures_all_the_same(options.out or options.source, options.format):
         finished = api.score(
-            options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks
+            options.source,
+            options.scorers,
+            out=options.out,
+            map=options.map,
+            pick=options.pick,
+            progress=True,
+            hooks=options.hooks,
         )
     print_run(finished, options.format)
     return say_whole_failures(finished)

@@ -1,41 +1,52 @@
-"""``replay:FILE`` answers from a file: JSONL, an object a line with ``id`` and ``response``."""
+"""``replay:FILE`` answers from a file that any program may have written."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from empeval.answers import Fields, Joined, check_joined, join, read_answers
 from empeval.dialogues import file_fingerprint
 from empeval.errors import DataError, UsageError, some
 from empeval.interfaces import Generator, ModelCard
-from empeval.jsonl import read_objects
 from empeval.records import Item, Response, Sampling
 
 
 class Replay(Generator):
     """Saved answers.
 
-    A line holds ``id`` (the item's, text or a whole number), ``response`` (text) and optionally
-    ``task``; a line without ``task`` answers that id in every task. Of several answers to one
-    item the last counts. Missing, doubled and unknown ids are reported; an item without an
-    answer gets status ``missing``, one whose answer is ``null`` status ``error``.
+    The file is JSONL with ``id``, ``response`` and optionally ``task`` a line, or another
+    program's (docs/saved-answers.md lists them). Where it repeats the questions, answers are
+    joined with the items by their text, else by id. A line without ``task`` answers that id in
+    every task. Of several answers to one item the last counts. Missing, doubled and unknown ids
+    are reported; an item without an answer gets status ``missing``, one whose answer is ``null``
+    status ``error``.
+
+    Args:
+        target: the file.
+        map: which field is which, ``id=...,response=...``, for rows that name them otherwise.
+        pick: of the models or runs in the file, the one whose answers are meant.
     """
 
-    summary = "saved answers: a JSONL file with id, response and optionally task"
+    summary = "saved answers of any program: JSONL with id and response, logs, CSV, Parquet ..."
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, map: str | None = None, pick: str | None = None) -> None:
         if not target:
             raise UsageError("'replay:' needs a file: replay:answers.jsonl")
         self._path = Path(os.path.expanduser(target))  # the shell leaves the ~ of replay:~/a alone
         if os.path.isdir(self._path):
-            raise UsageError(f"{target} is a folder; 'replay:' takes a JSONL file.")
+            raise UsageError(f"{target} is a folder; 'replay:' takes a file of answers.")
         if not os.path.exists(self._path):
             raise UsageError(f"There is no file {target}.")
         if not os.path.isfile(self._path):
-            raise UsageError(f"{target} is a pipe or device; 'replay:' takes a JSONL file on disk.")
-        self._answers, self._doubled = _read(self._path)
+            raise UsageError(f"{target} is a pipe or device; 'replay:' takes a file on disk.")
+        self._saved = read_answers(self._path, Fields.parsed(map), pick)
+        nameless = next((a for a in self._saved.answers if a.id is None and not a.messages), None)
+        if nameless is not None:
+            raise DataError(f"{nameless.where}: needs an 'id' (text or a whole number).")
+        self._joined: Joined | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -43,80 +54,56 @@ class Replay(Generator):
         return ModelCard(name=self._path.stem, fingerprint=file_fingerprint(self._path))
 
     def prepare(self, questions: Mapping[str, Sequence[Item]]) -> list[str]:
-        """Compare the file's ids with the questions'.
+        """Find out which answer belongs to which item.
 
         Returns:
-            One warning each for missing, doubled and unknown ids, with counts and names.
+            One warning each for what is unusual about the file, and for missing, doubled and
+            unknown ids, with counts and names.
 
         Raises:
-            DataError: the file answers none of the questions.
+            DataError: the file answers none of the questions, or its ids count from 0.
         """
-        asked = {(task, item.id) for task, items in questions.items() for item in items}
-        used = {key for task, i in asked for key in ((task, i), (None, i)) if key in self._answers}
-        if not used:
-            raise DataError(
-                f"{self._path} answers none of the questions of {', '.join(questions)}. Its ids "
-                f"are {some([i for _, i in self._answers])}; the items' ids are "
-                f"{some(sorted(i for _, i in asked))}."
-            )
-        warnings = []
+        joined = self._joined = join(self._saved, questions)
+        check_joined(self._saved, joined, questions)
+        warnings = list(self._saved.notices)
         for task, items in questions.items():
-            missing = [i.id for i in items if self._key(i) is None]
+            missing = [i.id for i in items if (task, i.id) not in joined.answers]
             if missing:
                 warnings.append(f"{task}: {_count(missing, 'has', 'have')} no answer: "
                                 f"{some(missing)}.")  # fmt: skip
-        if self._doubled:
-            warnings.append(
-                f"{self._path}: {_count(self._doubled, 'comes', 'come')} more than once, the last "
-                f"answer counts: {some(self._doubled)}."
-            )
-        unknown = [i if task is None else f"{task}/{i}" for task, i in self._answers.keys() - used]
-        if unknown:
-            warnings.append(
-                f"{self._path}: {_count(unknown, 'belongs', 'belong')} to no item that was asked: "
-                f"{some(sorted(unknown))}."
-            )
+        said = (
+            (joined.doubled, "comes", "come", "more than once, the last answer counts"),
+            (joined.unknown, "belongs", "belong", "to no item that was asked"),
+            (joined.renamed, "stands", "stand", "beside another item's question, which counts"),
+            (joined.alike, "has", "have", "a question that another item asks in the same words; "
+             "such answers are taken in the order of the file"),
+            (joined.reworded, "is", "are", "joined by id alone, for the question beside the answer "
+             "is worded otherwise than the one asked"),
+        )  # fmt: skip
+        for ids, one, many, what in said:
+            if ids:
+                counted = _count(ids, one, many)
+                warnings.append(f"{self._path}: {counted} {what}: {some(sorted(ids))}.")
         return warnings
 
     def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
         """Yield the saved answers."""
+        joined = self._joined
+        if joined is None:
+            tasks = dict.fromkeys(item.task for item in items)
+            joined = join(self._saved, {t: [i for i in items if i.task == t] for t in tasks})
         for item in items:
-            key = self._key(item)
-            answer = None if key is None else self._answers[key]
-            if key is None:
+            answer = joined.answers.get((item.task, item.id))
+            if answer is None:
                 note = f"no answer in {self._path.name}"
                 yield Response(item.id, "", "missing", note=note)
-            elif answer is None:
-                yield Response(item.id, "", "error", note=f"null in {self._path.name}")
             else:
-                yield Response(item.id, answer)
+                yield answer.response(item.id, self._path.name)
 
-    def _key(self, item: Item) -> tuple[str | None, str] | None:
-        keys = ((item.task, item.id), (None, item.id))
-        return next((key for key in keys if key in self._answers), None)
-
-
-def _read(path: Path) -> tuple[dict[tuple[str | None, str], str | None], list[str]]:
-    """Answers by (task, id), and the ids that came more than once."""
-    answers: dict[tuple[str | None, str], str | None] = {}
-    counts: Counter[tuple[str | None, str]] = Counter()
-    for number, row in read_objects(path):
-        where = f"{path}, line {number}"
-        identifier, response, task = row.get("id"), row.get("response"), row.get("task")
-        if isinstance(identifier, bool) or not isinstance(identifier, str | int):
-            raise DataError(f"{where}: needs an 'id' (text or a whole number).")
-        if "response" not in row or not isinstance(response, str | None):
-            raise DataError(f"{where}: needs a 'response' (text, or null where it failed).")
-        if task is not None and not isinstance(task, str):
-            raise DataError(f"{where}: 'task' must be a task's name.")
-        key = (task, str(identifier))
-        answers[key] = response
-        counts[key] += 1
-    if not answers:
-        raise DataError(f"{path} holds no answer.")
-    return answers, [
-        i if task is None else f"{task}/{i}" for (task, i), n in counts.items() if n > 1
-    ]
+    def runtime(self) -> dict[str, Any]:
+        """As what the file was read, and how many answers were joined by their question's text."""
+        by_text = self._joined.by_text if self._joined is not None else 0
+        return {"read as": self._saved.form, "joined by text": by_text}
 
 
 def _count(ids: Sequence[str], one: str, many: str) -> str:

@@ -20,6 +20,7 @@ from empeval import (
 )
 from empeval.checkpoints import check_target, locate, on_disk
 from empeval.english import looks_english
+from empeval.notices import warn
 from empeval.replies import remarks, unusable
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
 from empeval_empathy.emotions import EMOTIONS, MECHANISMS
@@ -202,9 +203,12 @@ class EmpathyScorer(Scorer):
         if any(s.score.status == "ok" for s in with_mechanisms):
             figures += [mean_metric(value, with_mechanisms) for value in MECHANISM_CARDS]
         figures.append(mean_metric(CONFIDENCE, scored))
+        unknown = _unknown_emotions(scored)
+        if unknown:
+            warn(unknown)
         if any(s.score.status == "ok" for s in with_target):
             figures += [
-                mean_metric(TARGET, with_target),
+                mean_metric(TARGET, with_target, note=unknown),
                 mean_metric(
                     ACCURACY,
                     with_target,
@@ -294,6 +298,20 @@ def context_of(sample: Sample) -> tuple[str, ...]:
     """The turns of the conversation, without the system prompt and blank ones."""
     return tuple(
         m.content for m in sample.item.messages if m.role != "system" and m.content.strip()
+    )
+
+
+def _unknown_emotions(scored: Sequence[Scored]) -> str | None:
+    """How many items state an emotion that is none of those that these scorers know."""
+    stated = [str(s.sample.item.target["emotion"]) for s in scored
+              if s.sample.item.target.get("emotion") is not None]  # fmt: skip
+    odd = [emotion for emotion in stated if emotion not in EMOTIONS]
+    if not odd:
+        return None
+    few = ", ".join(sorted(set(odd))[:5])
+    return (
+        f"the emotion stated of {len(odd)} of {len(stated)} items is none of EmpatheticDialogues' "
+        f"32 and is not compared ({few})"
     )
 
 

@@ -152,6 +152,40 @@ def test_an_option_that_does_not_exist_is_an_error_that_names_those_that_do():
         build(EDEmpathy, {"turns": "first"}, label="task 'ed-empathy'")
 
 
+RELEASE = """conv_id,utterance_idx,context,prompt,speaker_idx,utterance,selfeval,tags
+hit:4_conv:8,1,sad,The rain_comma_ all day.,5,It rained_comma_ again.,,
+hit:4_conv:8,2,sad,The rain_comma_ all day.,6,"Again" is too much_comma_ I say.,,,Oh no.|"It"?
+hit:4_conv:8,3,sad,The rain_comma_ all day.,5,"Well" yes.,5|5|5_2|2|5,<H>
+hit:4_conv:8,4,sad,The rain_comma_ all day.,6,I see.,,,one|two
+"""
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_the_old_release_is_read_with_its_ninth_field_and_its_bare_quotation_marks(
+    write: Write, tmp_path: Path, quoted: bool
+):
+    write(dialogue("a", 2))
+    text = RELEASE if not quoted else RELEASE.replace('"', "")
+    (tmp_path / NAME / "test.csv").write_text(text, encoding="utf-8")
+    first, second = EDEmpathy().items()
+    mark = "" if quoted else '"'
+    assert first.reference == f"{mark}Again{mark} is too much, I say."
+    assert said(second)[-1] == ("user", f"{mark}Well{mark} yes.")
+    assert second.reference == "I see."
+
+
+def test_the_old_releases_name_of_the_validation_split_is_known(write: Write):
+    write(dialogue("a", 2), split="valid")
+    assert [item.id for item in EDEmpathy(split="validation").items()] == ["a#2"]
+
+
+def test_a_row_that_is_too_short_is_still_refused(write: Write, tmp_path: Path):
+    write(dialogue("a", 2))
+    (tmp_path / NAME / "test.csv").write_text(RELEASE + "hit:4_conv:9,1,sad\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 6: 3 fields, but the header names 8"):
+        list(EDEmpathy().items())
+
+
 def swallow(rows: list[dict]) -> list[dict]:
     """Write rows without quoting and read them with it, as was done for the hub's copy."""
     lines = [",".join(str(r[column]) for column in COLUMNS) + "\n" for r in rows]

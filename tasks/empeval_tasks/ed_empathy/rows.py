@@ -17,6 +17,9 @@ from empeval.data import require_columns
 from empeval_tasks.dialogues import EMOTIONS, Conversation
 
 DATASET = "facebook/empathetic_dialogues"
+CANDIDATES = "candidates"
+"""What the official release has in a ninth field that its header does not name: replies to choose
+from, for retrieval. They are not used."""
 COLUMNS = ("conv_id", "utterance_idx", "context", "prompt", "speaker_idx", "utterance")
 _ORIGINAL = (*COLUMNS, "selfeval", "tags")
 _START = re.compile(r"^hit:\d+_conv:\d+,\d+,", re.MULTILINE)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from empeval import Sampling, TaskCard, load_rows
 from empeval_tasks.dialogues import Conversation, DialogueTask, Turns
-from empeval_tasks.ed_empathy.rows import DATASET, read_conversations
+from empeval_tasks.ed_empathy.rows import CANDIDATES, DATASET, read_conversations
 
 REVISION = "refs/convert/parquet"
 """The branch on which the hub keeps the data set as Parquet; its main branch holds a script."""
@@ -64,8 +64,10 @@ class EDEmpathy(DialogueTask):
 
     def conversations(self) -> Iterator[Conversation]:
         """Yield the conversations of the split in the order of the data set."""
-        files = (f"{self.split}.csv", f"{self.split}.csv.gz", f"*/{self.split}/*.parquet")
-        yield from read_conversations(load_rows(DATASET, files, revision=REVISION))
+        names = (self.split, "valid") if self.split == "validation" else (self.split,)
+        files = [f"{name}{end}" for name in names for end in (".csv", ".csv.gz")]
+        files.append(f"*/{self.split}/*.parquet")
+        yield from read_conversations(load_rows(DATASET, files, revision=REVISION, rest=CANDIDATES))
 
     def data_key(self) -> str:
         """Name the choice of rows."""

@@ -1,0 +1,96 @@
+"""``empeval items``: write a task's questions, so that they can be answered anywhere."""
+
+from __future__ import annotations
+
+import argparse
+
+from empeval.cli.options import Verbs, add_verb, positive, stop_string
+
+EPILOG = """examples:
+  empeval items eqbench -o questions.jsonl
+  empeval items ed-empathy --limit 200 --format openai-batch --model NAME -o batch.jsonl
+
+A line of the first is {"id": ..., "task": ..., "messages": [...]}; put a "response" beside them
+(the answer, or null where there is none). The second is input for OpenAI's batch endpoint and for
+every program that reads the same, such as vLLM's run-batch. What comes back of either is read by
+  empeval run --model replay:answers.jsonl --tasks TASK     (with the same --limit and --seed)
+"""
+
+FORMATS = ("jsonl", "openai-batch")
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "items", "write a task's questions, to answer them anywhere", EPILOG)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("-o", "--out", metavar="FILE", help="instead of standard output")
+    parser.add_argument("--format", choices=FORMATS, default="jsonl", help="of the lines")
+    parser.add_argument("--model", metavar="NAME", help="for openai-batch: who is to answer")
+    parser.add_argument("--task-args", metavar="K=V,...", help="options of the task")
+    parser.add_argument("--limit", metavar="N", help="as for 'empeval run'")
+    parser.add_argument("--seed", type=int, default=0, help="as for 'empeval run'")
+    parser.add_argument("--max-tokens", type=positive, metavar="N", help="for openai-batch")
+    parser.add_argument("--temperature", type=float, metavar="T", help="for openai-batch")
+    parser.add_argument("--top-p", type=float, metavar="P", help="for openai-batch")
+    parser.add_argument(
+        "--stop", action="append", type=stop_string, metavar="TEXT", help="for openai-batch"
+    )
+    parser.add_argument("--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    import os
+    from pathlib import Path
+
+    import msgspec
+
+    from empeval.answers.questions import batch_rows, question_rows
+    from empeval.data import use_data_directory
+    from empeval.errors import UsageError
+    from empeval.escaping import json_text
+    from empeval.files import write_bytes
+    from empeval.notices import tell, warn
+    from empeval.question import AskedTask, parse_pairs, split_task_arguments
+    from empeval.runner import sampling_changes
+    from empeval.runspec import RunSpec, limit_of
+
+    batch = options.format == "openai-batch"
+    if batch and not options.model:
+        raise UsageError(
+            "--format openai-batch needs --model NAME: each request names who answers."
+        )
+    changes = sampling_changes(
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        stop=tuple(options.stop) if options.stop else None,
+    )
+    if not batch and (changes or options.model):
+        raise UsageError(
+            "--model, --max-tokens, --temperature, --top-p and --stop go with --format "
+            "openai-batch; the lines of jsonl do not say how to decode."
+        )
+    pairs = parse_pairs(options.task_args, "--task-args")
+    with use_data_directory(options.data_dir):
+        asked = AskedTask(
+            options.task,
+            split_task_arguments(pairs, [options.task])[options.task],
+            RunSpec(limit=limit_of(options.limit), seed=options.seed, sampling=changes),
+        )
+    for warning in asked.warnings:
+        warn(warning)
+    rows = (
+        batch_rows(asked.items, options.model, asked.entry.sampling)
+        if batch
+        else question_rows(asked.items)
+    )
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    if options.out is None:
+        print(json_text(lines.decode()), end="")
+    else:
+        path = Path(os.path.abspath(options.out))
+        write_bytes(path, lines)
+        tell(f"{options.out}: {len(asked.items)} questions of {options.task}")
+    return 0
