@@ -30,6 +30,7 @@ from empeval.question import (
     split_task_arguments,
     task_name,
 )
+from empeval.reasoning import recorded, table
 from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
@@ -232,6 +233,7 @@ def score(
     scorers: Sequence[str | Scorer | type[Scorer]] | None = None,
     *,
     out: str | Path | None = None,
+    reasoning_tags: Sequence[str] = (),
     progress: bool = False,
     hooks: Hooks | None = None,
 ) -> Run:
@@ -242,6 +244,7 @@ def score(
             (``{"id", "context" or "messages", "response", "reference"?}`` a line).
         scorers: as for ``run``.
         out: for a file of dialogues, the run folder to write.
+        reasoning_tags: for a file of dialogues, what marks a thought beside the known tags.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
 
@@ -252,14 +255,19 @@ def score(
         EmpevalError: with a sentence that says what was wrong, where, and what to do.
     """
     scorers = names_of(scorers, "scorers")
+    reasoning_tags = names_of(reasoning_tags, "reasoning_tags") or ()
     hooks = hooks if hooks is not None else Hooks().load_installed()
     path = Path(source)
     if path.is_dir():
         path = Path(os.path.abspath(path))
         if out is not None:
             raise UsageError("--out goes with a file of dialogues; scores of a run go into it.")
+        if reasoning_tags:
+            raise UsageError(
+                "--reasoning-tags goes with a file of dialogues; a run's answers are split already."
+            )
         return _score_run(Run(path), scorers, hooks, progress)
-    return _score_file(path, scorers, out, hooks, progress)
+    return _score_file(path, scorers, out, tuple(reasoning_tags), hooks, progress)
 
 
 def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progress: bool) -> Run:
@@ -295,6 +303,7 @@ def _score_file(
     path: Path,
     scorers: Sequence[Any] | None,
     out: str | Path | None,
+    tags: tuple[str, ...],
     hooks: Hooks,
     progress: bool,
 ) -> Run:
@@ -317,7 +326,8 @@ def _score_file(
                 prompts_hash=prompts_hash(pairs.items),
                 n_items=task.size,
                 n_clusters=len(task.clusters),
-                sampling=task.card.sampling,
+                sampling=msgspec.structs.replace(task.card.sampling, reasoning_tags=tags),
+                reasoning=recorded(tags),
                 dataset=str(path),
                 license=task.card.license,
             )
@@ -334,7 +344,7 @@ def _score_file(
         with folder.journal_responses(DIALOGUES) as journal:
             for item, response in pairs:
                 if item.id not in done:
-                    journal.append(runner.finish(response, item))
+                    journal.append(runner.finish(response, item, tags=table(tags)))
         tasks: dict[str, Task | None] = {DIALOGUES: task}
         return score_and_finish(
             folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress

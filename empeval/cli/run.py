@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from empeval.cli.options import Verbs, add_format, add_verb, names, positive, stop_string
+from empeval.cli.options import (
+    Verbs,
+    add_format,
+    add_reasoning_tags,
+    add_verb,
+    names,
+    positive,
+    stop_string,
+)
 
 if TYPE_CHECKING:
     from empeval.runspec import RunSpec
@@ -65,6 +73,7 @@ def add(verbs: Verbs) -> None:
         metavar="TEXT",
         help="text that ends an answer; may be repeated; \\n is a line end",
     )
+    add_reasoning_tags(parser)
     parser.add_argument(
         "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
     )
@@ -124,6 +133,7 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
             temperature=options.temperature,
             top_p=options.top_p,
             stop=tuple(options.stop) if options.stop else None,
+            reasoning_tags=tuple(options.reasoning_tags) if options.reasoning_tags else None,
         ),
         limit=options.limit,
         seed=options.seed,

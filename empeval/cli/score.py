@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_verb, names
+from empeval.cli.options import Verbs, add_format, add_reasoning_tags, add_verb, names
 
 EPILOG = """examples:
   empeval score empeval-runs/NAME --scorers similarity
@@ -23,6 +23,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("source", metavar="RUN_OR_FILE")
     parser.add_argument("--scorers", type=names, metavar="A,B", help="instead of the tasks' own")
     parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
+    add_reasoning_tags(parser)
     add_format(parser)
     parser.set_defaults(run=run)
 
@@ -39,7 +40,12 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"There is no run folder or file {options.source}.")
     with figures_all_the_same(options.out or options.source, options.format):
         finished = api.score(
-            options.source, options.scorers, out=options.out, progress=True, hooks=options.hooks
+            options.source,
+            options.scorers,
+            out=options.out,
+            reasoning_tags=options.reasoning_tags or (),
+            progress=True,
+            hooks=options.hooks,
         )
     print_run(finished, options.format)
     return say_whole_failures(finished)

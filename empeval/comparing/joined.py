@@ -142,7 +142,7 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
     for task in tasks:
         one, other = base.run.manifest.tasks[task], candidate.run.manifest.tasks[task]
         found += _differences(task, one.sampling, other.sampling,
-                              ("max_tokens", "temperature", "top_p", "stop"))  # fmt: skip
+                              ("max_tokens", "temperature", "top_p", "stop", "reasoning_tags"))  # fmt: skip
     for files in (base, candidate):
         if not files.run.complete:
             found.append(f"{files.name} is unfinished: what is there is compared")

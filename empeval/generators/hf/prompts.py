@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,8 @@ TEMPLATE_DATE = datetime(2024, 7, 26)
 """What templates that write today's date are told: a question must read the same tomorrow."""
 
 _WAY_OUT = "Use --model-args chat_template=plain or give a Jinja file."
-_OPENING = re.compile(r"<(?:think|thinking|reasoning)>\s*\Z")
+_ENDING = 200
+"""Characters at the end of a prompt in which an opened reasoning tag is looked for."""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +28,14 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tokens: token ids; none when the conversation is empty.
         stop: strings that end an answer because of the format.
-        opening: a reasoning tag that the template has opened; the answer goes on behind it.
+        ending: the last characters of a chat template's text; a reasoning tag that the template
+            has opened stands there, and the answer goes on behind it.
         raw: whether the answer is a plain continuation, kept to the letter.
     """
 
     tokens: list[int]
     stop: tuple[str, ...] = ()
-    opening: str = ""
+    ending: str = ""
     raw: bool = False
 
 
@@ -109,10 +110,9 @@ class Prompter:
             return Prompt(
                 tokens=self._plain_tokens(text), stop=() if single else PLAIN_STOP, raw=single
             )
-        opened = _OPENING.search(text)
         # a template writes its special tokens itself
         tokens: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
-        return Prompt(tokens=tokens, opening=opened[0] if opened else "")
+        return Prompt(tokens=tokens, ending=text[-_ENDING:])
 
     def _plain_tokens(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text).input_ids
