@@ -76,7 +76,7 @@ def parse_tags(text: str) -> Tags:
         name = text.strip()
         return Tags(name, f"{name[0]}/{name[1:]}")
     raise UsageError(
-        f"--reasoning-tags: {text!r} names no tags; write <name>, [NAME] or OPENING{BETWEEN}CLOSING."
+        f"--reasoning-tags: {text!r} names no tags; write <name>, [NAME] or OPEN{BETWEEN}CLOSE."
     )
 
 

@@ -61,8 +61,8 @@ GENERATORS = (
         terms="The wheels of qwen2.5-coder-1.5b-instruct hold no licence text. Apache-2.0 is what "
         f"it was published under first ({_QWEN_SOURCE}).",
         download_bytes=1_092_845_809,
-        folder_bytes=3_098_800_000,
-        parameters=1_543_714_304,
+        folder_bytes=3_566_000_000,
+        parameters=1_777_088_000,
         summary="Qwen2.5-Coder 1.5B Instruct, a chat model that keeps to formats; from Q4_K_M "
         "weights. Takes 7 GB of memory in float32.",
         source=_QWEN_SOURCE,
