@@ -130,13 +130,18 @@ def finish(
         status=status,
         item_hash=item_hash(item),
         item=item,
-        reasoning=writable(response.reasoning) if reasoning is None else reasoning,
+        reasoning=_joined(writable(response.reasoning), reasoning),
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         seconds=None if response.seconds is None else round(response.seconds, 4),
         stop=writable(response.stop),
         note=writable(note),
     )
+
+
+def _joined(told: str | None, found: str | None) -> str | None:
+    """What a generator told apart as reasoning, and what was found in its answer."""
+    return found if told is None else "\n\n".join(part for part in (told, found) if part)
 
 
 @overload
