@@ -6,7 +6,13 @@ import pytest
 
 from empeval import DataError, Item, Message, Response, Sample, Scored, UsageError
 from empeval_tasks.multiple_choice.parsing import read_choices
-from empeval_tasks.multiple_choice.questions import Choice, Question, choice_item, choices_of
+from empeval_tasks.multiple_choice.questions import (
+    Choice,
+    Question,
+    choice_item,
+    choices_of,
+    spread,
+)
 from empeval_tasks.multiple_choice.scorer import ChoicesScorer
 
 OPTIONS = ("Ring the vet", "A walk with the dog", "Pay the bill and leave")
@@ -102,6 +108,9 @@ def test_an_answer_is_read_as_a_person_would_read_it(text, letter):
         ('{"emotion": "B", "cause": "C"}', ["B", "C"]),
         ("A\nC", ["A", "C"]),
         ("1. A\n2. C", ["A", "C"]),
+        ("A) Joy\nB) He lost", ["A", "B"]),
+        ("Joy\nHe lost", ["A", "B"]),
+        ("A) Joy\nB) Anger & Joy", ["A", None]),
         ("Emotion: A", ["A", None]),
         ("A", [None, None]),
         ("Emotion: <letter>\nCause: <letter>", [None, None]),
@@ -135,6 +144,12 @@ def scored(texts, *, choices=ONE, status="ok", category=None):
 
 def figures(those):
     return {m.metric: m for m in ChoicesScorer().metrics(those)}
+
+
+def test_a_limited_run_has_items_from_everywhere():
+    every = [item(str(number)) for number in range(10)]
+    assert [i.id for i in spread(every, 4)] == ["0", "2", "5", "7"]
+    assert spread(every, 12) == every
 
 
 def test_an_item_is_right_when_every_question_is():

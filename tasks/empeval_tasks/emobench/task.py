@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from empeval import Item, Sampling, Task, TaskCard
 from empeval_tasks.emobench.rows import DATASET, Part, emobench_rows, options
-from empeval_tasks.multiple_choice.questions import PROVIDES, Question, choice_item
+from empeval_tasks.multiple_choice.questions import PROVIDES, Question, choice_item, spread
 
 CITATION = (
     "Sabour et al. 2024: EmoBench: Evaluating the Emotional Intelligence of Large Language Models. "
@@ -49,6 +49,10 @@ class EmoBench(Task):
                 cluster=first.setdefault(scenario, identifier),
                 metadata={"category": self.category(row), "subject": row["subject"]},
             )
+
+    def select(self, items: Sequence[Item], limit: int, seed: int) -> list[Item]:
+        """Choose questions at even distances, so that every category is there."""
+        return spread(items, limit)
 
     def data_key(self) -> str:
         """Name the choice of rows."""

@@ -31,9 +31,7 @@ def read_choices(text: str, choices: Sequence[Choice]) -> list[str | None]:
     if len(choices) > 1:
         if len(lines) != len(choices):
             return named
-        return [
-            _chosen(line, choice, strict=True) for line, choice in zip(lines, choices, strict=True)
-        ]
+        return [_in_order(line, choice) for line, choice in zip(lines, choices, strict=True)]
     return [_alone(text, lines, choices[0])]
 
 
@@ -45,6 +43,22 @@ def _after_label(text: str, choice: Choice) -> str | None:
         rest = text[match.end() :].lstrip("\n" + _MARKUP).partition("\n")[0]
         found = _chosen(rest, choice, strict=False) or found
     return found
+
+
+def _in_order(line: str, choice: Choice) -> str | None:
+    """The choice in a line without a name.
+
+    What follows its letter must be that option, or the line may repeat another question's.
+    """
+    letter = _chosen(line, choice, strict=True)
+    words = _plain(_BULLET.sub("", line, count=1)).split(" ", 1)[1:]
+    if letter is None or not words or words[0].startswith(_plain(_option(choice, letter))):
+        return letter
+    return letter if _plain(line) == _plain(_option(choice, letter)) else None
+
+
+def _option(choice: Choice, letter: str) -> str:
+    return choice.options[LETTERS.index(letter)]
 
 
 def _alone(text: str, lines: Sequence[str], choice: Choice) -> str | None:
@@ -81,7 +95,7 @@ def _chosen(text: str, choice: Choice, *, strict: bool) -> str | None:
         if (more := _MORE.match(rest)) and more[1].upper() in choice.letters():
             return None
         behind = _plain(rest)
-        option = _plain(choice.options[LETTERS.index(letter)])
+        option = _plain(_option(choice, letter))
         ends = not behind or rest[:1] in ").:,;]*_`\"'}>" or behind.startswith(option)
         if ends or (not strict and found[1].isupper() and letter not in "AI"):
             return letter

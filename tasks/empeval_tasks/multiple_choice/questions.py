@@ -94,6 +94,12 @@ def choice_item(
     )
 
 
+def spread(items: Sequence[Item], limit: int) -> list[Item]:
+    """At most ``limit`` items at even distances: data sets keep their categories together."""
+    count = min(limit, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
+
+
 def choices_of(item: Item) -> list[Choice]:
     """What an item asks to choose.
 

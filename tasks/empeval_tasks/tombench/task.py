@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from empeval import DataError, Item, Sampling, Task, TaskCard, data_directory, read_rows
 from empeval.data import require_columns
-from empeval_tasks.multiple_choice.questions import PROVIDES, Question, choice_item
+from empeval_tasks.multiple_choice.questions import PROVIDES, Question, choice_item, spread
 
 REPOSITORY = "zhchen18/ToMBench"
 """Where the questions are published, on GitHub; they are on no hub."""
@@ -74,6 +74,10 @@ class ToMBenchEmotion(Task):
                     cluster=first.setdefault(story, identifier),
                     metadata={"category": slug},
                 )
+
+    def select(self, items: Sequence[Item], limit: int, seed: int) -> list[Item]:
+        """Choose questions at even distances, so that every category is there."""
+        return spread(items, limit)
 
     def data_key(self) -> str:
         """Name the choice of rows."""
