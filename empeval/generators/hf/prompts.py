@@ -165,7 +165,7 @@ def _reason(error: Exception) -> str:
 def _read_template(name: str, named: Iterable[str]) -> str:
     path = Path(name).expanduser()
     if not path.is_file():
-        choices = ", ".join(["auto", "model", "plain", *sorted(named)])
+        choices = ", ".join(["auto", "model", "plain", *sorted({*named} - {"default"})])
         raise UsageError(
             f"chat_template is '{name}'; it takes {choices} or the path of a Jinja file."
         )

@@ -25,6 +25,7 @@ class Text:
         self._tokenizer = tokenizer
         self._special = special
         self._tags = tags
+        self._kinds: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
 
     def of(self, tokens: Sequence[int]) -> str:
         """The text of an answer."""
@@ -56,9 +57,12 @@ class Text:
         return text[:place], stop
 
     def _sorted(self, stops: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Stop strings without and with special tokens."""
-        named = [stop for stop in stops if any(token in stop for token in self._special.values())]
-        return [stop for stop in stops if stop not in named], named
+        """Stop strings without and with special tokens; asked for every token, so kept."""
+        key = tuple(stops)
+        if key not in self._kinds:
+            named = [stop for stop in key if any(t in stop for t in self._special.values())]
+            self._kinds[key] = ([stop for stop in key if stop not in named], named)
+        return self._kinds[key]
 
     def _place(self, tokens: Sequence[int], place: int) -> int:
         """Where a place in the text with all special tokens is in the answer's text."""
