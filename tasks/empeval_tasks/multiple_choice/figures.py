@@ -36,27 +36,24 @@ def figures(correct: ValueCard, scored: Sequence[Scored]) -> list[Metric]:
 
 
 def _rivals(scored: Sequence[Scored]) -> list[Metric]:
-    asked = [choices_of(s.sample.item) for s in scored]
-    guessed = [math.prod(1 / len(choice.options) for choice in choices) for choices in asked]
-    longest = [float(all(map(_longest_is_right, choices))) for choices in asked]
+    guessed = [
+        math.prod(1 / len(choice.options) for choice in choices_of(s.sample.item)) for s in scored
+    ]
     return [
         rival("chance", scored, guessed, scale=100, unit="percent", note="expected of guessing"),
-        rival(
+        share(
             "rival_longest",
             scored,
-            longest,
-            scale=100,
-            unit="percent",
+            lambda s: all(map(_longest_is_right, choices_of(s.sample.item))),
+            good=None,
             note="choosing the longest option every time",
         ),
     ]
 
 
 def _longest_is_right(choice: Choice) -> bool:
-    return (
-        choice.letters()[max(range(len(choice.options)), key=lambda i: len(choice.options[i]))]
-        == choice.right
-    )
+    lengths = [len(option) for option in choice.options]
+    return choice.letters()[lengths.index(max(lengths))] == choice.right
 
 
 def _parts(scored: Sequence[Scored]) -> list[Metric]:

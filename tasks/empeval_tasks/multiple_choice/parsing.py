@@ -13,6 +13,9 @@ _CHOOSING = re.compile(r"(?i)\b(?:choose|choice|option|pick|select)\b(?:\s+is\b)
 _LETTER = re.compile(r"([A-Za-z])(?![A-Za-z0-9’'])")
 _BULLET = re.compile(r"\s*(?:[-*•]\s+|\d+[.)]\s+)?")
 _MORE = re.compile(r"[\s)\]*_`\"']*(?:or|and|,|/|&)\s*[(*\"']*([A-Za-z])(?![A-Za-z0-9’'])")
+_BOTH = "?"
+"""What stands for a choice of two options."""
+
 _WORDS = re.compile(r"\w+")
 
 
@@ -24,6 +27,10 @@ def read_choices(text: str, choices: Sequence[Choice]) -> list[str | None]:
     asked, a bare letter, a letter before its option and phrases such as "the answer is B". Two
     letters for one question are no answer.
     """
+    return [None if letter == _BOTH else letter for letter in _read(text, choices)]
+
+
+def _read(text: str, choices: Sequence[Choice]) -> list[str | None]:
     named = [_after_label(text, choice) for choice in choices]
     if any(named):
         return named
@@ -52,7 +59,7 @@ def _in_order(line: str, choice: Choice) -> str | None:
     """
     letter = _chosen(line, choice, strict=True)
     words = _plain(_BULLET.sub("", line, count=1)).split(" ", 1)[1:]
-    if letter is None or not words or words[0].startswith(_plain(_option(choice, letter))):
+    if letter in (None, _BOTH) or not words or words[0].startswith(_plain(_option(choice, letter))):
         return letter
     return letter if _plain(line) == _plain(_option(choice, letter)) else None
 
@@ -81,7 +88,7 @@ def _alone(text: str, lines: Sequence[str], choice: Choice) -> str | None:
 
 
 def _chosen(text: str, choice: Choice, *, strict: bool) -> str | None:
-    """The letter at the start of a line, or that of the option that the line repeats.
+    """The letter at the start of a line, that of the option that the line repeats, or ``_BOTH``.
 
     Args:
         text: the line, or what is left of it.
@@ -93,8 +100,10 @@ def _chosen(text: str, choice: Choice, *, strict: bool) -> str | None:
     if found and found[1].upper() in choice.letters():
         letter, rest = found[1].upper(), line[found.end() :]
         if (more := _MORE.match(rest)) and more[1].upper() in choice.letters():
-            return None
+            return _BOTH
         behind = _plain(rest)
+        if behind in {_plain(o) for o in choice.options if o != _option(choice, letter)}:
+            return _BOTH  # one option's letter and another's text
         option = _plain(_option(choice, letter))
         ends = not behind or rest[:1] in ").:,;]*_`\"'}>" or behind.startswith(option)
         if ends or (not strict and found[1].isupper() and letter not in "AI"):
