@@ -31,6 +31,7 @@ from empeval.question import (
     split_task_arguments,
     task_name,
 )
+from empeval.reasoning import recorded, table
 from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
@@ -235,6 +236,7 @@ def score(
     out: str | Path | None = None,
     map: str | None = None,
     pick: str | None = None,
+    reasoning_tags: Sequence[str] = (),
     progress: bool = False,
     hooks: Hooks | None = None,
 ) -> Run:
@@ -248,6 +250,7 @@ def score(
         out: for a file of dialogues, the run folder to write.
         map: for a file, which field is which: ``"id=key,response=output.text"``.
         pick: for a file, of the models or runs in it the one whose answers are meant.
+        reasoning_tags: for a file, what marks a thought beside the known tags.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
 
@@ -258,6 +261,7 @@ def score(
         EmpevalError: with a sentence that says what was wrong, where, and what to do.
     """
     scorers = names_of(scorers, "scorers")
+    reasoning_tags = names_of(reasoning_tags, "reasoning_tags") or ()
     hooks = hooks if hooks is not None else Hooks().load_installed()
     path = Path(source)
     if path.is_dir():
@@ -266,10 +270,14 @@ def score(
             raise UsageError("--out goes with a file of dialogues; scores of a run go into it.")
         if map is not None or pick is not None:
             raise UsageError("--map and --pick go with a file; a run folder is read as it is.")
+        if reasoning_tags:
+            raise UsageError(
+                "--reasoning-tags goes with a file of dialogues; a run's answers are split already."
+            )
         return _score_run(Run(path), scorers, hooks, progress)
     read = read_dialogues(path, Fields.parsed(map), pick)
     arguments = {name: value for name, value in (("map", map), ("pick", pick)) if value is not None}
-    return _score_file(path, read, arguments, scorers, out, hooks, progress)
+    return _score_file(path, read, arguments, scorers, out, tuple(reasoning_tags), hooks, progress)
 
 
 def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progress: bool) -> Run:
@@ -307,6 +315,7 @@ def _score_file(
     arguments: dict[str, str],
     scorers: Sequence[Any] | None,
     out: str | Path | None,
+    tags: tuple[str, ...],
     hooks: Hooks,
     progress: bool,
 ) -> Run:
@@ -336,7 +345,8 @@ def _score_file(
                 prompts_hash=prompts_hash(items),
                 n_items=task.size,
                 n_clusters=len(task.clusters),
-                sampling=task.card.sampling,
+                sampling=msgspec.structs.replace(task.card.sampling, reasoning_tags=tags),
+                reasoning=recorded(tags),
                 dataset=str(path),
                 license=task.card.license,
             )
@@ -354,7 +364,7 @@ def _score_file(
         with folder.journal_responses(DIALOGUES) as journal:
             for item, response in read:
                 if item.id not in done:
-                    journal.append(runner.finish(response, item))
+                    journal.append(runner.finish(response, item, tags=table(tags)))
         tasks: dict[str, Task | None] = {DIALOGUES: task}
         return score_and_finish(
             folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress

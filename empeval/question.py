@@ -17,6 +17,7 @@ from empeval.contained import contained
 from empeval.errors import DataError, UsageError, nearest, some
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
+from empeval.reasoning import parse_tags, recorded
 from empeval.records import Item, Sampling
 from empeval.references import parse_reference, split_target
 from empeval.runs import ModelEntry, ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
@@ -69,13 +70,15 @@ class AskedTask:
                 f"({fingerprint[:19]}..., not {' or '.join(k[:19] for k in known)}...); scores may "
                 "not compare with published ones."
             )
+        asked = combine_sampling(card.sampling, {"seed": spec.seed, **spec.sampling})
         self.entry = TaskEntry(
             version=component.identity(card.version),
             data_fingerprint=fingerprint,
             prompts_hash=prompts_hash(self.items),
             n_items=len(self.items),
             n_clusters=len({i.cluster for i in self.items}),
-            sampling=combine_sampling(card.sampling, {"seed": spec.seed, **spec.sampling}),
+            sampling=asked,
+            reasoning=recorded(asked.reasoning_tags),
             arguments={k: str(v) for k, v in arguments.items()},
             dataset=card.dataset,
             license=card.license,
@@ -173,6 +176,8 @@ def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
         raise UsageError(f"--top-p is {result.top_p}; it must be above 0 and at most 1.")
     if any(not s for s in result.stop):
         raise UsageError("--stop is empty; give the text that ends an answer.")
+    for text in result.reasoning_tags:
+        parse_tags(text)
     return result
 
 

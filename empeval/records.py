@@ -62,7 +62,7 @@ class Response(msgspec.Struct, frozen=True):
         id: the item's id.
         response: the answer as it is scored: text without reasoning blocks.
         status: see ``ResponseStatus``.
-        reasoning: the text of ``<think>`` blocks, kept for the reader, never scored.
+        reasoning: what the model thought aloud, kept for the reader, never scored.
         prompt_tokens, completion_tokens: counts by the model's own tokenizer, if there is one.
         seconds: wall time from the start of the item's batch to its last token.
         stop: what ended it: ``eos``, ``length``, or the stop string itself.
@@ -218,6 +218,7 @@ class Sampling(msgspec.Struct, frozen=True):
         top_p: nucleus mass in (0, 1], used only when temperature > 0.
         stop: strings that end an answer; they are cut off, each row stops by itself.
         seed: of random draws; the same seed and batch give the same text.
+        reasoning_tags: what marks a thought beside the known tags, see ``empeval.reasoning``.
     """
 
     max_tokens: int = 256
@@ -225,6 +226,7 @@ class Sampling(msgspec.Struct, frozen=True):
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    reasoning_tags: tuple[str, ...] = ()
 
 
 class ResponseLine(msgspec.Struct, frozen=True):

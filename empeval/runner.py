@@ -19,7 +19,7 @@ from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task, ValueCard
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
-from empeval.reasoning import split_reasoning
+from empeval.reasoning import KNOWN, Tags, split_reasoning, table
 from empeval.records import (
     Item,
     Metric,
@@ -75,7 +75,8 @@ def generate_stage(
                 raise EmpevalError(
                     f"{asked.name}: {owner} answered '{response.id}', which was not asked."
                 )
-            line = finish(response, by_id[response.id], owner)
+            tags = table(sampling.reasoning_tags)
+            line = finish(response, by_id[response.id], owner, tags)
             journal.append(line)
             done.add(line.id)
             ticks.update()
@@ -96,13 +97,16 @@ def unfinished_groups(plan: Sequence[Sequence[Item]], done: set[str]) -> list[It
     return [item for group in plan if any(i.id not in done for i in group) for item in group]
 
 
-def finish(response: Response, item: Item, owner: str = "the model") -> ResponseLine:
+def finish(
+    response: Response, item: Item, owner: str = "the model", tags: Sequence[Tags] = KNOWN
+) -> ResponseLine:
     """A response as it is kept: reasoning set apart, emptiness noticed, the item beside it.
 
     Args:
         response: of a generator, or out of a file.
         item: it answers.
         owner: how errors call who gave it.
+        tags: what marks reasoning.
 
     Raises:
         EmpevalError: a field holds what the run folder cannot.
@@ -113,7 +117,7 @@ def finish(response: Response, item: Item, owner: str = "the model") -> Response
         raise EmpevalError(
             f"{item.task}: the answer of {owner} to '{item.id}' is no valid response: {error}."
         ) from error
-    answer, reasoning, closed = split_reasoning(writable(response.response))
+    answer, reasoning, closed = split_reasoning(writable(response.response), tags)
     status, note = response.status, response.note
     if status in ("ok", "truncated") and not answer.strip():
         if reasoning is not None and not closed:
@@ -126,13 +130,18 @@ def finish(response: Response, item: Item, owner: str = "the model") -> Response
         status=status,
         item_hash=item_hash(item),
         item=item,
-        reasoning=writable(response.reasoning) if reasoning is None else reasoning,
+        reasoning=_joined(writable(response.reasoning), reasoning),
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         seconds=None if response.seconds is None else round(response.seconds, 4),
         stop=writable(response.stop),
         note=writable(note),
     )
+
+
+def _joined(told: str | None, found: str | None) -> str | None:
+    """What a generator told apart as reasoning, and what was found in its answer."""
+    return found if told is None else "\n\n".join(part for part in (told, found) if part)
 
 
 @overload

@@ -209,3 +209,26 @@ def test_rows_of_several_models_are_told_apart_though_they_are_read_one_by_one(t
         {**row, "id": "e", "context": ["Oh."], "model": "b"},
     )
     assert "answers of 2 models" in read_dialogues(file).notices[0]
+
+
+def test_tags_of_a_user_s_own_are_taken_out_and_are_part_of_the_question(file, tmp_path):
+    write(file, ROW | {"response": "<plan>one two three</plan>four"})
+    run = empeval.score(file, ["surface"], out=tmp_path / "out", reasoning_tags=["<plan>"])
+    assert run.scores("dialogues", "surface")[0].values["words"] == 1
+    assert run.responses("dialogues")[0].reasoning == "one two three"
+    with pytest.raises(empeval.RunFolderError, match=r"another question.*reasoning_tags"):
+        empeval.score(file, ["surface"], out=tmp_path / "out")
+
+
+def test_the_answers_of_a_run_are_not_split_again(file, tmp_path):
+    write(file, ROW)
+    run = empeval.score(file, ["surface"], out=tmp_path / "out")
+    with pytest.raises(empeval.UsageError, match="a run's answers are split already"):
+        empeval.score(run.path, ["surface"], reasoning_tags=["<plan>"])
+
+
+def test_tags_that_cannot_be_read_are_refused_before_anything_is_written(file, tmp_path):
+    write(file, ROW)
+    with pytest.raises(empeval.UsageError, match="names no tags"):
+        empeval.score(file, ["surface"], out=tmp_path / "out", reasoning_tags=["plan"])
+    assert not (tmp_path / "out").exists()

@@ -105,6 +105,7 @@ def test_the_keys_of_published_models_stay_so_that_caches_and_fingerprints_stay(
         "all-minilm-l6-v2": "4b096a9a",
         "all-mpnet-base-v2": "30ca51b4",
         "gemma-3-270m": "26703d0b",
+        "qwen2.5-coder-1.5b-instruct": "b2f6cbe5",
         "smollm2-135m-instruct": "86d97f54",
     }
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empeval.reasoning import split_reasoning
+from empeval import UsageError
+from empeval.reasoning import KNOWN, opened_at_end, parse_tags, recorded, split_reasoning, table
 
 plain = st.text().filter(lambda text: "<" not in text)
 tags = st.sampled_from(["think", "thinking", "reasoning"])
@@ -30,6 +31,9 @@ tags = st.sampled_from(["think", "thinking", "reasoning"])
         ("<think>a", "", "a", False),
         ("</think>", "", "", True),
         ("a < b and <thin king>", "a < b and <thin king>", None, True),
+        ("<THINK>a</Think>b", "b", "a", True),
+        ("<think>is it <reasoning>?</think>b", "b", "is it <reasoning>?", True),
+        ("is it <thought>?</think>b", "b", "is it <thought>?", True),
     ],
 )
 def test_blocks_are_taken_out(text, answer, reasoning, closed):
@@ -79,3 +83,91 @@ def test_a_hundred_thousand_characters_take_a_moment(piece, end):
     started = time.perf_counter()
     split_reasoning(text)
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize("pair", KNOWN, ids=str)
+def test_every_known_kind_of_tags_is_taken_out(pair):
+    assert split_reasoning(f"{pair.opening}a{pair.closing}\nb") == ("b", "a", True)
+    assert split_reasoning(f"a{pair.closing}b") == ("b", "a", True)
+    assert split_reasoning(f"{pair.opening}a") == ("", "a", False)
+
+
+CALL = "<|channel|>commentary to=f <|constrain|>json<|message|>{}<|call|>"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "reasoning", "closed"),
+    [
+        (
+            "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
+            "b",
+            "a",
+            True,
+        ),
+        ("a<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>", "b", "a", True),
+        ("<|channel|>final<|message|>b", "b", None, True),
+        ("<|start|>assistant<|channel|>final<|message|>b<|end|>", "b", None, True),
+        ("<|channel|>analysis<|message|>a", "", "a", False),
+        (CALL + "<|start|>assistant<|channel|>final<|message|>b", "b", "{}", True),
+        ("analysisa?assistantfinalb", "b", "a?", True),
+        ("analysis of the assistant's final", "analysis of the assistant's final", None, True),
+        ("the mark <|channel|> begins one", "the mark <|channel|> begins one", None, True),
+    ],
+)
+def test_of_messages_with_channels_the_final_one_is_the_answer(text, answer, reasoning, closed):
+    assert split_reasoning(text) == (answer, reasoning, closed)
+
+
+@pytest.mark.parametrize("piece", ["<|channel|>", "<|channel|>a<|message|>b", "analysis"])
+@pytest.mark.parametrize("rest", ["", "a", " "])
+def test_channels_in_a_hundred_thousand_characters_take_a_moment(piece, rest):
+    text = piece + rest * 100_000 if rest else piece * (100_000 // len(piece))
+    started = time.perf_counter()
+    split_reasoning(text)
+    opened_at_end(text)
+    assert time.perf_counter() - started < 0.5
+
+
+def test_tags_of_a_user_s_own_go_before_the_known_ones():
+    text = "<plan>one <think>two</think></plan>three"
+    assert split_reasoning(text) == ("<plan>one </plan>three", "two", True)
+    assert split_reasoning(text, table(("<plan>",))) == ("three", "one <think>two</think>", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("<plan>", ("<plan>", "</plan>")),
+        (" [PLAN] ", ("[PLAN]", "[/PLAN]")),
+        ("Plan: ... Answer:", ("Plan:", "Answer:")),
+    ],
+)
+def test_tags_are_written_as_a_name_or_as_both_ends(text, pair):
+    assert parse_tags(text) == pair
+
+
+@pytest.mark.parametrize("text", ["", "plan", "</plan>", "...", "<a>...", "...<b>", "|...|"])
+def test_what_names_no_tags_is_refused(text):
+    with pytest.raises(UsageError, match=r"^--reasoning-tags: .* names no tags; write <name>"):
+        parse_tags(text)
+
+
+def test_the_record_names_every_kind_that_is_looked_for():
+    assert recorded(["<plan>"]) == ("<plan>...</plan>", *recorded())
+    assert "<think>...</think>" in recorded()
+    assert "harmony channels" in recorded()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opening"),
+    [
+        ("[user] hi [assistant]<think>\n", "<think>\n"),
+        ("hi [THINK]", "[THINK]"),
+        ("<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>analysis<|message|>"),
+        ("<think>\n\n</think>\n\n", ""),
+        ("what does <think> mean?", ""),
+        ("", ""),
+    ],
+)
+def test_an_opening_tag_at_the_end_of_a_prompt_is_seen(prompt, opening):
+    assert opened_at_end(prompt) == opening

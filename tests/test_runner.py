@@ -244,6 +244,7 @@ def test_samples_come_in_the_order_of_their_ids_not_of_their_answers(ask):
         (Response("1", "<think>hm"), ("", "truncated", "hm")),
         (Response("1", "<think>hm", "truncated"), ("", "truncated", "hm")),
         (Response("1", "Oh.", reasoning="told apart"), ("Oh.", "ok", "told apart")),
+        (Response("1", "<think>hm</think>Oh.", reasoning="told"), ("Oh.", "ok", "told\n\nhm")),
     ],
 )
 def test_a_response_is_kept_without_its_reasoning_and_emptiness_is_noticed(given, kept):

@@ -340,6 +340,19 @@ def test_a_new_run_may_not_go_where_nobody_may_write(tmp_path):
         tmp_path.chmod(0o755)
 
 
+def test_what_marks_a_thought_is_part_of_the_question_but_for_what_an_older_version_finished():
+    def asked(status, *marks):
+        (task,) = MANIFEST.tasks
+        entry = msgspec.structs.replace(MANIFEST.tasks[task], reasoning=marks)
+        return msgspec.structs.replace(MANIFEST, status=status, tasks={task: entry})
+
+    new = asked("running", "<think>...</think>", "<plan>...</plan>")
+    (difference,) = differences(asked("complete", "<think>...</think>"), new)
+    assert "marks of reasoning" in difference
+    assert len(differences(asked("running"), new)) == 1
+    assert differences(asked("complete"), new) == []
+
+
 def test_a_model_with_an_adapter_is_told_from_the_model():
     bare = ModelEntry(uri="hf:m", name="m", fingerprint="sha256:1")
     tuned = msgspec.structs.replace(bare, details={"adapter_fingerprint": "sha256:0123456789ab"})

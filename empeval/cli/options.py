@@ -45,6 +45,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reasoning_tags(parser: argparse.ArgumentParser) -> None:
+    """``--reasoning-tags``, which may be repeated."""
+    parser.add_argument(
+        "--reasoning-tags",
+        action="append",
+        metavar="TAG",
+        help="what else marks a thought, which is not scored: <name>, [NAME] or OPEN...CLOSE; "
+        "may be repeated (<think> and its kin are known)",
+    )
+
+
 def names(text: str) -> list[str]:
     """A comma-separated list; blank parts are left out."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -9,6 +9,7 @@ from empeval.cli.options import (
     Verbs,
     add_format,
     add_reading,
+    add_reasoning_tags,
     add_verb,
     names,
     positive,
@@ -74,6 +75,7 @@ def add(verbs: Verbs) -> None:
         metavar="TEXT",
         help="text that ends an answer; may be repeated; \\n is a line end",
     )
+    add_reasoning_tags(parser)
     parser.add_argument(
         "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
     )
@@ -138,6 +140,7 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
             temperature=options.temperature,
             top_p=options.top_p,
             stop=tuple(options.stop) if options.stop else None,
+            reasoning_tags=tuple(options.reasoning_tags) if options.reasoning_tags else None,
         ),
         limit=options.limit,
         seed=options.seed,

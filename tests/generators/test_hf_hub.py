@@ -21,7 +21,8 @@ for name, revision, kind, weights in json.loads(sys.argv[1]):
     try:
         files = find_files(name, revision, kind)
         folder = fetch_weights(files) if weights else files.folder
-        outcomes.append([files.fingerprint, sorted(path.name for path in folder.iterdir())])
+        found = [p.relative_to(folder) for p in folder.rglob("*") if not p.is_dir()]
+        outcomes.append([files.fingerprint, sorted(p.as_posix() for p in found)])
     except EmpevalError as error:
         outcomes.append(f"{type(error).__name__}: {error}")
 assert "torch" not in sys.modules
@@ -82,6 +83,19 @@ def test_only_what_is_needed_is_fetched_and_the_weights_last(hub, folder):
     )
     assert small == [commit, SMALL]
     assert all_of_it == [commit, NEEDED]
+
+
+def test_chat_templates_beside_the_model_s_own_are_fetched_with_the_small_files(
+    hub, folder, tmp_path
+):
+    several = shutil.copytree(folder, tmp_path / "several")
+    more = several / "additional_chat_templates"
+    more.mkdir()
+    (more / "rag.jinja").write_text("{{ messages[0].content }}")
+    (more / "notes.md").write_text("not needed")
+    hub.add_model("org/several", several)
+    (small,) = fetch_each(hub, ("org/several", {"weights": False}))
+    assert small[1] == sorted(["additional_chat_templates/rag.jinja", *SMALL])
 
 
 def test_a_revision_is_pinned_to_its_commit(hub, folder, tmp_path):

@@ -71,6 +71,31 @@ def test_the_default_is_taken_where_a_model_has_several_templates(build):
     assert generator.card.details["prompt_format"] == fingerprint(CHAT)
 
 
+def test_one_of_several_templates_is_picked_by_its_name(build):
+    generator = build("rag", chat_template={"tool_use": "nothing", "default": "no", "rag": CHAT})
+    assert generator.card.details["prompt_format"] == fingerprint(CHAT)
+    assert generator.prepare({"t": items(["Hi"])}) == []
+
+
+def test_several_templates_without_a_default_give_the_plain_format_and_a_warning(build):
+    generator = build(chat_template={"tool_use": "nothing", "rag": CHAT})
+    (warning,) = generator.prepare({"t": items(["Hi"])})
+    assert "several chat templates (rag, tool_use)" in warning
+    assert "chat_template=rag" in warning
+    assert generator.card.details["prompt_format"] == "plain-1"
+
+
+def test_a_name_that_no_template_has_is_refused_with_those_there_are(build):
+    with pytest.raises(UsageError, match="takes auto, model, plain, rag, tool_use or the path"):
+        build("tool", chat_template={"tool_use": "no", "rag": CHAT}).prepare({"t": items(["Hi"])})
+
+
+@pytest.mark.parametrize(("choice", "warned"), [("auto", True), ("plain", False)])
+def test_the_plain_format_is_a_warning_unless_it_was_asked_for(build, choice, warned):
+    warnings = build(choice, chat_template=None).prepare({"t": items(["Hi"])})
+    assert [w.startswith("The model has no chat template") for w in warnings] == [True] * warned
+
+
 @pytest.mark.parametrize(("choice", "template"), [("auto", None), ("plain", CHAT)])
 def test_a_model_without_a_template_or_told_so_gets_the_plain_format(build, choice, template):
     generator = build(choice, chat_template=template)

@@ -86,7 +86,9 @@ def test_an_unknown_name_is_a_usage_error_before_anything_is_fetched(name):
 
 
 def test_an_encoder_is_refused_with_the_names_of_the_generators():
-    with pytest.raises(UsageError, match=r"is an encoder.*Known: gemma-3-270m, smollm2"):
+    with pytest.raises(
+        UsageError, match=r"is an encoder.*Known: gemma-3-270m, qwen2.5-.*, smollm2"
+    ):
         Packaged("all-minilm-l6-v2")
 
 

@@ -17,10 +17,11 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 WIDE = {"intermediate_size": 64, "num_key_value_heads": 2, "max_position_embeddings": 256}
 
 
-def byte_tokenizer(pieces: Sequence[str] = (), **options: Any) -> Any:
+def byte_tokenizer(pieces: Sequence[str] = (), special: Sequence[str] = (), **options: Any) -> Any:
     """A tokenizer of single bytes; each of ``pieces`` is one token as well.
 
     Args:
+        special: those of the pieces that decoding may leave out.
         options: of the tokenizer, such as ``chat_template`` or ``pad_token=None``.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -31,7 +32,7 @@ def byte_tokenizer(pieces: Sequence[str] = (), **options: Any) -> Any:
     base = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     base.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     base.decoder = decoders.ByteLevel()
-    base.add_tokens([AddedToken(piece, normalized=False, special=False) for piece in pieces])
+    base.add_tokens([AddedToken(p, normalized=False, special=p in special) for p in pieces])
     named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD} | options
     return PreTrainedTokenizerFast(tokenizer_object=base, **named)
 
@@ -114,6 +115,7 @@ def make_scripted_model(
     *,
     eos: Sequence[str] = (EOS,),
     broken: Sequence[str] = (),
+    special: Sequence[str] = (),
     window: int = 512,
     **options: Any,
 ) -> Any:
@@ -129,6 +131,7 @@ def make_scripted_model(
             comes twice in a row: it repeats itself for ever.
         eos: the tokens that end a text.
         broken: characters whose embedding is not a number.
+        special: pieces that are special tokens.
         window: of positions.
         options: of the tokenizer.
     """
@@ -136,7 +139,7 @@ def make_scripted_model(
     from transformers import LlamaConfig, LlamaForCausalLM
 
     pieces = {p for script in scripts.values() for p in script if isinstance(p, str)}
-    tokenizer = byte_tokenizer(sorted(pieces - {*SPECIAL}), **options)
+    tokenizer = byte_tokenizer(sorted(pieces - {*SPECIAL}), special, **options)
     size = len(tokenizer)
     ends = [tokenizer.convert_tokens_to_ids(token) for token in eos]
     config = LlamaConfig(

@@ -13,6 +13,7 @@ from empeval.errors import UsageError, some
 from empeval.generators.hf.batches import cut_batches
 from empeval.generators.hf.files import ModelFiles, find_files, looks_local
 from empeval.generators.hf.loading import DType, Quantize, check_quantize
+from empeval.generators.hf.weights import has_tokenizer
 from empeval.interfaces import Generator, ModelCard, Preview
 from empeval.records import Item, Message, Response, Sampling
 
@@ -35,9 +36,11 @@ class HuggingFace(Generator):
         revision: branch, tag or commit of a hub model.
         dtype: ``auto`` is float32 on a CPU without bfloat16 units, else as stored.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` ...
-        adapter: PEFT adapter, a folder or hub id, merged into the weights.
+        adapter: PEFT adapter, a folder or hub id, merged into the weights; its tokenizer and its
+            chat template take the place of the model's.
         quantize: ``4bit`` or ``8bit`` through bitsandbytes.
-        chat_template: ``auto``, ``model``, ``plain`` or a Jinja file (see ``Prompter``).
+        chat_template: ``auto``, ``model``, ``plain``, the name of one of the model's templates or
+            a Jinja file (see ``Prompter``).
         batch_tokens: tokens of prompts and answers computed together; 0 chooses by device.
 
     Raises:
@@ -86,6 +89,8 @@ class HuggingFace(Generator):
         }
         if self._adapter is not None:
             details["adapter_fingerprint"] = self._adapter.fingerprint
+            if self._adapter_speaks:
+                details["tokenizer"] = "the adapter's"
         name = self._target
         if looks_local(self._target):
             name = self._files.gguf or self._files.folder.resolve().name
@@ -100,15 +105,16 @@ class HuggingFace(Generator):
         """Load all but the weights and write every prompt, so that errors come early.
 
         Returns:
-            A warning for each task with prompts that do not fit into the model's window.
+            A warning for each task with prompts that do not fit into the model's window, and one
+            if the prompts are in the plain format although nobody asked for it.
 
         Raises:
             UsageError: tokenizer, configuration, template or device cannot be used, or do not
                 belong together.
         """
         _ = self._dtype  # chooses the device, too
-        known = getattr(self._config.get_text_config(), "vocab_size", None)
-        warnings: list[str] = []
+        known = self._vocabulary
+        warnings = [self._prompter.fallback] if self._prompter.fallback else []
         for task, items in questions.items():
             for item in items:
                 tokens = self._prompt(item).tokens
@@ -181,15 +187,43 @@ class HuggingFace(Generator):
                 dtype=self._dtype,
                 quantize=self._quantize,
             )
+            rows = model.get_input_embeddings().weight.shape[0]
+            highest = max((t for p in self._prompts.values() for t in p.tokens), default=0)
+            if highest >= rows:
+                raise UsageError(
+                    f"The adapter's tokenizer gives the token {highest}, but neither the model nor "
+                    f"the adapter has more than {rows}: they do not belong together."
+                )
             self._answerer = Answerer(Decoder(model, self._prompter.tokenizer), self._window)
         return self._answerer
 
     @cached_property
     def _prompter(self) -> Prompter:
         from empeval.generators.hf.loading import load_tokenizer
-        from empeval.generators.hf.prompts import Prompter
+        from empeval.generators.hf.prompts import Prompter, read_template
 
-        return Prompter(load_tokenizer(self._files), self._chat_template)
+        if self._adapter is None:
+            return Prompter(load_tokenizer(self._files), self._chat_template)
+        speaker = self._adapter if self._adapter_speaks else self._files
+        tokenizer = load_tokenizer(speaker)
+        own = self._adapter.folder / "chat_template.jinja"
+        if speaker is self._files and own.is_file():
+            tokenizer.chat_template = read_template(own)
+        elif tokenizer.chat_template is None:  # an adapter may bring tokens and no template
+            tokenizer.chat_template = load_tokenizer(self._files).chat_template
+        return Prompter(tokenizer, self._chat_template)
+
+    @property
+    def _adapter_speaks(self) -> bool:
+        return self._adapter is not None and has_tokenizer(self._adapter.folder)
+
+    @property
+    def _vocabulary(self) -> int | None:
+        """How many tokens the model knows, with those that its adapter may add."""
+        known = getattr(self._config.get_text_config(), "vocab_size", None)
+        if known is None or not self._adapter_speaks:
+            return known
+        return max(int(known), len(self._prompter.tokenizer))
 
     @cached_property
     def _config(self) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 from empeval.generators.hf.batches import cut_batches
 from empeval.generators.hf.decode import Decoded, Decoder, Row
 from empeval.generators.hf.prompts import Prompt
+from empeval.reasoning import opened_at_end, table
 from empeval.records import Item, Response, Sampling
 
 
@@ -123,7 +124,7 @@ class Answerer:
             note = f"cut off at the end of the model's window of {self._window} tokens"
         return Response(
             question.item.id,
-            prompt.opening + text if text else "",
+            opened_at_end(prompt.ending, table(sampling.reasoning_tags)) + text if text else "",
             "truncated" if cut else "ok",
             prompt_tokens=question.length,
             completion_tokens=decoded.tokens,

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from empeval.generators.hf.text import Text, special_tokens
+from empeval.reasoning import table
 from empeval.records import Sampling
 
 STEPS = 16
@@ -45,7 +47,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         row: its row's place in the batch.
-        text: up to the stop string, without special tokens.
+        text: up to the stop string, without special tokens but those that mark thoughts.
         tokens: how many were generated, the end-of-text token not counted.
         stop: ``eos``, ``length``, ``error`` (the logits were not numbers) or the stop string.
         seconds: since the batch was begun.
@@ -77,6 +79,7 @@ class Decoder:
         self.ends = sorted(e for e in ends if e is not None and e < known)
         # what stands in masked places and behind the end of a row: any token that the model knows
         self.filler: int = self.ends[0] if self.ends else 0
+        self._special = special_tokens(tokenizer)
 
     def decode(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[Decoded]:
         """Yield each row's continuation as soon as it has ended.
@@ -90,6 +93,7 @@ class Decoder:
         started = time.perf_counter()
         if sampling.temperature > 0:
             seed_everything(sampling.seed, rows)
+        read = Text(self.tokenizer, self._special, table(sampling.reasoning_tags))
         live = list(range(len(rows)))
         ids, mask = self._pad(rows)
         start = ids.shape[1]
@@ -99,7 +103,7 @@ class Decoder:
             steps = min(rows[i].limit - written for i in live)
             if self.takes_padding and (cache is not None or not written):
                 steps = min(steps, STEPS)
-            watch = _StopStrings(self.tokenizer, [rows[i].stop for i in live], start)
+            watch = _StopStrings(read, [rows[i].stop for i in live], start)
             guard = _NotANumber(self.filler, torch.zeros(len(live), dtype=torch.bool))
             with torch.inference_mode():
                 out = self.model.generate(
@@ -117,7 +121,7 @@ class Decoder:
             keep: list[int] = []
             for place, index in enumerate(live):
                 new = ids[place, start : watch.ended.get(place)].tolist()
-                found = self._result(rows[index], new, bool(guard.rows[place]))
+                found = self._result(rows[index], new, read, bool(guard.rows[place]))
                 if found is None:
                     keep.append(place)
                 else:
@@ -175,20 +179,19 @@ class Decoder:
             **options,
         )
 
-    def _result(self, row: Row, new: Sequence[int], broken: bool) -> tuple[str, int, str] | None:
+    def _result(
+        self, row: Row, new: Sequence[int], read: Text, broken: bool
+    ) -> tuple[str, int, str] | None:
         """(text, tokens, stop) of a row that has ended, ``None`` of one that goes on."""
         end = next((i for i, token in enumerate(new) if token in self.ends), None)
         count = len(new) if end is None else end
         if broken:
             return "", count, "error"
-        text = _text(self.tokenizer, new[:count])
-        found = [(text.find(s), s) for s in row.stop if s in text]
-        if found:
-            at, string = min(found)
-            return text[:at], count, string
-        if end is not None:
-            return text, count, "eos"
-        return (text, count, "length") if count >= row.limit else None
+        if (found := read.ending(new[:count], row.stop)) is not None:
+            return found[0], count, found[1]
+        if end is None and count < row.limit:
+            return None
+        return read.of(new[:count]), count, "length" if end is None else "eos"
 
 
 class _StopStrings:
@@ -198,8 +201,8 @@ class _StopStrings:
         ended: place in the batch -> length of the sequence when the string was complete.
     """
 
-    def __init__(self, tokenizer: Any, stops: Sequence[Sequence[str]], start: int) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, read: Text, stops: Sequence[Sequence[str]], start: int) -> None:
+        self.read = read
         self.stops = stops
         self.start = start
         self.ended: dict[int, int] = {}
@@ -213,12 +216,10 @@ class _StopStrings:
         begin = max(self.start, length - self.window)
         for place, stops in enumerate(self.stops):
             if stops and place not in self.ended:
-                tail = _text(self.tokenizer, ids[place, begin:].tolist())
-                if any(s in tail for s in stops):
-                    # a tail may read otherwise than the same tokens behind others
-                    whole = _text(self.tokenizer, ids[place, self.start :].tolist())
-                    if any(s in whole for s in stops):
-                        self.ended[place] = length
+                tail, whole = ids[place, begin:].tolist(), ids[place, self.start :].tolist()
+                # a tail may read otherwise than the same tokens behind others
+                if self.read.holds(tail, stops) and self.read.holds(whole, stops):
+                    self.ended[place] = length
         done = torch.zeros(ids.shape[0], dtype=torch.bool)
         done[list(self.ended)] = True
         return done.to(ids.device)
@@ -240,13 +241,6 @@ class _NotANumber:
             scores[bad] = float("-inf")
             scores[bad, self.end] = 0.0
         return scores
-
-
-def _text(tokenizer: Any, tokens: Sequence[int]) -> str:
-    text: str = tokenizer.decode(
-        tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return text
 
 
 def seed_everything(seed: int, rows: Sequence[Row]) -> None:

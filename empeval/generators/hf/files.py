@@ -24,7 +24,10 @@ from empeval.generators.hf.weights import (
 from empeval.hub import hub_failure
 
 SMALL = ("*.json", "*.model", "*.txt", "*.jinja", "README.md")
-"""All of a repository that is needed beside the weights; only its top folder counts."""
+"""All of a repository that is needed beside the weights, in its top folder."""
+
+_DEEPER = ("*/*.json", "*/*.model", "*/*.txt", "*/*.md", "*/*/*", "[!a]*/*")
+"""Of the small files in folders none is fetched but ``additional_chat_templates/*.jinja``."""
 
 _READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja")
 
@@ -194,7 +197,7 @@ def _snapshot(repository: str, revision: str | None, patterns: Sequence[str], ki
                 repository,
                 revision=revision,
                 allow_patterns=[*patterns],
-                ignore_patterns=["*/*"],
+                ignore_patterns=[*_DEEPER] if patterns is SMALL else ["*/*"],
                 tqdm_class=Bar,
             )
         )

@@ -33,7 +33,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
     except Exception as error:  # a broken tokenizer file raises whatever it likes
         raise UsageError(
             f"The tokenizer of {files.name} is missing, broken or of a kind that cannot be loaded: "
-            f"{_reason(error)}"
+            f"{load_failure(error)}"
         ) from error
     if not works:
         raise UsageError(
@@ -54,7 +54,9 @@ def load_config(files: ModelFiles) -> Any:
     try:
         config = AutoConfig.from_pretrained(files.folder, **_only_data(files))
     except Exception as error:  # transformers raises several types here
-        raise UsageError(f"The model {files.name} cannot be loaded: {_reason(error)}") from error
+        raise UsageError(
+            f"The model {files.name} cannot be loaded: {load_failure(error)}"
+        ) from error
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise UsageError(
             f"{files.name} is a model of the type '{config.model_type}', which writes no text; "
@@ -110,7 +112,9 @@ def load_model(
     except EmpevalError:
         raise
     except Exception as error:  # transformers raises several types here
-        raise EmpevalError(f"The model {files.name} cannot be loaded: {_reason(error)}") from error
+        raise EmpevalError(
+            f"The model {files.name} cannot be loaded: {load_failure(error)}"
+        ) from error
     model.eval()
     _plain_generation(model)
     return model
@@ -151,7 +155,7 @@ def choose_device(wanted: str) -> str:
     try:
         torch.zeros(1, device=torch.device(wanted)).item()
     except Exception as error:  # torch raises several types here
-        raise UsageError(f"The device '{wanted}' cannot be used: {_reason(error)}") from error
+        raise UsageError(f"The device '{wanted}' cannot be used: {load_failure(error)}") from error
     return wanted
 
 
@@ -224,7 +228,8 @@ def _only_data(files: ModelFiles) -> dict[str, Any]:
     return options | ({"gguf_file": files.gguf} if files.gguf else {})
 
 
-def _reason(error: Exception) -> str:
+def load_failure(error: Exception) -> str:
+    """Why tokenizer, configuration or weights could not be loaded, as the end of a sentence."""
     text = str(error)
     if "trust_remote_code" in text or "custom code" in text:
         return "it needs code that comes with the model, which empeval never runs."

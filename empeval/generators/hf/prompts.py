@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ TEMPLATE_DATE = datetime(2024, 7, 26)
 """What templates that write today's date are told: a question must read the same tomorrow."""
 
 _WAY_OUT = "Use --model-args chat_template=plain or give a Jinja file."
-_OPENING = re.compile(r"<(?:think|thinking|reasoning)>\s*\Z")
+_ENDING = 200
+"""Characters at the end of a prompt in which an opened reasoning tag is looked for."""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +28,14 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tokens: token ids; none when the conversation is empty.
         stop: strings that end an answer because of the format.
-        opening: a reasoning tag that the template has opened; the answer goes on behind it.
+        ending: the last characters of a chat template's text; a reasoning tag that the template
+            has opened stands there, and the answer goes on behind it.
         raw: whether the answer is a plain continuation, kept to the letter.
     """
 
     tokens: list[int]
     stop: tuple[str, ...] = ()
-    opening: str = ""
+    ending: str = ""
     raw: bool = False
 
 
@@ -49,7 +50,11 @@ class Prompter:
     Args:
         tokenizer: a transformers tokenizer.
         choice: ``auto`` (the model's template if it has one), ``model`` (insist on it),
-            ``plain``, or the path of a Jinja file.
+            ``plain``, the name of one of several templates that the model has, or the path of a
+            Jinja file.
+
+    Attributes:
+        fallback: a warning, if the plain format is used although nobody asked for it.
 
     Raises:
         UsageError: no template though one is insisted on, or one that does not work.
@@ -57,16 +62,19 @@ class Prompter:
 
     def __init__(self, tokenizer: Any, choice: str = "auto") -> None:
         self.tokenizer = tokenizer
+        named = _named_templates(tokenizer)
         self.template: str | None = None
-        if choice not in ("auto", "model", "plain"):
-            self.template = _read_template(choice)
+        self.fallback: str | None = None
+        if choice in named:
+            self.template = named[choice]
+        elif choice not in ("auto", "model", "plain"):
+            self.template = _read_template(choice, named)
         elif choice != "plain":
-            self.template = _own_template(tokenizer)
-            if self.template is None and choice == "model":
-                raise UsageError(
-                    "The model has no chat template. Leave chat_template=model out to use the "
-                    "plain format, or give a Jinja file: --model-args chat_template=FILE"
-                )
+            self.template = named.get("default")
+            if self.template is None:
+                self.fallback = _without_template(named)
+                if choice == "model":
+                    raise UsageError(self.fallback)
         self.folds_system = self.template is not None and not self._takes_system()
 
     @property
@@ -109,10 +117,9 @@ class Prompter:
             return Prompt(
                 tokens=self._plain_tokens(text), stop=() if single else PLAIN_STOP, raw=single
             )
-        opened = _OPENING.search(text)
         # a template writes its special tokens itself
         tokens: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
-        return Prompt(tokens=tokens, opening=opened[0] if opened else "")
+        return Prompt(tokens=tokens, ending=text[-_ENDING:])
 
     def _plain_tokens(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text).input_ids
@@ -155,16 +162,26 @@ def _reason(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
-def _read_template(name: str) -> str:
+def _read_template(name: str, named: Iterable[str]) -> str:
     path = Path(name).expanduser()
     if not path.is_file():
+        choices = ", ".join(["auto", "model", "plain", *sorted({*named} - {"default"})])
         raise UsageError(
-            f"chat_template is '{name}'; it takes auto, model, plain or the path of a Jinja file."
+            f"chat_template is '{name}'; it takes {choices} or the path of a Jinja file."
         )
+    return read_template(path)
+
+
+def read_template(path: Path) -> str:
+    """A chat template in a file.
+
+    Raises:
+        UsageError: it cannot be read as text.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The chat template {name} cannot be read: {error}.") from error
+        raise UsageError(f"The chat template {path} cannot be read: {error}.") from error
 
 
 def _with_fixed_date(template: str) -> str:
@@ -180,11 +197,26 @@ def _fixed(code: str) -> str:
     return str(TEMPLATE_DATE.day) if code == "-d" else TEMPLATE_DATE.strftime(f"%{code}")
 
 
-def _own_template(tokenizer: Any) -> str | None:
+def _named_templates(tokenizer: Any) -> dict[str, str]:
+    """The chat templates that come with a tokenizer; a single one is the ``default``."""
     template = tokenizer.chat_template
-    if isinstance(template, dict):
-        template = template.get("default")
-    return template or None
+    found = template if isinstance(template, dict) else {"default": template}
+    return {str(name): text for name, text in found.items() if text}
+
+
+def _without_template(named: Iterable[str]) -> str:
+    """That there is no template to use, and what to do."""
+    if names := sorted(named):
+        return (
+            f"The model has several chat templates ({', '.join(names)}) and none of them is the "
+            f"default; without a choice the plain format is used. Pick one: --model-args "
+            f"chat_template={names[0]}"
+        )
+    return (
+        "The model has no chat template; without one the plain format is used, which chat models "
+        "were not trained on. Say chat_template=plain if that is meant, or give a Jinja file: "
+        "--model-args chat_template=FILE"
+    )
 
 
 def _plain(messages: Sequence[Message]) -> str:

@@ -16,9 +16,18 @@ MARKERS: dict[Kind, str] = {"model": "config.json", "adapter": "adapter_config.j
 
 _SINGLE: dict[Kind, tuple[str, ...]] = {
     "model": ("model.safetensors", "pytorch_model.bin"),
-    "adapter": ("adapter_model.safetensors",),
+    "adapter": ("adapter_model.safetensors", "adapter_model.bin"),
 }
 _LARGEST_HEADER = 1 << 28
+
+
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+"""Files of which a folder with a tokenizer has one."""
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer, as that of an adapter with tokens of its own does."""
+    return any((folder / name).is_file() for name in TOKENIZERS)
 
 
 def candidates(folder: Path, kind: Kind) -> list[list[str]]:

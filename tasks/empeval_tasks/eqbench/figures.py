@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from empeval import Metric, Scored, ValueCard, cluster_mean, mean_metric
+from empeval import Metric, Scored, ValueCard, mean_metric
 from empeval_tasks.eqbench.reasons import REASONS
 from empeval_tasks.eqbench.scoring import best_constant, constant_scores, random_score
 from empeval_tasks.eqbench.values import FIRST_PASS, LM_EVAL, REVISED, STRICT, references
+from empeval_tasks.figures import rival, share
 
 SUCCESS = 100 * 5 / 6
 """Percent of answers that the official benchmark must be able to read, or the run has failed."""
 
 _COMPARABLE = 0.95
-_SHARE = ValueCard(name="share", unit="percent", summary="Share of all answers.")
 
 
 def figures(scored: Sequence[Scored]) -> list[Metric]:
@@ -70,13 +70,13 @@ def _strict(scored: Sequence[Scored]) -> Metric:
 
 
 def _parseable(scored: Sequence[Scored], value: ValueCard) -> Metric:
-    return _share("parseable", scored, lambda s: value.name in s.score.values, good=True)
+    return share("parseable", scored, lambda s: value.name in s.score.values, good=True)
 
 
 def _reasons(scored: Sequence[Scored]) -> list[Metric]:
     counts = Counter(map(_reason, scored))
     return [
-        _share(
+        share(
             f"unparsed_{reason}",
             scored,
             _is_unparsed_for(reason),
@@ -106,37 +106,23 @@ def _rivals(scored: Sequence[Scored]) -> list[Metric]:
         return []
     constant = best_constant(wanted)
     return [
-        _rival(
+        rival(
             "rival_constant",
             scored,
             constant_scores(wanted, constant),
-            f"answering {constant} for every emotion, the best constant on these items",
+            scale=10,
+            unit="points",
+            note=f"answering {constant} for every emotion, the best constant on these items",
         ),
-        _rival(
+        rival(
             "rival_random",
             scored,
             [random_score(reference) for reference in wanted],
-            "expected from whole numbers 0-10 drawn evenly",
+            scale=10,
+            unit="points",
+            note="expected from whole numbers 0-10 drawn evenly",
         ),
     ]
-
-
-def _rival(name: str, scored: Sequence[Scored], points: Sequence[float], note: str) -> Metric:
-    mean, low, high = cluster_mean(points, [s.sample.item.cluster for s in scored])
-    return Metric(
-        task="",
-        scorer="",
-        metric=name,
-        value=10 * mean,
-        ci_low=None if low is None else 10 * low,
-        ci_high=None if high is None else 10 * high,
-        n=len(points),
-        n_failed=0,
-        unit="points",
-        higher_is_better=None,
-        n_clusters=len({s.sample.item.cluster for s in scored}),
-        note=note,
-    )
 
 
 def _mean(
@@ -151,21 +137,3 @@ def _mean(
     return mean_metric(
         value, scored, metric=name, scale=10, failed_as=failed_as, any_status=True, note=note
     )
-
-
-def _share(
-    name: str,
-    scored: Sequence[Scored],
-    hit: Callable[[Scored], bool],
-    *,
-    good: bool,
-    note: str | None = None,
-) -> Metric:
-    """Percent of all samples for which ``hit`` holds."""
-    seen = [
-        Scored(s.sample, msgspec.structs.replace(s.score, status="ok", values={"share": hit(s)}))
-        for s in scored
-    ]
-    card = msgspec.structs.replace(_SHARE, higher_is_better=good)
-    figure = mean_metric(card, seen, metric=name, note=note)
-    return msgspec.structs.replace(figure, source=None)  # 'share' is no value of the scores

@@ -1,0 +1,94 @@
+"""Turns an answer's tokens into text and finds the stop strings in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from empeval.reasoning import Tags, marks
+
+
+class Text:
+    """Reads the answers of one tokenizer.
+
+    Special tokens are left out of an answer's text, but for those that mark thoughts: without them
+    nobody could tell a thought from the answer. A stop string that names a special token is
+    looked for in the text with all of them.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        special: its special tokens, see ``special_tokens``.
+        tags: what marks a thought.
+    """
+
+    def __init__(self, tokenizer: Any, special: dict[int, str], tags: Sequence[Tags]) -> None:
+        self._tokenizer = tokenizer
+        self._special = special
+        self._tags = tags
+        self._kinds: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
+
+    def of(self, tokens: Sequence[int]) -> str:
+        """The text of an answer."""
+        there = {self._special[token] for token in tokens if token in self._special}
+        if there:
+            kept = marks(there, self._tags)
+            tokens = [t for t in tokens if t not in self._special or self._special[t] in kept]
+        return self._whole(tokens)
+
+    def holds(self, tokens: Sequence[int], stops: Sequence[str]) -> bool:
+        """Whether one of some stop strings is in an answer."""
+        plain, named = self._sorted(stops)
+        text = self.of(tokens) if plain else ""
+        whole = self._whole(tokens) if named else ""
+        return any(stop in text for stop in plain) or any(stop in whole for stop in named)
+
+    def ending(self, tokens: Sequence[int], stops: Sequence[str]) -> tuple[str, str] | None:
+        """The text before the first of some stop strings, and which it is."""
+        plain, named = self._sorted(stops)
+        text = self.of(tokens) if stops else ""
+        found = [(text.find(stop), stop) for stop in plain if stop in text]
+        if named:
+            whole = self._whole(tokens)
+            places = [(whole.find(stop), stop) for stop in named if stop in whole]
+            found += [(self._place(tokens, place), stop) for place, stop in places]
+        if not found:
+            return None
+        place, stop = min(found)
+        return text[:place], stop
+
+    def _sorted(self, stops: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Stop strings without and with special tokens; asked for every token, so kept."""
+        key = tuple(stops)
+        if key not in self._kinds:
+            named = [stop for stop in key if any(t in stop for t in self._special.values())]
+            self._kinds[key] = ([stop for stop in key if stop not in named], named)
+        return self._kinds[key]
+
+    def _place(self, tokens: Sequence[int], place: int) -> int:
+        """Where a place in the text with all special tokens is in the answer's text."""
+        low, high = 0, len(tokens)
+        while low < high:  # the most tokens whose text ends at or before the place
+            middle = (low + high + 1) // 2
+            if len(self._whole(tokens[:middle])) <= place:
+                low = middle
+            else:
+                high = middle - 1
+        before = tokens[:low]
+        return len(self.of(before)) + place - len(self._whole(before))
+
+    def _whole(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(
+            list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return text
+
+
+def special_tokens(tokenizer: Any) -> dict[int, str]:
+    """The tokens that ``skip_special_tokens`` leaves out, by id, as text."""
+    candidates = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    special: dict[int, str] = {}
+    for token in sorted(candidates):
+        text = tokenizer.decode([token], skip_special_tokens=False)
+        if text and not tokenizer.decode([token], skip_special_tokens=True):
+            special[token] = text
+    return special

@@ -1,0 +1,1 @@
+"""EmoBench's two tasks: understanding emotions, and applying that."""

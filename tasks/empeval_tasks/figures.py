@@ -1,0 +1,66 @@
+"""Figures that several tasks' scorers give beside the means of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from empeval import Metric, Scored, ValueCard, cluster_mean, mean_metric
+
+_SHARE = ValueCard(name="share", unit="percent", summary="Share of samples.")
+
+
+def share(
+    name: str,
+    scored: Sequence[Scored],
+    hit: Callable[[Scored], bool],
+    *,
+    good: bool | None,
+    note: str | None = None,
+) -> Metric:
+    """Percent of samples, failed ones among them, for which ``hit`` holds."""
+    seen = [
+        Scored(s.sample, msgspec.structs.replace(s.score, status="ok", values={"share": hit(s)}))
+        for s in scored
+    ]
+    card = msgspec.structs.replace(_SHARE, higher_is_better=good)
+    figure = mean_metric(card, seen, metric=name, note=note)
+    return msgspec.structs.replace(figure, source=None)  # 'share' is no value of the scores
+
+
+def rival(
+    name: str,
+    scored: Sequence[Scored],
+    points: Sequence[float],
+    *,
+    scale: float,
+    unit: str,
+    note: str,
+) -> Metric:
+    """What a trivial way of answering would have scored on the same items.
+
+    Args:
+        name: of the figure.
+        scored: all samples.
+        points: what it scores on each of them, before ``scale``.
+        scale: multiplies mean and interval.
+        unit: of the figure.
+        note: what the way of answering is.
+    """
+    clusters = [s.sample.item.cluster for s in scored]
+    mean, low, high = cluster_mean(points, clusters)
+    return Metric(
+        task="",
+        scorer="",
+        metric=name,
+        value=scale * mean,
+        ci_low=None if low is None else scale * low,
+        ci_high=None if high is None else scale * high,
+        n=len(points),
+        n_failed=0,
+        unit=unit,
+        higher_is_better=None,
+        n_clusters=len(set(clusters)),
+        note=note,
+    )

@@ -1,0 +1,1 @@
+"""The emotional part of ToMBench."""
