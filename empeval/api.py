@@ -44,6 +44,7 @@ from empeval.runs import (
     same_file,
     slug,
 )
+from empeval.spending import Spending
 from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
@@ -82,6 +83,7 @@ def prepare(
     model_args: Mapping[str, Any] | None = None,
     task_args: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
+    system: str | None = None,
     limit: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
@@ -111,16 +113,24 @@ def prepare(
     for name in tasks:
         registry.find("tasks", name)
     generator = resolve_generator(model, model_args or {}, hooks)
+    if system and not generator.reads_prompts:
+        raise UsageError(
+            f"--system has no effect on '{model}', which reads no prompt; leave it out."
+        )
     by_task = split_task_arguments(task_args or {}, tasks)
     changes = {"seed": seed, **(sampling or {})}
     asked = [
-        AskedTask(name, by_task[name], limit=limit, seed=seed, sampling=changes) for name in tasks
+        AskedTask(
+            name, by_task[name], limit=limit, seed=seed, sampling=changes, system=system or None
+        )
+        for name in tasks
     ]
     chosen = scorers_for({a.name: a.task for a in asked}, scorers)
     warnings = [w for a in asked for w in a.warnings]
     with contained(registry.label_of(generator)):
-        warnings += [str(text) for text in generator.prepare({a.name: a.items for a in asked})]
+        warnings += [str(text) for text in generator.prepare({a.name: a.shown for a in asked})]
     card = registry.checked_card(generator, ModelCard)
+    given = {k: str(v) for k, v in (model_args or {}).items()}
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
@@ -130,9 +140,11 @@ def prepare(
             uri=model,
             name=card.name,
             fingerprint=card.fingerprint,
-            arguments={k: str(v) for k, v in (model_args or {}).items()},
+            arguments={k: v for k, v in given.items() if k not in generator.operational},
             license=card.license,
             details=card.details,
+            operation={k: v for k, v in given.items() if k in generator.operational},
+            system=system or None,
         ),
         tasks={a.name: a.entry for a in asked},
         scorers={n: {s.label: s.entry for s in chosen[n]} for n in chosen},
@@ -154,10 +166,13 @@ def run(
     model_args: Mapping[str, Any] | None = None,
     task_args: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
+    system: str | None = None,
     limit: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     resume: bool = True,
+    max_cost: float | None = None,
+    max_tokens_total: int | None = None,
     data_dir: str | Path | None = None,
     progress: bool = False,
     hooks: Hooks | None = None,
@@ -173,11 +188,14 @@ def run(
         task_args: ``{"task.option": value}``.
         sampling: changes to the tasks' sampling (``max_tokens``, ``temperature``, ``top_p``,
             ``stop``).
+        system: a system message before every conversation; part of the question.
         limit: ask only so many (what is counted is the task's: ``ed-empathy`` counts
             conversations).
         seed: of the choice of items and of random decoding.
         out: the run folder; by default one under ``empeval-runs/`` named after the question.
         resume: go on with an unfinished run in that folder; ``False`` refuses instead.
+        max_cost: stop, to be gone on with, when the answers have cost so many US dollars.
+        max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
@@ -196,17 +214,32 @@ def run(
             model_args=model_args,
             task_args=task_args,
             sampling=sampling,
+            system=system,
             limit=limit,
             seed=seed,
             out=out,
             hooks=hooks,
         )
-        return execute(prepared, resume=resume, progress=progress)
+        return execute(
+            prepared,
+            resume=resume,
+            progress=progress,
+            max_cost=max_cost,
+            max_tokens_total=max_tokens_total,
+        )
 
 
-def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) -> Run:
+def execute(
+    prepared: Prepared,
+    *,
+    resume: bool = True,
+    progress: bool = False,
+    max_cost: float | None = None,
+    max_tokens_total: int | None = None,
+) -> Run:
     """Ask, score and compute what is not there yet; see ``run``."""
     hooks, generator = prepared.hooks, prepared.generator
+    _check_limits(prepared, max_cost, max_tokens_total)
     check_folder(prepared.path, prepared.manifest, resume=resume)
     with locked(prepared.path):
         folder = open_folder(prepared.path, prepared.manifest)
@@ -220,7 +253,12 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             manifest=msgspec.to_builtins(folder.manifest),
         )
         timing = dict(folder.manifest.timing)
+        spending = Spending(max_cost, max_tokens_total, folder.manifest.discarded)
         try:
+            for asked in prepared.tasks:
+                for line in folder.responses(asked.name):
+                    spending.add(line)
+            generator.spending = spending
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
                 add(timing, f"{asked.name} answers", seconds)
@@ -233,6 +271,17 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
         return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+
+
+def _check_limits(prepared: Prepared, cost: float | None, tokens: int | None) -> None:
+    for option, value in (("--max-cost", cost), ("--max-tokens-total", tokens)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{option} is {value}; it must be above 0.")
+    if cost is not None and not prepared.generator.charges:
+        raise UsageError(
+            f"--max-cost: the answers of '{prepared.manifest.model.uri}' have no price; use "
+            "--max-tokens-total."
+        )
 
 
 def _close(generator: Generator) -> None:

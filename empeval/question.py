@@ -5,7 +5,6 @@ Everything that can be wrong about a question is found here, before anything is 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +16,9 @@ from empeval.contained import contained
 from empeval.errors import DataError, UsageError, nearest, some
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, ScorerCard, Task, TaskCard
-from empeval.records import Item, Sampling
+from empeval.pairs import parse_pairs as parse_pairs
+from empeval.pairs import split_task_arguments as split_task_arguments
+from empeval.records import Item, Message, Sampling
 from empeval.runs import ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
 
 DEFAULT_SCORERS = "default"
@@ -28,6 +29,7 @@ class AskedTask:
 
     Attributes:
         name: as the user wrote it. task: the instance. items: those asked, in order.
+        shown: the same as the model gets them, behind the user's own system message.
         owner: how errors call it, with its distribution.
         entry: what the manifest says. warnings: for the user.
     """
@@ -40,6 +42,7 @@ class AskedTask:
         limit: int | None,
         seed: int,
         sampling: Mapping[str, Any],
+        system: str | None = None,
     ) -> None:
         component = registry.find("tasks", name)
         cls = registry.load(component)
@@ -53,6 +56,7 @@ class AskedTask:
         with contained(self.owner):
             self.items = every if limit is None else list(self.task.select(every, limit, seed))
             key = self.task.data_key()
+        self.shown = [with_system(item, system) for item in self.items]
         self.warnings: list[str] = []
         fingerprint = data_fingerprint(every)
         known = card.fingerprints.get(key, ())
@@ -131,6 +135,17 @@ def check_items(name: str, items: Sequence[Item]) -> None:
         raise DataError(f"Task '{name}' has items without a message: {some(silent)}.")
 
 
+def with_system(item: Item, system: str | None) -> Item:
+    """The item behind a system message; one that it brings itself goes on below it."""
+    if system is None:
+        return item
+    rest = item.messages
+    if rest[0].role == "system":
+        system, rest = f"{system}\n\n{rest[0].content}", rest[1:]
+    shown: Item = msgspec.structs.replace(item, messages=(Message("system", system), *rest))
+    return shown
+
+
 def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
     """A task's sampling with the user's changes.
 
@@ -154,49 +169,6 @@ def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
     if any(not s for s in result.stop):
         raise UsageError("--stop is empty; give the text that ends an answer.")
     return result
-
-
-def parse_pairs(text: str | None, option: str) -> dict[str, str]:
-    """``key=value,key=value`` as a dict; a value may hold ``=``, and ``\\,`` for a comma.
-
-    Raises:
-        UsageError: a part without ``=``, an empty key, or a key given twice.
-    """
-    pairs: dict[str, str] = {}
-    for part in re.split(r"(?<!\\),", text or ""):
-        if not part.strip():
-            continue
-        key, equals, value = part.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise UsageError(f"{option}: {part.strip()!r} is not of the form key=value.")
-        if key in pairs:
-            raise UsageError(f"{option}: '{key}' is given twice.")
-        pairs[key] = value.strip().replace("\\,", ",")
-    return pairs
-
-
-def split_task_arguments(
-    pairs: Mapping[str, str], tasks: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """``task.option=value`` pairs by task; with one task, ``option=value`` will do.
-
-    Raises:
-        UsageError: a task that is not asked.
-    """
-    by_task: dict[str, dict[str, str]] = {name: {} for name in tasks}
-    for key, value in pairs.items():
-        name, dot, option = key.rpartition(".")
-        if not dot and len(tasks) == 1:
-            name = tasks[0]
-        if name not in by_task:
-            what = f"task '{name}', which is not among --tasks" if dot else "no task"
-            raise UsageError(
-                f"--task-args: '{key}' names {what}; write TASK.option=value."
-                f"{nearest(name, tasks) if dot else ''}"
-            )
-        by_task[name][option] = value
-    return by_task
 
 
 def resolve_generator(uri: str, arguments: Mapping[str, Any], hooks: Hooks) -> Generator:

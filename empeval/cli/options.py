@@ -32,6 +32,32 @@ def add_format(parser: argparse.ArgumentParser, forms: Sequence[str] = FORMATS) 
     )
 
 
+def add_model_args(parser: argparse.ArgumentParser) -> None:
+    """``--model-args``, which may be repeated."""
+    parser.add_argument(
+        "--model-args",
+        action="append",
+        metavar="K=V,K=V",
+        help='options of the model; K="a, b" holds a comma, {"K": ...} is JSON; may be repeated',
+    )
+
+
+def message(text: str) -> str:
+    """A text, or ``@`` and the file that holds it; ``@@`` begins a text with ``@``."""
+    if not text.startswith("@") or text.startswith("@@"):
+        text = text.removeprefix("@") if text.startswith("@@") else text
+    else:
+        try:
+            with open(text[1:], encoding="utf-8") as file:
+                text = file.read().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            raise argparse.ArgumentTypeError(f"{text[1:]} cannot be read: {reason}") from None
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
 def names(text: str) -> list[str]:
     """A comma-separated list; blank parts are left out."""
     return [part.strip() for part in text.split(",") if part.strip()]

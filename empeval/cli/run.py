@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_verb, names, positive, stop_string
+from empeval.cli.options import (
+    Verbs,
+    add_format,
+    add_model_args,
+    add_verb,
+    message,
+    names,
+    positive,
+    stop_string,
+)
 
 EPILOG = """examples:
   empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
   empeval run --model hf:org/name --tasks eqbench --model-args dtype=bfloat16,revision=main
   empeval run --model hf:./my-model --tasks ed-empathy --task-args ed-empathy.turns=last --limit 200
+  empeval run --model openai:gpt-4o-mini --tasks eqbench --max-cost 1
+  empeval run --model openai:NAME --model-args base_url=http://localhost:8000/v1 --tasks eqbench
   empeval run --model replay:answers.jsonl --tasks eqbench
   empeval run --model human: --tasks ed-empathy --limit 200
   empeval run --model hf:org/name --tasks eqbench --dry-run
@@ -25,7 +36,8 @@ def add(verbs: Verbs) -> None:
         "--model",
         required=True,
         metavar="SCHEME:TARGET",
-        help="hf:ORG/NAME, hf:FOLDER, hf:FILE.gguf, packaged:NAME, replay:FILE, human:",
+        help="hf:ORG/NAME, hf:FOLDER, hf:FILE.gguf, openai:NAME, packaged:NAME, replay:FILE, "
+        "human:",
     )
     parser.add_argument("--tasks", required=True, type=names, metavar="A,B", help="tasks to ask")
     parser.add_argument(
@@ -35,8 +47,16 @@ def add(verbs: Verbs) -> None:
         help="scorers instead of the tasks' own ('default' stands for those); NAME:TARGET "
         "passes a checkpoint",
     )
-    parser.add_argument("--model-args", metavar="K=V,K=V", help="options of the model")
-    parser.add_argument("--task-args", metavar="TASK.K=V,...", help="options of the tasks")
+    add_model_args(parser)
+    parser.add_argument(
+        "--task-args", action="append", metavar="TASK.K=V,...", help="options of the tasks"
+    )
+    parser.add_argument(
+        "--system",
+        type=message,
+        metavar="TEXT|@FILE",
+        help="a system message before every conversation",
+    )
     parser.add_argument(
         "--limit",
         type=positive,
@@ -53,6 +73,18 @@ def add(verbs: Verbs) -> None:
         type=stop_string,
         metavar="TEXT",
         help="text that ends an answer; may be repeated; \\n is a line end",
+    )
+    parser.add_argument(
+        "--max-cost",
+        type=float,
+        metavar="USD",
+        help="stop when the answers have cost so much; the same command with more goes on",
+    )
+    parser.add_argument(
+        "--max-tokens-total",
+        type=positive,
+        metavar="N",
+        help="the same for tokens of prompts and answers together",
     )
     parser.add_argument(
         "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
@@ -82,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
     from empeval.data import use_data_directory
     from empeval.notices import warn
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
     from empeval.runner import sampling_changes
 
     with use_data_directory(options.data_dir) if options.data_dir else contextlib.nullcontext():
@@ -98,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
                 top_p=options.top_p,
                 stop=tuple(options.stop) if options.stop else None,
             ),
+            system=options.system,
             limit=options.limit,
             seed=options.seed,
             out=options.out,
@@ -109,6 +142,12 @@ def run(options: argparse.Namespace) -> int:
             print_preview(prepared, options.format)
             return 0
         with figures_all_the_same(prepared.path, options.format):
-            finished = api.execute(prepared, resume=options.resume, progress=True)
+            finished = api.execute(
+                prepared,
+                resume=options.resume,
+                progress=True,
+                max_cost=options.max_cost,
+                max_tokens_total=options.max_tokens_total,
+            )
     print_run(finished, options.format)
     return say_whole_failures(finished)

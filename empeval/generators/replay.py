@@ -24,6 +24,7 @@ class Replay(Generator):
     """
 
     summary = "saved answers: a JSONL file with id, response and optionally task"
+    reads_prompts = False
 
     def __init__(self, target: str) -> None:
         if not target:
