@@ -12,6 +12,8 @@ import msgspec
 
 from empeval.errors import UsageError
 from empeval.generators.openai.failures import (
+    KeyRefusedError,
+    ModelRefusedError,
     PassingError,
     ServerGoneError,
     StayingError,
@@ -88,7 +90,8 @@ class Client:
             StayingError: the server refuses this item.
             KeyRefusedError, ModelRefusedError, ServerGoneError: nothing can go on.
         """
-        failures = slowings = 0
+        failures: Counter[str] = Counter()
+        slowings = 0
         while True:
             entered = await self.throttle.enter()
             try:
@@ -98,17 +101,19 @@ class Client:
                     self.asking.long_name = True
                     continue
                 raise
+            except (KeyRefusedError, ModelRefusedError, ServerGoneError):
+                self.throttle.shut()
+                raise
             except PassingError as error:
                 self.retried[error.kind] += 1
                 if error.slow:
                     slowings += 1
                     self.throttle.slow_down(entered, error.wait or 0.0)
-                if not error.slow or error.wait is None:
-                    failures += 1
-                if failures > self._most(error) or slowings > MOST_SLOWINGS:
-                    return self._given_up(item, error, failures + slowings)
-                pause = 0.0 if error.slow and error.wait is not None else self._pause(failures)
-                pause = max(pause, 0.0 if error.slow else error.wait or 0.0)
+                told = error.slow and error.wait is not None  # the throttle waits for all
+                failures[error.kind] += not told
+                if self._hopeless(error, failures) or slowings > MOST_SLOWINGS:
+                    return self._given_up(item, error, failures.total() + slowings)
+                pause = 0.0 if told else max(self._pause(failures.total()), error.wait or 0.0)
             else:
                 self.answered = True
                 self.throttle.answered()
@@ -194,18 +199,16 @@ class Client:
             text = text.replace(self._key.encode(), HIDDEN.encode())
         return reply.status_code, dict(reply.headers), text
 
-    def _most(self, error: PassingError) -> int:
-        """Retries that a failure is worth.
+    def _hopeless(self, error: PassingError, failures: Counter[str]) -> bool:
+        """Whether an item has been tried often enough.
 
         Raises:
             ServerGoneError: nobody is there, and nobody has been.
         """
-        most = self.patience.retries
-        if not error.reached and not self.answered:
-            if self.retried[error.kind] >= min(FIRST_TRIES, most + 1):
-                raise ServerGoneError(str(error)) from error
-            return FIRST_TRIES
-        return most if error.most is None else min(most, error.most)
+        if not error.reached and not self.answered and self.retried[error.kind] >= FIRST_TRIES:
+            raise ServerGoneError(str(error)) from error
+        few = error.most is not None and failures[error.kind] > error.most
+        return few or failures.total() > self.patience.retries
 
     def _given_up(self, item: Item, error: PassingError, tries: int) -> Response:
         if error.left is not None:

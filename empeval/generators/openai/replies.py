@@ -14,7 +14,7 @@ from empeval.records import Response
 DOUBTFUL = 2
 """Times that an answer without content is asked for again: it costs, and most often stays so."""
 
-_VERSION = re.compile(r"[-:@](?:latest|\d[\d.-]*)\Z")
+_VERSION = re.compile(r"[-:@](?:latest|\d{3,}(?:-\d+)*)")
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -30,18 +30,19 @@ class Reader:
 
     Args:
         model: the name that is asked for.
-        served: the only name that may answer, ``None``: the one that answers first, or the model
-            asked for in one of its versions.
+        served: the only name that may answer, ``None``: the model asked for in one of its versions,
+            or a name that comes twice before any other.
         price: ``None``: the cost is what the server says, if it says so.
 
     Attributes:
-        served: the name that answered first.
+        served: the name that answers.
     """
 
     def __init__(self, model: str, served: str | None, price: Price | None) -> None:
         self.model = model
         self.served = served
         self._pinned = served is not None
+        self._strange: str | None = None
         self._price = price
 
     def response(
@@ -99,14 +100,18 @@ class Reader:
         )
 
     def _check_name(self, response: Response) -> None:
-        """Notice an answer by another model than those before it."""
+        """Notice an answer by another model."""
         name = response.model
         if name is None or name == self.served:
             return
-        if not self._pinned and (self.served is None or is_version(name, self.model)):
-            self.served = self.served or name
-            return
-        note = f"answered by '{shortly(name, 80)}', not by '{shortly(str(self.served), 80)}'"
+        if not self._pinned:
+            again = name == self._strange  # a server's own name for what it has comes every time
+            self._strange = name
+            if is_version(name, self.model) or (self.served is None and again):
+                self.served = self.served or name
+                return
+        wanted = self.served or self.model
+        note = f"answered by '{shortly(name, 80)}', not by '{shortly(wanted, 80)}'"
         left = msgspec.structs.replace(response, status="error", note=note)
         raise PassingError("another model", note, most=DOUBTFUL, left=left)
 
@@ -141,7 +146,9 @@ def is_version(name: str, asked: str) -> bool:
     """Whether a served name is the name asked for, or a version of it (a date, a number)."""
     name, asked = name.rsplit("/", 1)[-1].lower(), asked.rsplit("/", 1)[-1].lower()
     moving = asked.removesuffix("-latest").removesuffix(":latest")
-    return name in (asked, moving) or _VERSION.sub("", name) == moving
+    if name in (asked, moving):
+        return True
+    return name.startswith(moving) and _VERSION.fullmatch(name, len(moving)) is not None
 
 
 def _without(counted: Response, kind: str, note: str, status: Any) -> PassingError:

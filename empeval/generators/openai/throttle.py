@@ -35,7 +35,9 @@ class Throttle:
         loop = asyncio.get_running_loop()
         while True:
             pause = self._until - loop.time()
-            if pause > 0:  # not all in the same moment
+            if pause == float("inf"):
+                await asyncio.Event().wait()
+            elif pause > 0:  # not all in the same moment
                 await asyncio.sleep(pause + random.uniform(0, 0.1 * pause))  # noqa: S311
             elif self._active >= int(self.limit):
                 self._freed.clear()
@@ -45,6 +47,10 @@ class Throttle:
         self._active += 1
         self.busiest = max(self.busiest, self._active)
         return loop.time()
+
+    def shut(self) -> None:
+        """Let nobody in any more: those that wait go on waiting until they are cancelled."""
+        self._until = float("inf")
 
     def leave(self) -> None:
         """One is done, however it ended."""
