@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from empeval.errors import UsageError
+
 Verbs = Any
 """argparse's subparsers object (its type is private)."""
 
@@ -42,19 +44,25 @@ def add_model_args(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def message(text: str) -> str:
-    """A text, or ``@`` and the file that holds it; ``@@`` begins a text with ``@``."""
-    if not text.startswith("@") or text.startswith("@@"):
-        text = text.removeprefix("@") if text.startswith("@@") else text
-    else:
+def message(text: str | None) -> str | None:
+    """A text, or ``@`` and the file that holds it; ``@@`` begins a text with ``@``.
+
+    Raises:
+        UsageError: the file cannot be read, or nothing is said.
+    """
+    if text is None:
+        return None
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
         try:
             with open(text[1:], encoding="utf-8") as file:
                 text = file.read().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-            raise argparse.ArgumentTypeError(f"{text[1:]} cannot be read: {reason}") from None
+            raise UsageError(f"--system: {text[1:]} cannot be read: {reason}.") from error
     if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty")
+        raise UsageError("--system is empty; give the message, or @FILE.")
     return text
 
 

@@ -53,7 +53,6 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "--system",
-        type=message,
         metavar="TEXT|@FILE",
         help="a system message before every conversation",
     )
@@ -130,7 +129,7 @@ def run(options: argparse.Namespace) -> int:
                 top_p=options.top_p,
                 stop=tuple(options.stop) if options.stop else None,
             ),
-            system=options.system,
+            system=message(options.system),
             limit=options.limit,
             seed=options.seed,
             out=options.out,

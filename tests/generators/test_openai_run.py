@@ -218,7 +218,7 @@ def test_a_system_message_goes_before_every_conversation_and_is_part_of_the_ques
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("@nowhere.txt", "nowhere.txt cannot be read"), (" ", "it is empty")],
+    [("@nowhere.txt", "--system: nowhere.txt cannot be read"), (" ", "--system is empty")],
 )
 def test_a_system_message_that_is_not_there_is_said_so(cli, model_server, text, reason):
     outcome = cli(*asking(model_server), "--system", text)
