@@ -45,7 +45,8 @@ class Crew(Generic[T, R]):
         self._open = open_worker
         self._may_ask = may_ask
         self._out: queue.SimpleQueue[tuple[R | None, BaseException | None]] = queue.SimpleQueue()
-        self._under_way = 0
+        self._begun = 0  # counted in the loop's thread
+        self._handed = 0  # counted in the caller's
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="empeval-openai", daemon=True)
 
@@ -71,7 +72,7 @@ class Crew(Generic[T, R]):
                 if result is None:
                     return
                 yield result
-                self._under_way -= 1  # only now has the caller counted it
+                self._handed += 1  # only now has the caller counted it
         finally:
             self._stop()
 
@@ -114,11 +115,12 @@ class Crew(Generic[T, R]):
 
     async def _worker(self, answer: Callable[[T], Awaitable[R]]) -> None:
         while self._waiting and not self._stopping.is_set():
-            if not self._may_ask(self._under_way):
-                if self._under_way == 0:
+            under_way = self._begun - self._handed
+            if not self._may_ask(under_way):
+                if under_way == 0:
                     return
                 await asyncio.sleep(LOOKED_AFTER)
                 continue
             item = self._waiting.popleft()
-            self._under_way += 1
+            self._begun += 1
             self._out.put((await answer(item), None))
