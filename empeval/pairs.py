@@ -100,6 +100,21 @@ def _value(text: str, start: int) -> tuple[str, int]:
     return text[start:end].strip().replace("\\,", ","), end + 1
 
 
+def json_object(text: str, option: str, example: str) -> dict[str, Any]:
+    """An option that is a JSON object; no text is an empty one.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(f"{option} is no JSON object; write --model-args '{option}={example}'")
+    return found
+
+
 def split_task_arguments(
     pairs: Mapping[str, str], tasks: Sequence[str]
 ) -> dict[str, dict[str, str]]:

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from empeval.errors import EmpevalError, UsageError, nearest
 from empeval.generators.openai.questions import Api, Asking
 from empeval.generators.openai.replies import Price, Reader, is_version
 from empeval.generators.openai.server import Server
 from empeval.interfaces import Generator, ModelCard, Preview
 from empeval.notices import warn
+from empeval.pairs import json_object
 from empeval.records import Item, Response, Sampling
 
 if TYPE_CHECKING:
@@ -92,7 +91,9 @@ class OpenAI(Generator):
 
         self._target = target
         self._server = Server(base_url, api_key_env)
-        self._asking = Asking(target, api, _object(extra), omit.replace(",", " ").split())
+        self._asking = Asking(
+            target, api, json_object(extra, "extra", '{"top_k": 1}'), omit.replace(",", " ").split()
+        )
         self._reader = Reader(target, served_model, _price(price_in, price_out, price_cached))
         self._concurrency = concurrency
         self._patience = Patience(timeout=timeout, retries=retries, backoff=backoff)
@@ -263,16 +264,6 @@ class OpenAI(Generator):
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise UsageError(f"{name} is {value}; it must be {least} or more.")
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(text or "{}", type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-        raise UsageError(
-            "extra is no JSON object; write --model-args 'extra={\"top_k\": 1}'"
-        ) from None
-    return found
 
 
 def _price(prompt: float | None, completion: float | None, cached: float | None) -> Price | None:
