@@ -75,12 +75,10 @@ class LLM:
         )
         new = rows[0, len(ids) :].tolist()
         text = self.tokenizer.decode(new, skip_special_tokens=True)
-        found = min((text.find(s), s) for s in sampling.stop if s in text) if any(
-            s in text for s in sampling.stop
-        ) else None  # fmt: skip
+        found = min([(text.find(s), s) for s in sampling.stop if s in text], default=None)
         if found:
             return Output([Completion(text[: found[0]], new, "stop", found[1])])
-        ended = new[-1] == self.model.generation_config.eos_token_id
+        ended = len(new) < sampling.max_tokens
         return Output([Completion(text, new, "stop" if ended else "length", None)])
 
 
