@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from email.utils import formatdate
 
@@ -217,3 +218,9 @@ def test_the_name_that_a_server_gives_its_model_is_kept_and_said_when_it_is_anot
     (response,) = ask(patient(model_server), ["a"])
     assert response.model == "weights-q4.gguf"
     assert f"'weights-q4.gguf', not '{MODEL}'" in capsys.readouterr().err
+
+
+def test_without_the_http_client_a_sentence_says_what_to_install(model_server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    message = str(refused(lambda: ask(patient(model_server), ["a"])).value)
+    assert "'openai:' needs httpx2: pip install httpx2" in message
