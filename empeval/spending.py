@@ -72,8 +72,12 @@ class Spending:
         """Whether one more may be asked while so many answers are still to come.
 
         Each of those is taken for as large as the largest so far, so that a limit is passed by
-        about one answer, however many are asked at once.
+        about one answer, however many are asked at once. While nothing is known of their size, one
+        goes alone.
         """
+        limited = self.max_cost is not None or self.max_tokens is not None
+        if limited and under_way and not (self._longest or self._dearest):
+            return False
         cost = self.usage.cost + under_way * self._dearest
         tokens = self.tokens + under_way * self._longest
         return (self.max_cost is None or cost < self.max_cost) and (

@@ -53,6 +53,14 @@ def test_what_is_under_way_is_taken_for_as_large_as_the_largest_so_far(limits):
         assert taken <= limit + largest
 
 
+def test_with_a_limit_one_goes_alone_until_the_size_of_an_answer_is_known():
+    spending = Spending(max_tokens=1000)
+    assert [spending.allows(0), spending.allows(1)] == [True, False]
+    spending.add(answer())
+    assert spending.allows(1)
+    assert Spending().allows(1)
+
+
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [

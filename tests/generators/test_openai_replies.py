@@ -69,6 +69,7 @@ def test_a_reply_is_read_as_it_is_meant(message, finish, got):
         ({"choices": ["x"]}, "no choice", "error"),
         (reply({"content": None}), "content is null", "empty"),
         (reply({}), "content is null", "empty"),
+        (reply({"content": None}, "length"), "content is null", "truncated"),
         (reply(None), "content is null", "empty"),
         (reply({"content": 7}), "content is null", "empty"),
         ({"error": {"message": "busy", "code": 502}}, "HTTP 502: busy", None),

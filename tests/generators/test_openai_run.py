@@ -86,7 +86,7 @@ def test_a_run_stops_at_its_cost_and_goes_on_with_a_higher_one(cli, model_server
         "cached": 0,
     }  # fmt: skip
     each = 0.002
-    command = asking(model_server, *COST, "concurrency=8")
+    command = asking(model_server, *COST, "concurrency=32")
     stopped = cli(*command, "--out", "run", "--max-cost", "0.0201")
     assert stopped.code == 1
     assert "Stopped at --max-cost 0.0201 USD: 12,100 tokens, 0.0220 USD are spent" in stopped.err

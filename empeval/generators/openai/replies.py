@@ -183,12 +183,12 @@ def _silent(
 ) -> Response:
     """A reply whose content is null."""
     kept = msgspec.structs.replace(counted, reasoning=thought, stop=finish)
-    if finish == "length":
-        note = "cut off while reasoning" if thought else "cut off before it said anything"
-        return msgspec.structs.replace(kept, status="truncated", note=note)
+    if finish == "length" and thought:
+        return msgspec.structs.replace(kept, status="truncated", note="cut off while reasoning")
     if message.get("tool_calls") or message.get("function_call"):
         return msgspec.structs.replace(kept, status="empty", note="it called a tool")
-    raise _without(kept, "null content", "the answer's content is null", "empty")
+    status = "truncated" if finish == "length" else "empty"
+    raise _without(kept, "null content", "the answer's content is null", status)
 
 
 def _content(message: dict[str, Any]) -> tuple[str | None, str | None]:
