@@ -22,13 +22,13 @@ from empeval.finishing import add, now, score_and_finish
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task
 from empeval.notices import warn
+from empeval.pairs import split_task_arguments
 from empeval.question import (
     AskedScorer,
     AskedTask,
     model_entry,
     resolve_generator,
     scorers_for,
-    split_task_arguments,
     task_name,
 )
 from empeval.reasoning import recorded, table
@@ -49,6 +49,7 @@ from empeval.runs import (
 )
 from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec, names_of
 from empeval.saved import SavedTask
+from empeval.spending import Spending
 from empeval.workspace import check_folder, forget_errors, locked, open_folder
 
 RUNS_FOLDER = "empeval-runs"
@@ -58,12 +59,13 @@ class Prepared:
     """A question that has been checked and not yet asked.
 
     Attributes:
-        manifest: what ``run.json`` will hold. path: the run folder. tasks, scorers, generator:
-            everything needed to go on. hooks: the installed hook modules.
+        spec: what was asked. manifest: what ``run.json`` will hold. path: the run folder.
+        tasks, scorers, generator: everything needed to go on. hooks: the installed hook modules.
     """
 
     def __init__(
         self,
+        spec: RunSpec,
         manifest: Manifest,
         path: Path,
         tasks: list[AskedTask],
@@ -71,6 +73,7 @@ class Prepared:
         generator: Generator,
         hooks: Hooks,
     ) -> None:
+        self.spec = spec
         self.manifest = manifest
         self.path = path
         self.tasks = tasks
@@ -107,6 +110,9 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
         raise UsageError("A task is named twice in --tasks.")
     _refuse_one_file(names)
     generator = resolve_generator(spec.model, spec.model_args, hooks)
+    if spec.system and not generator.reads_prompts:
+        raise UsageError(f"--system has no effect on '{uri}', which reads no prompt; leave it out.")
+    _check_limits(spec, generator, uri)
     by_task = split_task_arguments(flat_arguments(spec.task_args), names)
     asked = [
         AskedTask(one, by_task[name], spec) for one, name in zip(tasks, names, strict=True)
@@ -114,13 +120,13 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
     chosen = scorers_for({a.name: a.task for a in asked}, spec.scorers)
     warnings = [w for a in asked for w in a.warnings]
     with contained(registry.label_of(generator)):
-        warnings += [str(text) for text in generator.prepare({a.name: a.items for a in asked})]
+        warnings += [str(text) for text in generator.prepare({a.name: a.shown for a in asked})]
     manifest = Manifest(
         schema=SCHEMA,
         status="running",
         created=now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        model=model_entry(spec.model, spec.model_args, generator),
+        model=model_entry(spec, generator),
         tasks={a.name: a.entry for a in asked},
         scorers={n: {s.label: s.entry for s in chosen[n]} for n in chosen},
         limit=limit,
@@ -130,7 +136,7 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
     )
     manifest = redacted(manifest)
     path = out if out is not None else here / _default_path(manifest)
-    return Prepared(manifest, path, asked, chosen, generator, hooks)
+    return Prepared(spec, manifest, path, asked, chosen, generator, hooks)
 
 
 def run(
@@ -141,9 +147,12 @@ def run(
     model_args: Mapping[str, Any] | None = None,
     task_args: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
+    system: str | None = None,
     limit: int | str | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
+    max_cost: float | None = None,
+    max_tokens_total: int | None = None,
     data_dir: str | Path | None = None,
     resume: bool = True,
     progress: bool = False,
@@ -161,9 +170,12 @@ def run(
         model_args: options of the generator.
         task_args: ``{"task.option": value}``.
         sampling: changes to the tasks' sampling.
+        system: a system message before every conversation.
         limit: ask only so many, or a share such as ``"10%"``.
         seed: of the choice of items and of random decoding (0).
         out: the run folder; by default one under ``empeval-runs/`` named after what is asked.
+        max_cost: stop, to be gone on with, when the answers have cost so many US dollars.
+        max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
         resume: go on with an unfinished run in that folder; ``False`` refuses instead.
         progress: show progress bars when standard error is a terminal.
@@ -179,9 +191,12 @@ def run(
         "model_args": model_args,
         "task_args": task_args,
         "sampling": sampling,
+        "system": system,
         "limit": limit,
         "seed": seed,
         "out": out,
+        "max_cost": max_cost,
+        "max_tokens_total": max_tokens_total,
         "data_dir": data_dir,
     }
     spec = make_spec(model, tasks, scorers, **given)
@@ -205,7 +220,13 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             manifest=msgspec.to_builtins(folder.manifest),
         )
         timing = dict(folder.manifest.timing)
+        spec = prepared.spec
+        spending = Spending(spec.max_cost, spec.max_tokens_total, folder.manifest.discarded)
         try:
+            for asked in prepared.tasks:
+                for line in folder.responses(asked.name):
+                    spending.add(line)
+            generator.spending = spending
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
                 add(timing, f"{asked.name} answers", seconds)
@@ -218,6 +239,19 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
         return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+
+
+def _check_limits(spec: RunSpec, generator: Generator, uri: str) -> None:
+    for option, value in (
+        ("--max-cost", spec.max_cost),
+        ("--max-tokens-total", spec.max_tokens_total),
+    ):
+        if value is not None and not value > 0:
+            raise UsageError(f"{option} is {value}; it must be above 0.")
+    if spec.max_cost is not None and not generator.charges:
+        raise UsageError(
+            f"--max-cost: the answers of '{uri}' have no price; use --max-tokens-total."
+        )
 
 
 def _close(generator: Generator) -> None:

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from empeval.records import Item, Metric, Response, Sample, Sampling, Score, Scored
+from empeval.spending import Spending
 
 INTERFACE_VERSION = 1
 """The version of these interfaces. A component states the one it was written for."""
@@ -158,10 +159,23 @@ class Task(ABC):
 
 
 class Generator(ABC):
-    """Answers. The part of a model URI after the scheme is ``target``."""
+    """Answers. The part of a model URI after the scheme is ``target``.
+
+    Attributes:
+        operational: options that say how the model is asked (how many at once, how patiently) and
+            not what it answers; a run may go on with others.
+        reads_prompts: whether the messages decide the answers; saved answers do not read them.
+        charges: whether its answers may cost money. Such a generator looks at ``spending`` before
+            each question, ends early when nothing is left, and brings in what is on its way.
+        spending: what the run may spend, set before ``generate``; ``None`` outside of a run.
+    """
 
     interface: ClassVar[int] = INTERFACE_VERSION
     summary: ClassVar[str] = ""
+    operational: ClassVar[tuple[str, ...]] = ()
+    reads_prompts: ClassVar[bool] = True
+    charges: ClassVar[bool] = False
+    spending: Spending | None = None
 
     @abstractmethod
     def __init__(self, target: str) -> None:

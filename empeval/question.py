@@ -5,7 +5,6 @@ Everything that can be wrong about a question is found here, before anything is 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from empeval.errors import DataError, UsageError, nearest, some
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
 from empeval.reasoning import parse_tags, recorded
-from empeval.records import Item, Sampling
+from empeval.records import Item, Message, Sampling
 from empeval.references import parse_reference, split_target
 from empeval.runs import ModelEntry, ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
 from empeval.runspec import ModelName, RunSpec, ScorerName, TaskName, limit_of, limited
@@ -32,13 +31,14 @@ class AskedTask:
     Attributes:
         name: what files and tables call it: as the user wrote it, or the name in its file.
         task: the instance. items: those asked, in order.
+        shown: the same as the model gets them, behind the user's own system message.
         owner: how errors call it, with its distribution.
         entry: what the manifest says. warnings: for the user.
 
     Args:
         what: a name, a file reference, or a task.
         arguments: its options.
-        spec: limit, seed and changes to the sampling are taken from it.
+        spec: limit, seed, system message and changes to the sampling are taken from it.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class AskedTask:
         with contained(self.owner):
             self.items = limited(self.task, every, limit_of(spec.limit), spec.seed)
             key = self.task.data_key()
+        self.shown = [with_system(item, spec.system) for item in self.items]
         self.warnings: list[str] = []
         fingerprint = data_fingerprint(every)
         known = card.fingerprints.get(key, ())
@@ -154,6 +155,17 @@ def check_items(name: str, items: Sequence[Item]) -> None:
         raise DataError(f"Task '{name}' has items without a message: {some(silent)}.")
 
 
+def with_system(item: Item, system: str | None) -> Item:
+    """The item behind a system message; one that it brings itself goes on below it."""
+    if system is None:
+        return item
+    rest = item.messages
+    if rest[0].role == "system":
+        system, rest = f"{system}\n\n{rest[0].content}", rest[1:]
+    shown: Item = msgspec.structs.replace(item, messages=(Message("system", system), *rest))
+    return shown
+
+
 def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
     """A task's sampling with the user's changes.
 
@@ -179,49 +191,6 @@ def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
     for text in result.reasoning_tags:
         parse_tags(text)
     return result
-
-
-def parse_pairs(text: str | None, option: str) -> dict[str, str]:
-    """``key=value,key=value`` as a dict; a value may hold ``=``, and ``\\,`` for a comma.
-
-    Raises:
-        UsageError: a part without ``=``, an empty key, or a key given twice.
-    """
-    pairs: dict[str, str] = {}
-    for part in re.split(r"(?<!\\),", text or ""):
-        if not part.strip():
-            continue
-        key, equals, value = part.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise UsageError(f"{option}: {part.strip()!r} is not of the form key=value.")
-        if key in pairs:
-            raise UsageError(f"{option}: '{key}' is given twice.")
-        pairs[key] = value.strip().replace("\\,", ",")
-    return pairs
-
-
-def split_task_arguments(
-    pairs: Mapping[str, str], tasks: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """``task.option=value`` pairs by task; with one task, ``option=value`` will do.
-
-    Raises:
-        UsageError: a task that is not asked.
-    """
-    by_task: dict[str, dict[str, str]] = {name: {} for name in tasks}
-    for key, value in pairs.items():
-        name, dot, option = key.rpartition(".")
-        if not dot and len(tasks) == 1:
-            name = tasks[0]
-        if name not in by_task:
-            what = f"task '{name}', which is not among --tasks" if dot else "no task"
-            raise UsageError(
-                f"--task-args: '{key}' names {what}; write TASK.option=value."
-                f"{nearest(name, tasks) if dot else ''}"
-            )
-        by_task[name][option] = value
-    return by_task
 
 
 def resolve_generator(model: ModelName, arguments: Mapping[str, Any], hooks: Hooks) -> Generator:
@@ -257,18 +226,21 @@ def _built_generator(
     return built
 
 
-def model_entry(model: ModelName, arguments: Mapping[str, Any], generator: Generator) -> ModelEntry:
+def model_entry(spec: RunSpec, generator: Generator) -> ModelEntry:
     """What the manifest says of a model; one from a file is told apart by the file's hash."""
     card = registry.checked_card(generator, ModelCard)
     local = registry.local_component(type(generator))
     source = {"source": local.origin} if local is not None else {}
+    given = {name: str(value) for name, value in spec.model_args.items()}
     return ModelEntry(
-        uri=model if isinstance(model, str) else f"object:{type(generator).__name__}",
+        uri=spec.model if isinstance(spec.model, str) else f"object:{type(generator).__name__}",
         name=card.name,
         fingerprint=card.fingerprint,
-        arguments={k: str(v) for k, v in arguments.items()},
+        arguments={k: v for k, v in given.items() if k not in generator.operational},
         license=card.license,
         details={**card.details, **source},
+        operation={k: v for k, v in given.items() if k in generator.operational},
+        system=spec.system or None,
     )
 
 

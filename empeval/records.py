@@ -64,8 +64,11 @@ class Response(msgspec.Struct, frozen=True):
         status: see ``ResponseStatus``.
         reasoning: what the model thought aloud, kept for the reader, never scored.
         prompt_tokens, completion_tokens: counts by the model's own tokenizer, if there is one.
+        cached_tokens: those of ``prompt_tokens`` that a server had in its cache.
+        cost: of the answer in US dollars, where a price is known; 0 or more.
+        model: what a server calls the model that answered.
         seconds: wall time from the start of the item's batch to its last token.
-        stop: what ended it: ``eos``, ``length``, or the stop string itself.
+        stop: what ended it: ``eos``, ``length``, the stop string itself, or what a server calls it.
         note: for a person: why it failed, what was unusual.
     """
 
@@ -78,6 +81,9 @@ class Response(msgspec.Struct, frozen=True):
     seconds: float | None = None
     stop: str | None = None
     note: str | None = None
+    cached_tokens: int | None = None
+    cost: float | None = None
+    model: str | None = None
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -247,6 +253,18 @@ class ResponseLine(msgspec.Struct, frozen=True):
     seconds: float | None = None
     stop: str | None = None
     note: str | None = None
+    cached_tokens: int | None = None
+    cost: float | None = None
+    model: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What answers took: tokens of prompts (cached ones among them) and answers, US dollars."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
 
 
 class MetricsFile(msgspec.Struct, frozen=True):

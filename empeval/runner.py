@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, overload
 
 import msgspec
@@ -33,6 +33,7 @@ from empeval.records import (
 from empeval.registry import label_of
 from empeval.runs import AuditMark, Run, item_hash, response_of, samples_in
 from empeval.saved import SavedTask
+from empeval.spending import Spending
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
@@ -48,6 +49,7 @@ def generate_stage(
     """Have the unanswered items of a task answered; returns the seconds it took.
 
     Raises:
+        LimitReachedError: what the run may spend is spent.
         EmpevalError: the generator left items unanswered or answered what was not asked.
     """
     started = time.perf_counter()
@@ -55,11 +57,13 @@ def generate_stage(
     by_id = {item.id: item for item in asked.items}
     sampling = asked.entry.sampling
     owner = label_of(generator)
+    spending = generator.spending or Spending()
     with contained(owner):
-        plan = [list(group) for group in generator.plan(asked.items, sampling)]
+        plan = [list(group) for group in generator.plan(asked.shown, sampling)]
     todo = unfinished_groups(plan, done)
     if not todo:
         return 0.0
+    spending.require(_unanswered(asked, done))
     with (
         run.journal_responses(asked.name) as journal,
         bar(len(by_id), len(done), f"{asked.name}: answers", progress) as ticks,
@@ -79,6 +83,8 @@ def generate_stage(
             line = finish(response, by_id[response.id], owner, tags)
             journal.append(line)
             done.add(line.id)
+            spending.add(line)
+            ticks.set_postfix_str(spending.said(), refresh=False)
             ticks.update()
             hooks.fire(
                 "empeval_response_written",
@@ -86,10 +92,19 @@ def generate_stage(
                 task=asked.name,
                 response=response_of(line),
             )
+            spending.check(line)
+            if not generator.charges and not spending.allows():
+                break
     left = [i for i in by_id if i not in done]
+    if left:
+        spending.require(_unanswered(asked, done))
     if left:
         raise EmpevalError(f"{asked.name}: {owner} left items unanswered: {some(left)}.")
     return time.perf_counter() - started
+
+
+def _unanswered(asked: AskedTask, done: Collection[str]) -> str:
+    return f"{len(asked.items) - len(done)} of {len(asked.items)} items of {asked.name}"
 
 
 def unfinished_groups(plan: Sequence[Sequence[Item]], done: set[str]) -> list[Item]:
@@ -136,6 +151,9 @@ def finish(
         seconds=None if response.seconds is None else round(response.seconds, 4),
         stop=writable(response.stop),
         note=writable(note),
+        cached_tokens=response.cached_tokens,
+        cost=response.cost,
+        model=writable(response.model),
     )
 
 

@@ -48,9 +48,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         task_args: ``{"task.option": value}``, or a dict of options for each task.
         sampling: changes to the tasks' sampling (``max_tokens``, ``temperature``, ``top_p``,
             ``stop``).
+        system: a system message before every conversation.
         limit: ask only so many (what is counted is the task's), or a share such as ``"10%"``.
         seed: of the choice of items and of random decoding.
         out: the run folder; by default one under ``empeval-runs/`` named after the spec.
+        max_cost: stop, to be gone on with, when the answers have cost so many US dollars; no part
+            of the question.
+        max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
     """
 
@@ -60,9 +64,12 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model_args: dict[str, Any] = {}
     task_args: dict[str, Any] = {}
     sampling: dict[str, Any] = {}
+    system: str | None = None
     limit: Limit | None = None
     seed: int = 0
     out: str | None = None
+    max_cost: float | None = None
+    max_tokens_total: int | None = None
     data_dir: str | None = None
 
     def changed(self, **given: Any) -> RunSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,9 @@ from filelock import FileLock, Timeout
 
 from empeval.errors import RunFolderError
 from empeval.files import check_regular
+from empeval.records import ResponseLine
 from empeval.runs import UNANSWERED, Manifest, Run, check_free, differences, is_run
+from empeval.spending import plus
 
 
 def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None:
@@ -80,6 +82,8 @@ def forget_errors(
         lines = folder.responses(task)
         answered = lines.ids_of(lambda status: status not in UNANSWERED)
         failed = lines.ids_of(lambda status: answers and status == "error")
+        if failed:
+            _count_discarded(folder, [line for line in lines if line.id in failed])
         folder.forget(lines, failed)
         lost |= bool(failed)
         for label in folder.manifest.scorers.get(task, {}):
@@ -91,6 +95,15 @@ def forget_errors(
             lost |= bool(gone)
     if lost and folder.manifest.status != "running":
         folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
+
+
+def _count_discarded(folder: Run, lines: Sequence[ResponseLine]) -> None:
+    """Keep what failed answers took: they are paid for, although they go."""
+    taken = folder.manifest.discarded
+    for line in lines:
+        taken = plus(taken, line)
+    if taken != folder.manifest.discarded:
+        folder.write_manifest(msgspec.structs.replace(folder.manifest, discarded=taken))
 
 
 def _is_whole(folder: Run, manifest: Manifest) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from support.command import Outcome
 from support.distributions import make_distribution
 from support.hub_server import ROOT, Hub
+from support.model_server import ModelServer
 
 from empeval import registry
 from empeval.cli import main
@@ -94,3 +95,13 @@ def real_data() -> Path:
         if place and Path(place).is_dir():
             return Path(place)
     pytest.skip("no mirror of the data sets; set EMPEVAL_DATA to run this test")
+
+
+@pytest.fixture
+def model_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+    """An OpenAI-compatible server on the loopback interface; no key is set."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    server = ModelServer()
+    yield server
+    server.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from empeval import DataError, Generator, Item, Message, Sampling, UsageError, hookimpl
 from empeval.errors import nearest, some
@@ -14,83 +12,11 @@ from empeval.question import (
     AskedTask,
     check_items,
     combine_sampling,
-    parse_pairs,
     resolve_generator,
     scorers_for,
-    split_task_arguments,
 )
 from empeval.runspec import RunSpec
 from empeval.testing import Echo, FakeTask, fake_item
-
-keys = st.text(st.characters(exclude_characters="=,\\", exclude_categories=["Cs"]), min_size=1).map(
-    str.strip
-)
-values = st.text(max_size=8).map(str.strip).filter(lambda text: not text.endswith("\\"))
-
-
-@given(st.dictionaries(keys.filter(bool), values, max_size=4))
-def test_pairs_that_are_written_with_escaped_commas_come_back(pairs):
-    text = ",".join(f"{k}={v}".replace(",", "\\,") for k, v in pairs.items())
-    assert parse_pairs(text, "--model-args") == pairs
-
-
-@pytest.mark.parametrize(
-    ("text", "pairs"),
-    [
-        (None, {}),
-        ("", {}),
-        (" , ,", {}),
-        ("a=1", {"a": "1"}),
-        (" a = 1 , b = x y ", {"a": "1", "b": "x y"}),
-        ("a=b=c", {"a": "b=c"}),
-        ("a=", {"a": ""}),
-        ("a=1\\,2,b=3", {"a": "1,2", "b": "3"}),
-    ],
-)
-def test_pairs_are_read_as_a_person_means_them(text, pairs):
-    assert parse_pairs(text, "--model-args") == pairs
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("nonsense", "--model-args: 'nonsense' is not of the form key=value"),
-        ("a=1,nonsense", "'nonsense' is not of the form key=value"),
-        ("=1", "'=1' is not of the form key=value"),
-        ("a=1,a=2", "'a' is given twice"),
-    ],
-)
-def test_pairs_that_make_no_sense_are_refused(text, reason):
-    with pytest.raises(UsageError, match=reason):
-        parse_pairs(text, "--model-args")
-
-
-@given(st.text())
-def test_any_text_is_read_as_pairs_or_refused(text):
-    try:
-        pairs = parse_pairs(text, "--task-args")
-    except UsageError:
-        return
-    assert all(key and "=" not in key for key in pairs)
-
-
-def test_task_options_go_to_their_tasks():
-    split = split_task_arguments({"a.x": "1", "b.x": "2", "a.y": "3"}, ["a", "b", "c"])
-    assert split == {"a": {"x": "1", "y": "3"}, "b": {"x": "2"}, "c": {}}
-    assert split_task_arguments({"x": "1", "a.y": "2"}, ["a"]) == {"a": {"x": "1", "y": "2"}}
-    assert split_task_arguments({"d.i/a.x": "1"}, ["d.i/a", "b"])["d.i/a"] == {"x": "1"}
-
-
-@pytest.mark.parametrize(
-    ("pairs", "tasks", "reason"),
-    [
-        ({"x": "1"}, ["a", "b"], "'x' names no task; write TASK.option=value"),
-        ({"days.x": "1"}, ["day"], "task 'days', which is not among --tasks.*Did you mean 'day'"),
-    ],
-)
-def test_task_options_of_no_asked_task_are_refused(pairs, tasks, reason):
-    with pytest.raises(UsageError, match=reason):
-        split_task_arguments(pairs, tasks)
 
 
 @pytest.mark.parametrize(

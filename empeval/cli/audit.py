@@ -164,7 +164,7 @@ def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
 
     from empeval.auditing.gathering import gather
     from empeval.data import use_data_directory
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
 
     default = os.environ.get("EMPEVAL_RATINGS")
     sources = options.ratings or ([default] if default else [])

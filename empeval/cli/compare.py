@@ -101,7 +101,7 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
         UsageError: a margin that is no number.
     """
     from empeval.errors import UsageError
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
 
     if text is None:
         return None

@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
     from empeval.escaping import json_text
     from empeval.files import write_bytes
     from empeval.notices import tell, warn
-    from empeval.question import AskedTask, parse_pairs, split_task_arguments
+    from empeval.pairs import parse_pairs, split_task_arguments
+    from empeval.question import AskedTask
     from empeval.runner import sampling_changes
     from empeval.runspec import RunSpec, limit_of
 

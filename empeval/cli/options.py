@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from empeval.errors import UsageError
+
 Verbs = Any
 """argparse's subparsers object (its type is private)."""
 
@@ -54,6 +56,38 @@ def add_reasoning_tags(parser: argparse.ArgumentParser) -> None:
         help="what else marks a thought, which is not scored: <name>, [NAME] or OPEN...CLOSE; "
         "may be repeated (<think> and its kin are known)",
     )
+
+
+def add_model_args(parser: argparse.ArgumentParser) -> None:
+    """``--model-args``, which may be repeated."""
+    parser.add_argument(
+        "--model-args",
+        action="append",
+        metavar="K=V,K=V",
+        help='options of the model; K="a, b" holds a comma, {"K": ...} is JSON; may be repeated',
+    )
+
+
+def message(text: str | None) -> str | None:
+    """A text, or ``@`` and the file that holds it; ``@@`` begins a text with ``@``.
+
+    Raises:
+        UsageError: the file cannot be read, or nothing is said.
+    """
+    if text is None:
+        return None
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        try:
+            with open(text[1:], encoding="utf-8") as file:
+                text = file.read().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            raise UsageError(f"--system: {text[1:]} cannot be read: {reason}.") from error
+    if not text.strip():
+        raise UsageError("--system is empty; give the message, or @FILE.")
+    return text
 
 
 def names(text: str) -> list[str]:

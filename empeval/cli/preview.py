@@ -36,7 +36,7 @@ def print_preview(prepared: Prepared, form: str) -> None:
 def _described(prepared: Prepared, asked: AskedTask) -> dict[str, Any]:
     entry = asked.entry
     with contained(label_of(prepared.generator)):
-        seen = [(i.id, prepared.generator.preview(i, entry.sampling)) for i in asked.items]
+        seen = [(i.id, prepared.generator.preview(i, entry.sampling)) for i in asked.shown]
     counts = [shown.tokens for _, shown in seen if shown.tokens is not None]
     return {
         "task": asked.name,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from empeval.cli.options import (
     Verbs,
     add_format,
+    add_model_args,
     add_reading,
     add_reasoning_tags,
     add_verb,
+    message,
     names,
     positive,
     stop_string,
@@ -23,6 +25,8 @@ EPILOG = """examples:
   empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
   empeval run --model hf:org/name --tasks eqbench --model-args dtype=bfloat16,revision=main
   empeval run --model hf:./my-model --tasks ed-empathy --task-args ed-empathy.turns=last --limit 200
+  empeval run --model openai:gpt-4o-mini --tasks eqbench --max-cost 1
+  empeval run --model openai:NAME --model-args base_url=http://localhost:8000/v1 --tasks eqbench
   empeval run --model replay:answers.jsonl --tasks eqbench
   empeval run --model replay:answers.csv --tasks eqbench --map id=key,response=output
   empeval run --model human: --tasks ed-empathy --limit 200
@@ -43,7 +47,8 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--model",
         metavar="SCHEME:TARGET",
-        help="hf:ORG/NAME, hf:FOLDER, hf:FILE.gguf, packaged:NAME, replay:FILE, human:",
+        help="hf:ORG/NAME, hf:FOLDER, hf:FILE.gguf, openai:NAME, packaged:NAME, replay:FILE, "
+        "human:",
     )
     parser.add_argument(
         "--tasks", type=names, metavar="A,B", help="tasks to ask: names, 'eqbench*', FILE.yaml, "
@@ -56,8 +61,15 @@ def add(verbs: Verbs) -> None:
         help="scorers instead of the tasks' own ('default' stands for those); NAME:TARGET "
         "passes a checkpoint",
     )
-    parser.add_argument("--model-args", metavar="K=V,K=V", help="options of the model")
-    parser.add_argument("--task-args", metavar="TASK.K=V,...", help="options of the tasks")
+    add_model_args(parser)
+    parser.add_argument(
+        "--task-args", action="append", metavar="TASK.K=V,...", help="options of the tasks"
+    )
+    parser.add_argument(
+        "--system",
+        metavar="TEXT|@FILE",
+        help="a system message before every conversation",
+    )
     parser.add_argument(
         "--limit",
         metavar="N",
@@ -76,6 +88,18 @@ def add(verbs: Verbs) -> None:
         help="text that ends an answer; may be repeated; \\n is a line end",
     )
     add_reasoning_tags(parser)
+    parser.add_argument(
+        "--max-cost",
+        type=float,
+        metavar="USD",
+        help="stop when the answers have cost so much; the same command with more goes on",
+    )
+    parser.add_argument(
+        "--max-tokens-total",
+        type=positive,
+        metavar="N",
+        help="the same for tokens of prompts and answers together",
+    )
     parser.add_argument(
         "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
     )
@@ -120,11 +144,12 @@ def run(options: argparse.Namespace) -> int:
 
 def spec_of(options: argparse.Namespace) -> RunSpec:
     """What the command line asks, over what its ``--config`` holds."""
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
     from empeval.runner import sampling_changes
     from empeval.runspec import RunSpec, make_spec, read_spec
 
     held = read_spec(options.config) if options.config else RunSpec()
+    held = held.changed(system=message(held.system))
     return make_spec(
         held,
         options.tasks,
@@ -142,9 +167,12 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
             stop=tuple(options.stop) if options.stop else None,
             reasoning_tags=tuple(options.reasoning_tags) if options.reasoning_tags else None,
         ),
+        system=message(options.system),
         limit=options.limit,
         seed=options.seed,
         out=options.out,
+        max_cost=options.max_cost,
+        max_tokens_total=options.max_tokens_total,
         data_dir=options.data_dir,
     )
 

@@ -18,6 +18,7 @@ from empeval.marks import marks_of
 from empeval.notices import tell
 from empeval.records import Metric
 from empeval.runs import UNANSWERED, Run, is_run, notices, whole_failures
+from empeval.spending import Spending
 
 
 def print_run(run: Run, form: str) -> None:
@@ -49,12 +50,23 @@ def print_run(run: Run, form: str) -> None:
                 say(note, form)
     blank(form)
     print_marks(marks_of(run), form)
+    spending = Spending(before=manifest.discarded)
+    served: Counter[str] = Counter()
     for task, entry in manifest.tasks.items():
-        counts = Counter(run.responses(task).statuses)
+        lines = run.responses(task)
+        for line in lines:
+            spending.add(line)
+            if line.model and line.status not in UNANSWERED:
+                served[line.model] += 1
+        counts = Counter(lines.statuses)
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
         answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
         say(f"{task}: {answered} of {entry.n_items} answered ({states}){licence}", form)
+    if served:
+        cached = spending.usage.cached_tokens
+        cache = f" ({cached:,} from the server's cache)" if cached else ""
+        say(f"answered by: {', '.join(served)}; spent: {spending.said()}{cache}", form)
     if manifest.model.license:
         say(f"model licence: {manifest.model.license}", form)
     say(f"run folder: {near(run.path)}", form)

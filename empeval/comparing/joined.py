@@ -148,9 +148,11 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
     for files in (base, candidate):
         if not files.run.complete:
             found.append(f"{files.name} is unfinished: what is there is compared")
-    ours = base.run.manifest.model.fingerprint, base.run.manifest.model.details
-    theirs = candidate.run.manifest.model.fingerprint, candidate.run.manifest.model.details
-    if ours == theirs:
+    one_model, other_model = base.run.manifest.model, candidate.run.manifest.model
+    if one_model.system != other_model.system:
+        found.append("the runs have different system messages (--system)")
+    ours = one_model.fingerprint, one_model.details
+    if ours == (other_model.fingerprint, other_model.details):
         found.append("both runs are of the same model")
     return found
 

@@ -13,6 +13,7 @@ class Human(Generator):
     """The yardstick: what a person replied, taken from the items' ``reference``."""
 
     summary = "the data set's own human reply"
+    reads_prompts = False
 
     def __init__(self, target: str) -> None:
         if target:

@@ -117,6 +117,8 @@ def run_names(every: Sequence[Column]) -> dict[str, str]:
 def _settings(run: Run) -> dict[str, str]:
     manifest = run.manifest
     found = {str(k): str(v) for k, v in manifest.model.arguments.items()}
+    if manifest.model.system is not None:
+        found["system"] = " ".join(manifest.model.system.split())[:60]
     for task in manifest.tasks.values():
         for key in ("temperature", "top_p", "max_tokens", "seed"):
             value = getattr(task.sampling, key)

@@ -101,7 +101,7 @@ def require_whole(run: Run, otherwise: str) -> None:
 
 
 def notices(run: Run) -> list[str]:
-    """What stands above a run's figures: what is not there, and what was cut or failed.
+    """What stands above a run's figures: what is not there, was cut or failed, is of two models.
 
     A line each, in the order of the tasks; what was cut or failed only where that is more than
     ``ALARM`` of the items.
@@ -112,6 +112,10 @@ def notices(run: Run) -> list[str]:
     for tally in every:
         if not tally.scorer:
             unanswered = tally.lines.ids_of(lambda status: status in UNANSWERED)
+            served = _served(tally.lines)
+            if len(served) > 1:
+                kinds = ", ".join(f"{n} by {name}" for name, n in served.most_common())
+                found.append(f"{tally.where}: the answers are not of one model ({kinds})")
         counts = Counter(
             status
             for name, status in zip(tally.lines.ids, tally.lines.statuses, strict=True)
@@ -144,3 +148,11 @@ def _none(tally: Tally, what: str) -> str:
     first = tally.lines[0]
     why = f": {' '.join(first.note.split())[:300]}" if first.note else ""
     return f"0 of {tally.wanted} {what}. The first ({first.id}) is {first.status}{why}"
+
+
+def _served(lines: Lines[Any]) -> Counter[str]:
+    """What a server called the models that answered; only a served model's lines are read."""
+    if not len(lines) or lines[0].model is None:
+        return Counter()
+    answered = (line.model for line in lines if line.status not in UNANSWERED)
+    return Counter(model for model in answered if model)

@@ -72,6 +72,8 @@ def _question(manifest: Manifest) -> dict[str, Any]:
     }
     flat.update({f"model argument {k}": v for k, v in _open(model.arguments).items()})
     flat.update({f"model {k}": msgspec.to_builtins(v) for k, v in model.details.items()})
+    if model.system is not None:
+        flat["system message"] = model.system
     for name, task in manifest.tasks.items():
         flat[f"{name} version"] = task.version
         flat[f"{name} data"] = task.data_fingerprint

@@ -10,7 +10,7 @@ import msgspec
 
 from empeval.errors import RunFolderError
 from empeval.files import read_json, write_json
-from empeval.records import Sampling
+from empeval.records import Sampling, Usage
 from empeval.redacting import redact_command, redact_values
 from empeval.runs.names import same_file
 
@@ -20,7 +20,11 @@ COPY = ".run.json.copy"
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """The model of a run: its URI, arguments and card."""
+    """The model of a run: its URI, arguments and card.
+
+    ``arguments`` are part of the question; ``operation`` are those that only say how it is asked
+    (see ``Generator.operational``). ``system`` is the user's own system message.
+    """
 
     uri: str
     name: str
@@ -28,6 +32,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, str] = {}
     license: str | None = None
     details: dict[str, Any] = {}
+    operation: dict[str, str] = {}
+    system: str | None = None
 
     @property
     def title(self) -> str:
@@ -87,7 +93,10 @@ class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """``run.json``."""
+    """``run.json``.
+
+    ``discarded`` is what answers took that failed and were taken out to be asked again.
+    """
 
     schema: Literal[1]
     status: Literal["running", "complete"]
@@ -103,6 +112,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = []
     environment: dict[str, Any] = {}
     timing: dict[str, float] = {}
+    discarded: Usage = Usage()
 
 
 def read_manifest(path: Path) -> Manifest:

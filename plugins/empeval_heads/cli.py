@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     import empeval
     from empeval.escaping import plain
     from empeval.notices import warn
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
     from empeval_heads.bundle import locate_heads, read_eq
     from empeval_heads.variants import variants
 

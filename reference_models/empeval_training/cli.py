@@ -146,7 +146,7 @@ def run_teacher(options: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from empeval.data import use_data_directory
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
     from empeval_training.teacher.recipe import load_teacher_recipe
     from empeval_training.teacher.training import train_teacher
 
@@ -199,7 +199,7 @@ def run_model(options: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from empeval.data import use_data_directory
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
     from empeval_training.data import PEOPLE
     from empeval_training.recipe import change, load_recipe
     from empeval_training.train import train

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from support.answers import write_answers
+from support.model_server import MODEL
 
 from empeval.generators.human import Human
+from empeval.generators.openai import OpenAI
 from empeval.generators.replay import Replay
 from empeval.testing import UNUSUAL_TEXTS, Echo, GeneratorContract
 
@@ -27,3 +29,9 @@ class TestEcho(GeneratorContract):
     @pytest.fixture
     def generator(self):
         return Echo()
+
+
+class TestOpenAI(GeneratorContract):
+    @pytest.fixture
+    def generator(self, model_server):
+        return OpenAI(MODEL, base_url=model_server.url, backoff=0.01)

@@ -97,7 +97,7 @@ class Prompter:
             UsageError: the chat template refuses this conversation.
         """
         if self.template is None:
-            return _plain(messages)
+            return plain_text(messages)
         try:
             return self._render(_folded(messages) if self.folds_system else messages)
         except Exception as error:  # templates raise whatever they like
@@ -219,7 +219,8 @@ def _without_template(named: Iterable[str]) -> str:
     )
 
 
-def _plain(messages: Sequence[Message]) -> str:
+def plain_text(messages: Sequence[Message]) -> str:
+    """A conversation in the plain format (see ``Prompter``), for which no template is needed."""
     if len(messages) == 1:
         return messages[0].content
     lines = [

@@ -132,7 +132,7 @@ def run_prepare_dpo(options: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from empeval.data import use_data_directory
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
     from empeval_training.eq.own import own_pairs
     from empeval_training.eq.prepare import prepare_dpo
 
@@ -243,7 +243,7 @@ def run_results(options: argparse.Namespace) -> int:
 
 
 def _folders(texts: Sequence[str], option: str) -> dict[str, Path]:
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
 
     found: dict[str, Path] = {}
     for text in texts:
@@ -252,7 +252,7 @@ def _folders(texts: Sequence[str], option: str) -> dict[str, Path]:
 
 
 def _changes(options: argparse.Namespace) -> dict[str, str]:
-    from empeval.question import parse_pairs
+    from empeval.pairs import parse_pairs
 
     changes: dict[str, str] = {}
     for text in options.changes:

@@ -1,0 +1,124 @@
+"""What a run's answers took, and whether there is something left of what they may take."""
+
+from __future__ import annotations
+
+from empeval.errors import EmpevalError
+from empeval.records import Response, ResponseLine, Usage
+
+Taken = Response | ResponseLine
+"""What is counted of an answer lies in either."""
+
+
+class LimitReachedError(EmpevalError):
+    """A run has taken what it may; with a higher limit it goes on."""
+
+
+class Spending:
+    """Counts the answers of a run against its limits.
+
+    Args:
+        max_cost: US dollars. max_tokens: of prompts and answers together. ``None``: no limit.
+        before: what was taken by answers that are no longer there.
+
+    Attributes:
+        usage: what all answers together took. answers: those that came about.
+    """
+
+    def __init__(
+        self,
+        max_cost: float | None = None,
+        max_tokens: int | None = None,
+        before: Usage | None = None,
+    ) -> None:
+        self.max_cost = max_cost
+        self.max_tokens = max_tokens
+        self.usage = before or Usage()
+        self.answers = 0
+        self._dearest = 0.0
+        self._longest = 0
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers together."""
+        return self.usage.prompt_tokens + self.usage.completion_tokens
+
+    def add(self, answer: Taken) -> None:
+        """Count an answer."""
+        self.usage = plus(self.usage, answer)
+        self._dearest = max(self._dearest, answer.cost or 0.0)
+        self._longest = max(self._longest, _tokens(answer))
+        self.answers += answer.status not in ("error", "missing")
+
+    def check(self, answer: Taken) -> None:
+        """Make sure that a limit can be kept.
+
+        Raises:
+            EmpevalError: there is a limit, and nothing says how much of it the answer took.
+        """
+        if answer.status in ("error", "missing"):
+            return
+        if self.max_cost is not None and answer.cost is None:
+            raise EmpevalError(
+                "--max-cost is given, but the server does not say what an answer costs. Give the "
+                "price of a million tokens in US dollars: --model-args price_in=...,price_out=..."
+            )
+        if self.max_tokens is not None and answer.completion_tokens is None:
+            raise EmpevalError(
+                "--max-tokens-total is given, but the tokens of this model's answers are not "
+                "counted. Leave it out."
+            )
+
+    def allows(self, under_way: int = 0) -> bool:
+        """Whether one more may be asked while so many answers are still to come.
+
+        Each of those is taken for as large as the largest so far, so that a limit is passed by
+        about one answer, however many are asked at once. While nothing is known of their size, one
+        goes alone.
+        """
+        limited = self.max_cost is not None or self.max_tokens is not None
+        if limited and under_way and not (self._longest or self._dearest):
+            return False
+        cost = self.usage.cost + under_way * self._dearest
+        tokens = self.tokens + under_way * self._longest
+        return (self.max_cost is None or cost < self.max_cost) and (
+            self.max_tokens is None or tokens < self.max_tokens
+        )
+
+    def require(self, unanswered: str) -> None:
+        """Stop the run where nothing is left.
+
+        Args:
+            unanswered: what is still to be asked, such as ``"51 of 171 items of eqbench"``.
+
+        Raises:
+            LimitReachedError: saying how to go on.
+        """
+        if self.allows():
+            return
+        dear = self.max_cost is not None and self.usage.cost >= self.max_cost
+        option = "--max-cost" if dear else "--max-tokens-total"
+        limit = f"{self.max_cost:g} USD" if dear else f"{self.max_tokens}"
+        raise LimitReachedError(
+            f"Stopped at {option} {limit}: {self.said()} are spent and {unanswered} are not "
+            f"answered yet. What was answered is saved; the same command with a higher {option} "
+            "goes on."
+        )
+
+    def said(self) -> str:
+        """Tokens and, where there is one, the cost: ``"82,321 tokens, 0.0137 USD"``."""
+        cost = f", {self.usage.cost:.4f} USD" if self.usage.cost else ""
+        return f"{self.tokens:,} tokens{cost}"
+
+
+def plus(usage: Usage, answer: Taken) -> Usage:
+    """The usage with that of one more answer; what is not known counts 0."""
+    return Usage(
+        prompt_tokens=usage.prompt_tokens + (answer.prompt_tokens or 0),
+        cached_tokens=usage.cached_tokens + (answer.cached_tokens or 0),
+        completion_tokens=usage.completion_tokens + (answer.completion_tokens or 0),
+        cost=usage.cost + (answer.cost or 0.0),
+    )
+
+
+def _tokens(answer: Taken) -> int:
+    return (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
