@@ -1,0 +1,282 @@
+"""Does a test notice when a verdict is wrong? Plants bugs one by one and sees.
+
+    python benchmarks/planted_bugs.py              # every bug
+    python benchmarks/planted_bugs.py holm clusters
+    python benchmarks/planted_bugs.py --list
+
+Each bug is written into a copy of the code in a temporary folder, never into the code itself, and
+the tests that could notice it run on that copy until the first one fails. A bug finds its place by
+the code's text, in whatever module that stands; text that is gone, or there twice, ends the
+program: then the bug is to be written anew. Before any bug the same tests must pass on the copy as
+it is.
+
+Exit codes: 0 every bug was caught, 1 one survived, 2 the tests fail without a bug, or a bug has no
+place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("empeval", "plugins", "tasks", "reference_models")
+OTHERS = ("tests", "docs", "examples", "benchmarks", "pyproject.toml", "README.md", "Makefile")
+
+VERDICTS = (
+    "tests/test_metrics.py",
+    "tests/test_comparing.py",
+    "tests/test_comparing_many.py",
+    "tests/test_unscored.py",
+    "tests/test_parts.py",
+    "tests/test_gating.py",
+)
+PAGES = ("tests/test_report.py",)
+TRAINING = ("tests/training/test_train.py", "tests/training/test_train_resume.py")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A bug to plant.
+
+    Attributes:
+        name: to ask for it by.
+        what: it does, in a clause.
+        text: of the code, a part of a line or some lines; there is exactly one such place.
+        planted: what takes its place.
+        tests: files whose tests could notice.
+    """
+
+    name: str
+    what: str
+    text: str
+    planted: str
+    tests: tuple[str, ...] = VERDICTS
+
+
+BUGS = (
+    Bug(
+        "guardrail",
+        "a guardrail never regresses",
+        'outcome="regression" if shown else "inconclusive",',
+        'outcome="inconclusive",',
+    ),
+    Bug(
+        "holm",
+        "headline figures are not adjusted for each other",
+        "adjusted = iter(holm([d.p for d in headlines if d.p is not None]))",
+        "adjusted = iter([d.p for d in headlines if d.p is not None])",
+    ),
+    Bug(
+        "noise",
+        "the reach of repeats lacks its root of two",
+        "* sd * 2**0.5",
+        "* sd",
+    ),
+    Bug(
+        "slices",
+        "the gate of slices ignores that lower is better",
+        "(d.task, d.scorer, d.metric): -1 if d.higher_is_better is False else 1",
+        "(d.task, d.scorer, d.metric): 1",
+    ),
+    Bug(
+        "source",
+        "the candidate's values are read by the base's source",
+        "_values(candidate, joined, other),",
+        "_values(candidate, joined, metric),",
+    ),
+    Bug(
+        "ranking",
+        "the ranking of many runs ignores that lower is better",
+        "    sign = -1 if first.higher_is_better is False else 1\n    means =",
+        "    sign = 1\n    means =",
+    ),
+    Bug(
+        "percent",
+        "shares are not turned into percents in the report",
+        'scale = 100 if figure.unit == "percent" else 1',
+        "scale = 1",
+        PAGES,
+    ),
+    Bug(
+        "headlines",
+        "every figure is a headline",
+        "headline=number in headlines,",
+        "headline=True,",
+    ),
+    Bug(
+        "epochs",
+        "every epoch of a training meets the rows in the same order",
+        "for _ in range(epoch):",
+        "for _ in range(0):",
+        TRAINING,
+    ),
+    Bug(
+        "order",
+        "predictions stay in the order of their lengths",
+        'back = np.argsort(order, kind="stable")',
+        "back = np.arange(len(order))",
+        TRAINING,
+    ),
+    Bug(
+        "failed",
+        "an item without a score counts 0",
+        "missing = np.nan if source.failed_as is None else",
+        "missing = 0.0 if source.failed_as is None else",
+    ),
+    Bug(
+        "unscored",
+        "a figure may lack any number of scores",
+        "return unscored > share * items + 1e-9",
+        "return False",
+    ),
+    Bug(
+        "margin",
+        "a headline holds as long as no fall is shown, whatever the margin",
+        '    if d.not_worse_by_margin:\n        return "pass", said',
+        '    if d.verdict != "worse":\n        return "pass", said',
+    ),
+    Bug(
+        "clusters",
+        "items of one dialogue count as independent",
+        "clusters=numbered([item.cluster for item in items]),",
+        "clusters=np.arange(len(items)),",
+    ),
+    Bug(
+        "exit-code",
+        "the gate ends with 0 where it cannot be told",
+        '"inconclusive": 4}',
+        '"inconclusive": 0}',
+    ),
+)
+
+
+class NoPlaceError(Exception):
+    """A bug's text is not there, or more than once."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="BUG", help="which bugs (default: all)")
+    parser.add_argument("--list", action="store_true", help="print the bugs, plant none")
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - {bug.name for bug in BUGS}
+    if unknown:
+        parser.error(f"no bug {', '.join(sorted(unknown))}; --list prints them")
+    bugs = [bug for bug in BUGS if not options.names or bug.name in options.names]
+    if options.list:
+        print(tabulate([(bug.name, bug.what) for bug in bugs], ("bug", "what it does")))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="planted-bugs-") as folder:
+        copy = Path(folder)
+        make_copy(copy)
+        try:
+            places = {bug.name: place_of(bug, copy) for bug in bugs}
+        except NoPlaceError as error:
+            print(error, file=sys.stderr)
+            return 2
+        failed = failing(copy, sorted({test for bug in bugs for test in bug.tests}))
+        if failed:
+            print(f"Without any bug a test fails: {failed}", file=sys.stderr)
+            return 2
+        rows = [_tried(bug, copy, places[bug.name]) for bug in bugs]
+    print(tabulate(rows, ("bug", "what it does", "outcome", "by", "seconds"), floatfmt=".0f"))
+    survived = sum(row[2] == "SURVIVED" for row in rows)
+    print(f"\n{len(rows) - survived} of {len(rows)} planted bugs were caught")
+    return int(survived > 0)
+
+
+def make_copy(copy: Path) -> None:
+    """Copy code and tests."""
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "empeval-runs")
+    for name in (*CODE, *OTHERS):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=unwanted)
+        else:
+            shutil.copy(source, copy / name)
+
+
+def place_of(bug: Bug, copy: Path) -> Path:
+    """The module that a bug goes into.
+
+    Raises:
+        NoPlaceError: its text is not there exactly once.
+    """
+    found = [
+        (path, count)
+        for name in CODE
+        for path in sorted((copy / name).rglob("*.py"))
+        if (count := path.read_text(encoding="utf-8").count(bug.text))
+    ]
+    if [count for _, count in found] != [1]:
+        where = ", ".join(f"{count} in {path.relative_to(copy)}" for path, count in found)
+        raise NoPlaceError(
+            f"The bug '{bug.name}' ({bug.what}) has no place: the code has its text "
+            f"{'in ' + where if where else 'nowhere'}; it should be there once:\n{bug.text}\n"
+            "Find where the code does this now, and write the bug anew."
+        )
+    return found[0][0]
+
+
+def _tried(bug: Bug, copy: Path, place: Path) -> tuple[str, str, str, str, float]:
+    """Plant a bug, run its tests, take it out."""
+    begun = time.perf_counter()
+    with planted(bug, place):
+        caught = failing(copy, bug.tests)
+    seconds = time.perf_counter() - begun
+    return bug.name, bug.what, "caught" if caught else "SURVIVED", caught, seconds
+
+
+@contextlib.contextmanager
+def planted(bug: Bug, place: Path) -> Iterator[None]:
+    """A bug in its place, for a while."""
+    before = place.read_text(encoding="utf-8")
+    place.write_text(before.replace(bug.text, bug.planted), encoding="utf-8")
+    try:
+        yield
+    finally:
+        place.write_text(before, encoding="utf-8")
+
+
+def failing(copy: Path, tests: Sequence[str]) -> str:
+    """The first test that fails on the copy, or ``""``."""
+    words = (sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [*words, *tests],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(_importable(copy)), **_QUIET},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return ""
+    named = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return named[1].removeprefix("tests/") if named else (done.stdout + done.stderr)[-2000:]
+
+
+_QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _importable(copy: Path) -> Iterator[str]:
+    """The folders that packages are imported from: those of the copy before any installed."""
+    yield str(copy)
+    for name in CODE[1:]:
+        yield str(copy / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
