@@ -36,6 +36,7 @@ CODE = ("empeval", "plugins", "tasks", "reference_models")
 OTHERS = ("tests", "docs", "examples", "benchmarks", "pyproject.toml", "README.md", "Makefile")
 
 VERDICTS = (
+    "tests/matrix",
     "tests/test_metrics.py",
     "tests/test_comparing.py",
     "tests/test_comparing_many.py",
@@ -43,8 +44,8 @@ VERDICTS = (
     "tests/test_parts.py",
     "tests/test_gating.py",
 )
-PAGES = ("tests/test_report.py",)
-TRAINING = ("tests/training/test_train.py", "tests/training/test_train_resume.py")
+PAGES = ("tests/matrix/test_matrix_report.py", "tests/test_report.py")
+TRAINING = ("tests/training/test_stages.py", "tests/training/test_train.py")
 
 
 @dataclass(frozen=True)

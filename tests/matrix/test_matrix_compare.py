@@ -190,4 +190,3 @@ def table(printed):
     import io
 
     return list(csv.DictReader(io.StringIO(printed)))
-

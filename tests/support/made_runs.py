@@ -237,9 +237,7 @@ def make_run(
     ``failed`` has for it (``unparsed``, unless it says another).
     """
     bad = [failed[n] if failed else "unparsed" for n in range(len(values))]
-    value = Value(
-        VALUE, values, metric, unit, higher_is_better, 1.0, failed_as, low, high, source
-    )
+    value = Value(VALUE, values, metric, unit, higher_is_better, 1.0, failed_as, low, high, source)
     scorer = MadeScorer(
         SCORER,
         [value],

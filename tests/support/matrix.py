@@ -119,8 +119,7 @@ def made_pair(
         for side in made:
             made[side].append(_task(task, scorers[side], failing[side], way))
     runs = {
-        side: write_run(folder / side, tasks, model=f"made:{side}")
-        for side, tasks in made.items()
+        side: write_run(folder / side, tasks, model=f"made:{side}") for side, tasks in made.items()
     }
     return Pair(runs["base"], runs["candidate"], figures)
 
@@ -200,9 +199,7 @@ def _values(
     return found
 
 
-def _scorer(
-    name: str, values: Sequence[Value], failing: frozenset[int], way: str
-) -> MadeScorer:
+def _scorer(name: str, values: Sequence[Value], failing: frozenset[int], way: str) -> MadeScorer:
     bare = [
         replace(v, of=[None if n in failing else x for n, x in enumerate(v.of)]) for v in values
     ]
@@ -223,9 +220,7 @@ class _Decoyed(MadeScorer):
         return made
 
 
-def _task(
-    name: str, scorers: Sequence[MadeScorer], failing: frozenset[int], way: str
-) -> MadeTask:
+def _task(name: str, scorers: Sequence[MadeScorer], failing: frozenset[int], way: str) -> MadeTask:
     return MadeTask(
         name,
         NAMES,

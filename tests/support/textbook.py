@@ -28,7 +28,7 @@ class Expected:
     interval: tuple[float, float]
     inner: tuple[float, float]
     p: float
-    p_t: float
+    p_t: float | None
     n: int
     groups: int
     worst_case: float | None
@@ -61,11 +61,17 @@ def expected(figure: Figure, rows: Sequence[int] | None = None) -> Expected:
         interval=interval(0.95),
         inner=interval(0.9),
         p=_sign_flips(list(sums.values())),
-        p_t=float(2 * stats.t.sf(abs(mean / error), freedom)),
+        p_t=_t_test(mean, error, freedom),
         n=len(both),
         groups=groups,
         worst_case=_worst_case(figure),
     )
+
+
+def _t_test(mean: float, error: float, freedom: int) -> float | None:
+    if error < 1e-12:  # nothing varies: a difference then has no p
+        return 1.0 if mean == 0 else None
+    return float(2 * stats.t.sf(abs(mean / error), freedom))
 
 
 def _sign_flips(sums: Sequence[float]) -> float:
@@ -131,6 +137,25 @@ def outcome(figure: Figure, found: Expected, margin: float, adjusted: float) -> 
     if safe(figure, found, margin):
         return "pass"
     return "regression" if verdict(figure, found, margin, adjusted) == "worse" else "inconclusive"
+
+
+def rows_of(parts: Sequence[str], part: str) -> range:
+    """The items of one of as many parts of equal size."""
+    size = COUNT // len(parts)
+    return range(size * parts.index(part), size * (parts.index(part) + 1))
+
+
+def parts(figure: Figure, names: Sequence[str], margin: float) -> dict[str, str]:
+    """What a gate says of each part: a fall beyond the margin counts when it is shown."""
+    found = {name: expected(figure, rows_of(names, name)) for name in names}
+    p = {name: e.p_t for name, e in found.items() if e.p_t is not None}
+    adjusted = dict(zip(p, stats.false_discovery_control(list(p.values())), strict=True))
+    outcomes = {}
+    for name, e in found.items():
+        shown = adjusted.get(name, 1.0) < 0.05
+        fallen = "regression" if shown else "inconclusive"
+        outcomes[name] = fallen if figure.sign * e.difference <= -margin else "pass"
+    return outcomes
 
 
 def reach(means: Sequence[float]) -> float:
