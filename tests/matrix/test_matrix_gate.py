@@ -97,6 +97,27 @@ def test_nothing_that_lacks_scores_passes(cli, tmp_path, way, metric):
         assert (code == 0) == (metric != "counted" or margin == 30.0), "unless the policy allows it"
 
 
+@pytest.mark.parametrize("way", FAILURES)
+@pytest.mark.parametrize(
+    ("lost", "code", "said"),
+    [
+        (
+            (0, COUNT),
+            3,
+            "worse: 54 of 54 items of the candidate have no score: nothing it",
+        ),
+        ((COUNT, 0), 4, "cannot be told: 54 of 54 items of the base have no score;"),
+        ((COUNT, COUNT), 4, "cannot be told: 54 of 54 items of the candidate and 54 of 54 items"),
+    ],
+)
+def test_a_side_without_a_single_score_is_said_to_have_none(cli, tmp_path, way, lost, code, said):
+    pair = made_pair(tmp_path, way=way, lost=lost)
+    figure = pair.of("tact")
+    found, verdict = asked(cli, tmp_path, pair, headline=[headline(figure, 9.0)])
+    assert found == code
+    assert said in reading.said(verdict, "headline")[figure.name]
+
+
 @pytest.mark.parametrize("side", [0, 1])
 @pytest.mark.parametrize("count", [2, 3])
 def test_five_percent_of_either_side_is_the_limit(cli, tmp_path, side, count):
@@ -126,6 +147,21 @@ def test_a_part_that_gets_worse_is_seen_whatever_direction_and_unit(cli, tmp_pat
         assert f"the worst of 3 parts is {worst}:" in reading.said(verdict, "slice")["by part"]
 
 
+def test_parts_that_are_too_small_are_named_and_cannot_be_told(cli, tmp_path):
+    pair = made_pair(tmp_path, gain=1.0)
+    first = [headline(pair.of("tact"), 9.0)]
+    limit = {"by": "part", "margin": 0.5, "least": 19}
+    code, verdict = asked(cli, tmp_path, pair, headline=first, slices=[limit])
+    assert reading.checks(verdict, "slice") == {"by part": "inconclusive"}
+    assert reading.said(verdict, "slice")["by part"] == (
+        "no part can be judged. Too small to be looked at, with fewer than 19 items or 5 "
+        "clusters: first (18), second (18), third (18)."
+    )
+    assert code == 4
+    code, _ = asked(cli, tmp_path, pair, headline=first, slices=[limit | {"least": 18}])
+    assert code == 0
+
+
 def test_a_fall_of_a_part_that_is_not_shown_cannot_be_told(cli, tmp_path):
     pair = made_pair(tmp_path, noise=2.0, seed=21)
     figure = pair.of("warmth")
@@ -136,6 +172,11 @@ def test_a_fall_of_a_part_that_is_not_shown_cannot_be_told(cli, tmp_path):
     code, verdict = asked(cli, tmp_path, pair, headline=[headline(figure, 50.0)], slices=limit)
     assert reading.checks(verdict, "slice")[f"warmth, part = {value}"] == "inconclusive"
     assert code == 4
+    interval = "{:.3f} to {:.3f}".format(*part.interval)
+    assert reading.said(verdict, "slice")[f"warmth, part = {value}"] == (
+        f"{part.difference:.3f} (95 % interval {interval}, 18 items); the limit is "
+        f"{limit[0]['margin']:.3f}. It may be chance."
+    )
     wider = [{"by": "part", "margin": -1.01 * part.difference}]
     code, verdict = asked(cli, tmp_path, pair, headline=[headline(figure, 50.0)], slices=wider)
     assert reading.checks(verdict, "slice") == {"by part": "pass"}
