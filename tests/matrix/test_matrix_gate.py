@@ -56,6 +56,8 @@ def test_a_headline_holds_or_not_whatever_direction_and_unit(cli, tmp_path, metr
     suite = ElementTree.parse(tmp_path / "gate.xml").getroot()
     counts = {"pass": "000", "regression": "100", "inconclusive": "010"}[outcome]
     assert "".join(suite.get(k) for k in ("failures", "errors", "skipped")) == counts
+    (case,) = suite.iter("testcase")
+    assert (case.get("classname"), case.get("name")) == ("empeval.headline", figure.name)
     if gain in (-1.3, 1.0):
         assert outcome == ("regression" if gain < 0 else "pass")
 

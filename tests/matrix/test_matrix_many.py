@@ -115,3 +115,30 @@ def test_the_text_ranks_as_the_json_does(cli, runs, up):
     assert "first" in first
     last, *_ = [x for x in lines if x.split()[0] == "4"]
     assert "last" in last
+
+
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("unit", ["points", "percent"])
+def test_the_grid_has_the_row_less_the_column_and_a_star_where_that_is_shown(cli, runs, unit, up):
+    folders, columns = runs(unit, up)
+    matrix = ranked(cli, folders)
+    order = [r["model"].removeprefix("made:") for r in matrix["ranking"]]
+    names = {str(run.path): name for name, run in folders.items()}
+    shown = {
+        frozenset((names[p["base"]], names[p["candidate"]]))
+        for p in matrix["pairs"]
+        if reading.p_holm(p["difference"]) < 0.05
+    }
+    assert 0 < len(shown) < 6
+    printed = cli("compare", *(r.path for r in folders.values()), "--resamples", "600",
+                  "--format", "md").out.splitlines()  # fmt: skip
+    (head,) = [n for n, line in enumerate(printed) if "row less column" in line]
+    for row, line in zip(order, printed[head + 2 : head + 6], strict=True):
+        cells = [cell.strip() for cell in line.split("|")[2:-1]]
+        for column, cell in zip(order, cells, strict=True):
+            if row == column:
+                assert cell == ""
+                continue
+            less = columns[row].mean() - columns[column].mean()
+            assert float(cell.strip("\\*")) == pytest.approx(less, abs=0.06)
+            assert ("*" in cell) == (frozenset((row, column)) in shown)
