@@ -46,9 +46,9 @@ def _value(column, unit, up):
     return Value("mark", of, unit=unit, higher_is_better=up)
 
 
-def ranked(cli, folders):
+def ranked(cli, folders, *options):
     done = cli("compare", *(run.path for run in folders.values()), "--format", "json",
-               "--resamples", "600")  # fmt: skip
+               "--resamples", "600", *options)  # fmt: skip
     assert done.code == 0, done.err
     return reading.matrices(done.out)["talks.judge.mark"]
 
@@ -104,6 +104,17 @@ def test_every_pair_has_the_numbers_of_the_formulas(cli, runs, unit, up):
         assert reading.p_holm(pair["difference"]) == pytest.approx(adjusted[key])
         word = textbook.verdict(figure, found, None, adjusted[key])
         assert pair["difference"]["verdict"] == word
+
+
+def test_runs_that_lack_too_many_scores_are_not_told_apart_unless_that_is_allowed(cli, runs):
+    """Three of 54 items are 5.6 %."""
+    folders, _ = runs("points", True, lost=3)
+    matrix = ranked(cli, folders)
+    assert {r["groups"] for r in matrix["ranking"]} == {"a"}
+    assert {p["difference"]["verdict"] for p in matrix["pairs"]} == {"inconclusive"}
+    allowed = ranked(cli, folders, "--max-unscored", "0.06")
+    assert len({r["groups"] for r in allowed["ranking"]}) == 3
+    assert {p["difference"]["too_unscored"] for p in allowed["pairs"]} == {False}
 
 
 @pytest.mark.parametrize("up", [True, False])
