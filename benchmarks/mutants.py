@@ -4,7 +4,7 @@
     python benchmarks/mutants.py --sample 150 --seed 10
     python benchmarks/mutants.py --only empeval.gating
     python benchmarks/mutants.py                    # all of them: hours
-    python benchmarks/mutants.py --show             # try none; print the score and what survives
+    python benchmarks/mutants.py --show             # try none; survivors as diffs, the score
     python benchmarks/mutants.py --again            # once more what survived, after new tests
 
 mutmut changes one thing at a time in a copy (``mutants/``, which git ignores) and runs the tests
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--children", type=int, default=1, metavar="K", help="at once (1)")
     parser.add_argument("--again", action="store_true", help="try once more those that survived")
-    parser.add_argument("--show", action="store_true", help="try none")
+    parser.add_argument("--show", action="store_true", help="try none, print diffs")
     options = parser.parse_args(arguments)
     if not options.show:
         mutmut("run", "--max-children", str(options.children), _first())  # makes all mutants
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     if left and not options.show:
         mutmut("run", "--max-children", str(options.children), *left)
         every = outcomes()
-    report({name: every[name] for name in chosen})
+    report({name: every[name] for name in chosen}, diffs=options.show)
     return 0
 
 
@@ -80,8 +80,8 @@ def outcomes() -> dict[str, str]:
     return found
 
 
-def report(found: dict[str, str]) -> None:
-    """Print the score of each module, and each mutant that no test noticed."""
+def report(found: dict[str, str], *, diffs: bool) -> None:
+    """Print each mutant that no test noticed, and the score of each module."""
     rows = []
     modules = sorted({name.rpartition(".")[0] for name in found})
     for module in [*modules, "all"]:
@@ -92,10 +92,13 @@ def report(found: dict[str, str]) -> None:
         rows.append((module, len(own), tried, counts["noticed"], tried - counts["noticed"], score))
     survived = [name for name, s in found.items() if s not in (*NOTICED, UNTRIED)]
     for name in survived:
-        words = (sys.executable, "-m", "mutmut", "show", name)
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-        print("\n".join(x for x in done.stdout.splitlines() if not x.startswith(("---", "+++"))))
-        print()
+        if diffs:
+            words = (sys.executable, "-m", "mutmut", "show", name)
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+            lines = [x for x in done.stdout.splitlines() if not x.startswith(("---", "+++"))]
+            print("\n".join(lines) + "\n")
+        else:
+            print(f"not noticed: {name} ({found[name]})")
     print(tabulate(rows, ("module", "mutants", "tried", "noticed", "not", "score")))
 
 
