@@ -36,50 +36,48 @@ def matrices(printed: str | Read) -> dict[str, Read]:
 
 def change(found: Read) -> float | None:
     """Candidate less base, of a difference, a slice or a rate."""
-    return _at(found, "difference", "change.value")
+    return _at(found, "change.value")
 
 
 def interval(found: Read) -> tuple[float | None, float | None]:
     """Its 95 % interval."""
-    low = _at(found, "ci_low", "change.interval.low")
-    return low, _at(found, "ci_high", "change.interval.high")
+    low = _at(found, "change.interval.low")
+    return low, _at(found, "change.interval.high")
 
 
 def counted(found: Read) -> tuple[int, int]:
     """Items and clusters that it rests on."""
-    return _at(found, "n", "change.n"), _at(found, "n_clusters", "change.clusters")
+    return _at(found, "change.n"), _at(found, "change.clusters")
 
 
 def means(found: Read) -> tuple[float | None, float | None]:
     """Of base and candidate."""
-    return _at(found, "base", "sides.base.mean"), _at(found, "candidate", "sides.candidate.mean")
+    return _at(found, "sides.base.mean"), _at(found, "sides.candidate.mean")
 
 
 def unscored(found: Read) -> tuple[int, int]:
     """Items without a score, of base and candidate."""
-    return tuple(
-        _at(found, f"{side}_unscored", f"sides.{side}.unscored") for side in ("base", "candidate")
-    )
+    return tuple(_at(found, f"sides.{side}.unscored") for side in ("base", "candidate"))
 
 
 def p_of(found: Read) -> float | None:
     """By sign flips."""
-    return _at(found, "p", "p_values.sign_flips")
+    return _at(found, "p_values.sign_flips")
 
 
 def p_t(found: Read) -> float | None:
     """Of the paired t test."""
-    return _at(found, "p_t", "p_values.t")
+    return _at(found, "p_values.t")
 
 
 def p_holm(found: Read) -> float | None:
     """Adjusted."""
-    return _at(found, "p_holm", "p_values.holm")
+    return _at(found, "p_values.holm")
 
 
 def mean_of(ranked: Read) -> float:
     """Of a run among many."""
-    return _at(ranked, "mean", "estimate.value")
+    return _at(ranked, "estimate.value")
 
 
 def checks(printed: str | Read, kind: str) -> dict[str, str]:
@@ -104,9 +102,7 @@ def _name(found: Read) -> str:
     return f"{found['task']}.{found['scorer']}.{found['metric']}"
 
 
-def _at(found: Read, flat: str, path: str) -> Any:
-    if flat in found and not isinstance(found[flat], dict):
-        return found[flat]
+def _at(found: Read, path: str) -> Any:
     at: Any = found
     for step in path.split("."):
         at = None if at is None else at[step]
