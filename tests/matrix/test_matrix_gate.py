@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 from support import reading, textbook
-from support.made_runs import FAILURES
-from support.matrix import COUNT, JUDGING, TASKS, made_pair
+from support.made_runs import FAILURES, MadeScorer, MadeTask, Value, write_run
+from support.matrix import COUNT, GROUPS, JUDGING, NAMES, TARGETS, TASKS, Pair, made_pair
 
 PARTS = ("first", "second", "third")
 CODES = {"pass": 0, "regression": 3, "inconclusive": 4}
@@ -147,6 +147,28 @@ def test_a_part_that_gets_worse_is_seen_whatever_direction_and_unit(cli, tmp_pat
         moved = {v: textbook.expected(figure, textbook.rows_of(PARTS, v)) for v in PARTS}
         worst = min(PARTS, key=lambda value: figure.sign * moved[value].difference)
         assert f"the worst of 3 parts is {worst}:" in reading.said(verdict, "slice")["by part"]
+
+
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("unit", ["points", "percent"])
+def test_a_part_of_which_every_item_falls_alike_is_no_chance(cli, tmp_path, unit, up):
+    """Nothing varies in it, so that no t can be made: it is not let through for that."""
+    good, bad = (1.0, 0.0) if up else (0.0, 1.0)
+    sides = {"base": [good] * COUNT, "candidate": [bad] * 18 + [good] * 36}
+    runs = [
+        write_run(
+            tmp_path / name,
+            [MadeTask("talks", NAMES, [MadeScorer("judge", [value])], GROUPS, targets=TARGETS)],
+        )
+        for name, of in sides.items()
+        for value in [Value("mark", of, unit=unit, higher_is_better=up)]
+    ]
+    limit = {"by": "part", "margin": 0.5}
+    first = [{"metric": "mark", "margin": 90.0}]
+    code, verdict = asked(cli, tmp_path, Pair(*runs, {}), headline=first, slices=[limit],
+                          inconclusive="pass")  # fmt: skip
+    assert reading.checks(verdict, "slice") == {"mark, part = first": "regression"}
+    assert code == 3
 
 
 def test_parts_that_are_too_small_are_named_and_cannot_be_told(cli, tmp_path):

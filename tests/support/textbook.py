@@ -28,7 +28,7 @@ class Expected:
     interval: tuple[float, float]
     inner: tuple[float, float]
     p: float
-    p_t: float | None
+    p_t: float
     n: int
     groups: int
     worst_case: float | None
@@ -68,9 +68,9 @@ def expected(figure: Figure, rows: Sequence[int] | None = None) -> Expected:
     )
 
 
-def _t_test(mean: float, error: float, freedom: int) -> float | None:
-    if error < 1e-12:  # nothing varies: a difference then has no p
-        return 1.0 if mean == 0 else None
+def _t_test(mean: float, error: float, freedom: int) -> float:
+    if error < 1e-12:  # nothing varies
+        return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean / error), freedom))
 
 
@@ -148,13 +148,11 @@ def rows_of(parts: Sequence[str], part: str) -> range:
 def parts(figure: Figure, names: Sequence[str], margin: float) -> dict[str, str]:
     """What a gate says of each part: a fall beyond the margin counts when it is shown."""
     found = {name: expected(figure, rows_of(names, name)) for name in names}
-    p = {name: e.p_t for name, e in found.items() if e.p_t is not None}
-    adjusted = dict(zip(p, stats.false_discovery_control(list(p.values())), strict=True))
+    adjusted = stats.false_discovery_control([e.p_t for e in found.values()])
     outcomes = {}
-    for name, e in found.items():
-        shown = adjusted.get(name, 1.0) < 0.05
-        fallen = "regression" if shown else "inconclusive"
-        outcomes[name] = fallen if figure.sign * e.difference <= -margin else "pass"
+    for (name, e), p in zip(found.items(), adjusted, strict=True):
+        fallen = figure.sign * e.difference <= -margin
+        outcomes[name] = "pass" if not fallen else "regression" if p < 0.05 else "inconclusive"
     return outcomes
 
 
