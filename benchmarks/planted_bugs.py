@@ -157,8 +157,9 @@ BUGS = (
     Bug(
         "failed",
         "an item without a score counts 0",
-        "            else math.nan\n            for name in ids",
-        "            else 0.0\n            for name in ids",
+        "    if source.failed_as is not None and not own:\n"
+        "        found[np.isnan(found)] = source.failed_as",
+        "    if not own:\n        found[np.isnan(found)] = source.failed_as or 0.0",
         COMPARED,
         "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
     ),
@@ -181,7 +182,7 @@ BUGS = (
     Bug(
         "clusters",
         "items of one dialogue count as independent",
-        "clusters=numbered([item.cluster for item in items]),",
+        "clusters=numbered(item.cluster for item in items),",
         "clusters=np.arange(len(items)),",
         COMPARED,
         "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
