@@ -6,14 +6,16 @@ VENV ?= $(ROOT)/.venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_MODEL ?= packaged:smollm2-135m-instruct
+MUTANTS ?= --sample 150
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint slow clean
+.PHONY: help install demo test lint slow mutants clean
 
 help:
 	@echo "make demo   install, then score a small real model on the mini tasks"
 	@echo "make test   install, then lint, types, layering and the tests"
 	@echo "make slow   the tests that take minutes"
+	@echo "make mutants  does a test notice when the code of verdicts changes? takes an hour"
 	@echo "make clean  remove the virtual environment"
 
 install: $(READY)
@@ -41,6 +43,9 @@ test: lint
 
 slow: $(READY)
 	cd $(ROOT) && $(BIN)/python -m pytest -m slow
+
+mutants: $(READY)
+	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 clean:
 	rm -rf $(VENV)

@@ -147,12 +147,15 @@ def t_interval(value: float, error: float, clusters: int, level: float = LEVEL) 
 
 
 def t_p(estimate: Estimate) -> float | None:
-    """Two-sided p of the t test over clusters that a mean is 0; ``None`` without any variance."""
+    """Two-sided p of the t test over clusters that a mean is 0; ``None`` with fewer than two.
+
+    Where nothing varies it is 1 for a mean of 0 and 0 for any other, as rounding would make it.
+    """
     value, error = estimate.value, estimate.standard_error
     if value is None or error is None:
         return None
     if error == 0:
-        return 1.0 if value == 0 else None
+        return 1.0 if value == 0 else 0.0
     from scipy.special import stdtr
 
     return float(2 * stdtr(estimate.clusters - 1, -abs(value / error)))

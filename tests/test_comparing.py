@@ -342,6 +342,7 @@ def test_a_verdict_is_read_off_the_intervals(interval, inner, margin, verdict, s
     assert decide(interval, inner, margin) == (verdict, safe)
 
 
+@settings(deadline=None, max_examples=50)  # the first example imports statsmodels
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjustments_are_those_of_statsmodels(p):
     from statsmodels.stats.multitest import multipletests

@@ -69,7 +69,7 @@ def test_what_cannot_be_had_is_none():
     assert (one.value, one.standard_error, one.interval) == (1.5, None, None)
     assert t_p(one) is None
     constant = mean_of(np.full(5, 0.3), np.arange(5))
-    assert (constant.interval.low, constant.interval.high, t_p(constant)) == (0.3, 0.3, None)
+    assert (constant.interval.low, constant.interval.high, t_p(constant)) == (0.3, 0.3, 0.0)
     assert t_p(mean_of(np.zeros(5), np.arange(5))) == 1.0
 
 

@@ -236,6 +236,7 @@ def test_the_schema_of_a_policy_accepts_what_is_read(policy):
 def test_runs_are_listed_shown_and_pruned(cli, run, policy, tmp_path):
     base, passed = run("base"), run("passed", 0.3, seed=3)
     run("unfinished", status="running")
+    run(".hidden")
     (tmp_path / "empeval-runs" / "other").mkdir()
     assert (
         cli("gate", str(passed.path), "--baseline", str(base.path), "--policy", str(policy())).code
@@ -251,7 +252,8 @@ def test_runs_are_listed_shown_and_pruned(cli, run, policy, tmp_path):
     assert base.path.is_dir()
     assert "unfinished" in cli("runs", "prune", "--unfinished", "--yes").out
     assert cli("runs", "prune", "--keep", "0", "--yes").code == 0
-    assert [p.name for p in sorted((tmp_path / "empeval-runs").iterdir())] == ["other", "passed"]
+    left = [p.name for p in sorted((tmp_path / "empeval-runs").iterdir())]
+    assert left == [".hidden", "other", "passed"]
     assert cli("runs", "prune").code == 2
     assert cli("runs", "list", "--runs", "nowhere").code == 2
 

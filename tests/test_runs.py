@@ -52,6 +52,13 @@ def changed(**fields):
     return msgspec.structs.replace(MANIFEST, **fields)
 
 
+def test_another_version_of_a_task_is_another_question():
+    (task,) = MANIFEST.tasks.values()
+    other = changed(tasks={"days": msgspec.structs.replace(task, version="2")})
+    assert differences(MANIFEST, other) == ["days version: 1 -> 2"]
+    assert question_hash(MANIFEST) != question_hash(other)
+
+
 def test_a_manifest_comes_back_as_it_was_written(tmp_path):
     Run.create(tmp_path / "run", MANIFEST)
     assert Run(tmp_path / "run").manifest == MANIFEST
