@@ -185,9 +185,11 @@ def test_each_answer_is_cut_where_its_own_window_ends(narrow):
 
 def test_prompts_beyond_the_window_are_announced_before_the_run(narrow):
     asked = items(["a", f"{'x' * 44}a", "b"])
-    assert narrow.prepare({"mine": asked, "other": asked[:1]}) == [
+    plain, warning = narrow.prepare({"mine": asked, "other": asked[:1]})
+    assert "no chat template" in plain
+    assert warning == (
         "mine: 1 of 3 prompts are longer than the model's window of 40 tokens and get no answer: 1"
-    ]
+    )
 
 
 def test_absolute_positions_are_never_exceeded(tmp_path):

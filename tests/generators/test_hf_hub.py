@@ -202,7 +202,7 @@ def run(cwd, *more, **settings):
 
 def test_a_run_from_the_hub_end_to_end(hub, folder, tmp_path):
     hub.add_model("org/tiny", folder, revision="v1")
-    model = ["--model", "hf:org/tiny", "--model-args", "revision=v1,device=cpu"]
+    model = ["--model", "hf:org/tiny", "--model-args", "revision=v1,device=cpu,chat_template=plain"]
     dry = run(tmp_path, *model, "--dry-run")
     assert (dry.code, dry.err) == (0, "")
     assert "prompt_format: plain-1" in dry.out
