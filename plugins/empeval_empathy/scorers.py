@@ -94,17 +94,13 @@ LICENSE = (
 )
 
 
-EARLIER = (
-    " Trained on an earlier, computed label; `empeval show` has its agreement with people. "
-    "English only."
-)
 PEOPLE = (
     " Trained on what people rated and on a teacher's word; `empeval show` has its agreement with "
     "people and what fools it. English only."
 )
 
 
-def card(summary: str, labels: tuple[str, ...], version: str = "1") -> ScorerCard:
+def card(summary: str, labels: tuple[str, ...], version: str) -> ScorerCard:
     """The card of one of the three."""
     return ScorerCard(
         version=version,
@@ -348,8 +344,10 @@ class STM(EmpathyScorer):
     """The Baseline's network, trained on the emotion first and on both then."""
 
     card = card(
-        "Empathy 1-5 and one of 32 emotions by sequential transfer (STM)." + EARLIER,
+        "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by sequential transfer (STM)."
+        + PEOPLE,
         ("emotion",),
+        version="2",
     )
     architecture = "shared"
     bundled = "stm"
