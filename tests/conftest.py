@@ -105,3 +105,10 @@ def model_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
     server = ModelServer()
     yield server
     server.close()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes by their number: a packed file holds the second in which it was made, and test
+    processes that name their tests differently cannot share them.
+    """
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
