@@ -44,6 +44,7 @@ def test_three_runs_as_csv_are_their_ranking(cli, runs):
     rows = read(cli("compare", *(runs / n for n in names), "--format", "csv").out)
     assert [row["run"] for row in rows] == ["two", "one", "three"]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    assert [row["ranks"] for row in rows] == ["1", "2", "3"], "no reach from 1 to 1"
     assert {row["figure"] for row in rows} == {"warmth.warmth"}
 
 

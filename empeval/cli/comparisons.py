@@ -10,7 +10,7 @@ from empeval.cli.text import ALONE, blank, print_marks, print_notices, print_row
 from empeval.comparing.adjusting import ALPHA
 from empeval.comparing.many import ManyRuns, Matrix, Ranked
 from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.words import matrix_cells, name_of, sentence, verdict_of
+from empeval.comparing.words import matrix_cells, name_of, ranks_of, sentence, verdict_of
 from empeval.errors import some
 
 
@@ -193,7 +193,7 @@ def _rank(ranked: Ranked) -> dict[str, str]:
 
     return {
         "rank": str(ranked.rank),
-        "ranks": f"{ranked.rank_low} to {ranked.rank_high}",
+        "ranks": ranks_of(ranked),
         "run": Path(ranked.run).name,
         "model": ranked.model,
         "mean": amount(ranked.estimate.value),

@@ -9,7 +9,7 @@ from empeval.comparing.adjusting import told_apart
 from empeval.comparing.records import Difference
 
 if TYPE_CHECKING:
-    from empeval.comparing.many import Matrix
+    from empeval.comparing.many import Matrix, Ranked
 
 
 def name_of(d: Difference) -> str:
@@ -30,6 +30,12 @@ def matrix_cells(matrix: Matrix) -> dict[tuple[str, str], str]:
         cells[pair.candidate, pair.base] = amount(change) + star
         cells[pair.base, pair.candidate] = amount(None if change is None else -change) + star
     return cells
+
+
+def ranks_of(ranked: Ranked) -> str:
+    """The ranks that a run may have: ``"3"``, ``"2 to 4"``."""
+    low, high = ranked.rank_low, ranked.rank_high
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def verdict_of(d: Difference) -> str:

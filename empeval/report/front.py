@@ -11,7 +11,7 @@ import numpy as np
 from empeval.amounts import amount, interval
 from empeval.comparing.many import ManyRuns
 from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.words import matrix_cells, name_of, sentence, verdict_of
+from empeval.comparing.words import matrix_cells, name_of, ranks_of, sentence, verdict_of
 from empeval.errors import RunFolderError
 from empeval.gating.passed import read_note
 from empeval.records import Estimate
@@ -253,7 +253,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
             rows.append(
                 {
                     "rank": ranked.rank,
-                    "ranks": f"{ranked.rank_low} to {ranked.rank_high}",
+                    "ranks": ranks_of(ranked),
                     "letter": letters[ranked.run],
                     "mean": amount(ranked.estimate.value),
                     "interval": interval(ranked.estimate.interval),
