@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +19,10 @@ from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import sentence, verdict_of
 from empeval.errors import UsageError
 from empeval.estimates import source_of
+from empeval.extras import MissingPackageError, require
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
+from empeval.notices import warn
 from empeval.report import front, plots
 from empeval.report.collect import (
     MOST_RUNS,
@@ -64,6 +67,8 @@ def build_report(
 ) -> list[Path]:
     """Write runs as one HTML file that needs nothing else.
 
+    Without matplotlib the page has no plots, and says how to get them.
+
     Args:
         runs: one to 26; with two or more the first is the base, and each other is compared
             with it.
@@ -78,7 +83,7 @@ def build_report(
         The files written.
 
     Raises:
-        UsageError: too many runs, or runs that cannot be compared.
+        UsageError: too many runs, runs that cannot be compared, or ``figures`` without matplotlib.
         RunFolderError: a folder that cannot be read.
         StorageError: a file cannot be written.
     """
@@ -100,9 +105,17 @@ def build_report(
         )
         for one in others
     ]
-    with plots.style():
-        made = list(_plots(every, compared))
-        page = _page(every, compared, many, made)
+    unplotted = ""
+    try:
+        require("drawing plots", "matplotlib")
+    except MissingPackageError as error:
+        if figures is not None:
+            raise
+        unplotted = str(error)
+        warn(f"the report has no plots. {unplotted}")
+    with contextlib.nullcontext() if unplotted else plots.style():
+        made = [] if unplotted else list(_plots(every, compared))
+        page = _page(every, compared, many, made, unplotted)
         written = _write(out, page)
         if figures is not None:
             for plot in made:
@@ -165,6 +178,7 @@ def _page(
     compared: Sequence[tuple[str, Comparison]],
     many: ManyRuns | None,
     made: Sequence[Plot],
+    unplotted: str,
 ) -> str:
     from jinja2 import Environment
     from markupsafe import Markup
@@ -210,6 +224,7 @@ def _page(
             }
             for number, plot in enumerate(made)
         ],
+        unplotted=unplotted,
         data=Markup(_script_json(_data(every, names))),  # noqa: S704 - escaped for a script element
         count=sum(len({i for one in every if t in one.run.manifest.tasks
                        for i in one.files.answers(t)}) for t in tasks_of(every)),
