@@ -33,8 +33,8 @@ class MissingPackageError(UsageError):
     """A package of an extra is not installed; the message ends with the line that installs it."""
 
     def __init__(self, who: str, package: str, extra: str) -> None:
-        needs = f"{who[:1].upper()}{who[1:]} needs {package}, which is not installed"
-        super().__init__(f"{needs}: {install_line(extra)}")
+        line = install_line(extra)
+        super().__init__(f"{who} needs {package}, which is not installed: {line}")
         self.package = package
         self.extra = extra
 
@@ -56,7 +56,7 @@ def require(who: str, *packages: str, extra: str | None = None) -> None:
     """Make sure that packages are installed, without importing them.
 
     Args:
-        who: needs them, such as ``"'hf:'"``.
+        who: needs them, as a sentence begins: ``"'hf:'"``.
         packages: names as they are imported.
         extra: which to name; by default the smallest that has the package.
 
@@ -71,7 +71,7 @@ def require(who: str, *packages: str, extra: str | None = None) -> None:
             raise MissingPackageError(who, package, named)
 
 
-def missing_package(error: BaseException, who: str = "this") -> MissingPackageError | None:
+def missing_package(error: BaseException, who: str = "This") -> MissingPackageError | None:
     """What to say in the place of an import that failed, if a package of an extra is not there.
 
     ``None`` for every other error, and for one of a package that is installed but broken: then
@@ -83,7 +83,7 @@ def missing_package(error: BaseException, who: str = "this") -> MissingPackageEr
     extra = _extra_of(package)
     if extra is None or is_installed(package):
         return None
-    return MissingPackageError(who, package, extra)
+    return MissingPackageError(f"{who[:1].upper()}{who[1:]}", package, extra)
 
 
 def _extra_of(package: str) -> str | None:

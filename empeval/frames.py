@@ -71,7 +71,7 @@ def _run_rows(run: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _frame(rows: Sequence[Any], columns: Sequence[str]) -> Any:
-    require("a table of pandas", "pandas")
+    require("A table of pandas", "pandas")
     import pandas
 
     return pandas.DataFrame(rows, columns=list(columns))

@@ -114,7 +114,7 @@ class AskedScorer:
         self.label = f"{name}@{slug(target, 40)}" if target else name
         self.owner = f"scorer '{component.full_name}'"
         card = registry.checked_card(self.scorer, ScorerCard)
-        require(f"the {self.owner}", *self.scorer.requires)
+        require(f"The {self.owner}", *self.scorer.requires)
         self.needs = card.needs
         with contained(self.owner):
             fingerprint = self.scorer.fingerprint()

@@ -70,7 +70,7 @@ def export(
     if chosen != "xlsx" and path.is_file():
         raise UsageError(f"--out {path} is a file; {chosen} needs a folder.")
     if chosen != "csv":
-        require(f"a file of the format {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
+        require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
     every = sheets(run, hooks if hooks is not None else Hooks().load_installed())
     if chosen == "xlsx":
         with replacing(place) as part:

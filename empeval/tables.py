@@ -176,7 +176,7 @@ def parquet_rows(file: IO[bytes], label: str, *, largest: int | None = None) -> 
         MissingPackageError: pyarrow is not installed.
         DataError: it is broken or too large.
     """
-    require(f"{label}: Parquet", "pyarrow")
+    require(f"{label}: reading Parquet", "pyarrow")
     import pyarrow
     import pyarrow.parquet
 

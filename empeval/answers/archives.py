@@ -112,7 +112,7 @@ def _unpacked(
 
 
 def _zstandard(file: IO[bytes], entry: zipfile.ZipInfo, start: int, room: int) -> bytes:
-    require("a log of Inspect's that is packed by Zstandard", "pyarrow")
+    require("A log of Inspect's that is packed by Zstandard", "pyarrow")
     import pyarrow
 
     if start + entry.compress_size > file.seek(0, os.SEEK_END):

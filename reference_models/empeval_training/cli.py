@@ -256,7 +256,7 @@ def run_results(options: argparse.Namespace) -> int:
 def _require_extra() -> None:
     from empeval.extras import require
 
-    require("training", "torch", "transformers", "sklearn", "trl", extra="train")
+    require("Training", "torch", "transformers", "sklearn", "trl", extra="train")
 
 
 def _whole(text: str, least: int = 0) -> int:

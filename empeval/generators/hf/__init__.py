@@ -88,7 +88,7 @@ class HuggingFace(Generator):
         self._answerer: Answerer | None = None
 
     def _require(self, target: str, *packages: str) -> None:
-        require(f"the model '{target}'", *packages, extra=self.extra)
+        require(f"The model '{target}'", *packages, extra=self.extra)
 
     @property
     def card(self) -> ModelCard:
