@@ -105,13 +105,15 @@ def test_runs_are_made_scored_compared_gated_and_written_without_extras(tmp_path
         ["compare", "a", "a", "--resamples", "100"],
         ["gate", "a", "--baseline", "a", "--policy", "gate.toml"],
         ["report", "a", "b", "-o", "report.html", "--resamples", "100"],
+        ["audit", "warm.py:thanks", "--trials", "20", "--no-cost", "--out", "audits"],
         ["export", "a", "--out", "sheets"],
     ):  # fmt: skip
         assert code == 0, err
     assert (tmp_path / "sheets" / "summary.csv").is_file()
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Drawing plots needs matplotlib, which is not installed" in page
-    assert "<svg" not in page
+    for name in ("report.html", "audits/audit.html"):
+        page = (tmp_path / name).read_text(encoding="utf-8")
+        assert "Drawing plots needs matplotlib, which is not installed" in page
+        assert "<svg" not in page
 
 
 NEEDS = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +18,8 @@ from empeval.comparing.two import Margins, compare
 from empeval.comparing.words import sentence, verdict_of
 from empeval.errors import UsageError
 from empeval.estimates import source_of
-from empeval.extras import MissingPackageError, require
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
-from empeval.notices import warn
 from empeval.report import front, plots
 from empeval.report.collect import (
     MOST_RUNS,
@@ -89,6 +86,8 @@ def build_report(
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
+    if figures is not None:
+        plots.require_matplotlib()
     every = columns(runs, partial=partial)
     options: dict[str, Any] = {"margins": margins, "force": force, "resamples": resamples}
     base, *others = every
@@ -105,15 +104,8 @@ def build_report(
         )
         for one in others
     ]
-    unplotted = ""
-    try:
-        require("Drawing plots", "matplotlib")
-    except MissingPackageError as error:
-        if figures is not None:
-            raise
-        unplotted = str(error)
-        warn(f"the report has no plots: {unplotted}")
-    with contextlib.nullcontext() if unplotted else plots.style():
+    unplotted = plots.unplotted("the report")
+    with plots.style():
         made = [] if unplotted else list(_plots(every, compared))
         page = _page(every, compared, many, made, unplotted)
         written = _write(out, page)
