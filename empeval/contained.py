@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from empeval.errors import EmpevalError
+from empeval.extras import missing_package
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ def contained(owner: str, *, prints: bool = False) -> Iterator[None]:
 
     Raises:
         EmpevalError: as it was raised, where it is one of empeval's own.
+        MissingPackageError: it imports a package of an extra that is not installed.
         ContainedError: in the place of anything else but ``KeyboardInterrupt``.
     """
     aside = contextlib.nullcontext() if prints else contextlib.redirect_stdout(sys.stderr)
@@ -55,6 +57,9 @@ def contained(owner: str, *, prints: bool = False) -> Iterator[None]:
     except (EmpevalError, KeyboardInterrupt):
         raise
     except BaseException as error:
+        missing = missing_package(error, owner)
+        if missing is not None:
+            raise missing from error
         raise ContainedError(owner, reason_of(error) + _place(error)) from error
 
 

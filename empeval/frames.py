@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from empeval.errors import UsageError
+from empeval.extras import require
 
 RUN_COLUMNS = (
     "run", "model", "task", "scorer", "value_name", "value", "item", "cluster", "score_status",
@@ -24,7 +24,7 @@ def run_frame(run: Any) -> Any:
         run: a ``Run``.
 
     Raises:
-        UsageError: pandas is not installed.
+        MissingPackageError: pandas is not installed.
         RunFolderError: a file of the run is damaged.
     """
     return _frame(list(_run_rows(run)), RUN_COLUMNS)
@@ -37,7 +37,7 @@ def comparison_frame(comparison: Any) -> Any:
         comparison: a ``Comparison``.
 
     Raises:
-        UsageError: pandas is not installed.
+        MissingPackageError: pandas is not installed.
     """
     sides = {"base_run": comparison.base, "candidate_run": comparison.candidate}
     rows = [{**sides, **_flat(msgspec.to_builtins(one))} for one in comparison.differences]
@@ -71,10 +71,7 @@ def _run_rows(run: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _frame(rows: Sequence[Any], columns: Sequence[str]) -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise UsageError(
-            "A table of pandas needs pandas: pip install 'empeval[pandas]'."
-        ) from error
+    require("A table of pandas", "pandas")
+    import pandas
+
     return pandas.DataFrame(rows, columns=list(columns))

@@ -21,6 +21,7 @@ import pluggy
 
 from empeval.contained import ContainedError, contained, reason_of
 from empeval.errors import EmpevalError
+from empeval.extras import MissingPackageError
 from empeval.installed import entry_points
 from empeval.notices import waiting, warn
 
@@ -170,4 +171,6 @@ class Hooks:
 
 
 def _reason(error: EmpevalError) -> str:
+    if isinstance(error, MissingPackageError):
+        return str(error)
     return error.reason if isinstance(error, ContainedError) else reason_of(error)

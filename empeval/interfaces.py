@@ -234,9 +234,15 @@ class Generator(ABC):
 
 
 class Scorer(ABC):
-    """Judges answers. ``NAME:TARGET`` on the command line passes TARGET (a checkpoint)."""
+    """Judges answers. ``NAME:TARGET`` on the command line passes TARGET (a checkpoint).
+
+    Attributes:
+        requires: packages, by the names that are imported, without which it cannot score; a run
+            says so before a model is asked anything.
+    """
 
     interface: ClassVar[int] = INTERFACE_VERSION
+    requires: ClassVar[tuple[str, ...]] = ()
     card: ScorerCard
 
     def __init__(self, target: str | None = None) -> None:

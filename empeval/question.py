@@ -14,6 +14,7 @@ import msgspec
 from empeval import registry
 from empeval.contained import contained
 from empeval.errors import DataError, UsageError, nearest, some
+from empeval.extras import MissingPackageError, require
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
 from empeval.reasoning import parse_tags, recorded
@@ -113,6 +114,7 @@ class AskedScorer:
         self.label = f"{name}@{slug(target, 40)}" if target else name
         self.owner = f"scorer '{component.full_name}'"
         card = registry.checked_card(self.scorer, ScorerCard)
+        require(f"The {self.owner}", *self.scorer.requires)
         self.needs = card.needs
         with contained(self.owner):
             fingerprint = self.scorer.fingerprint()
@@ -271,6 +273,8 @@ def scorers_for(
     def own(name: str, task: Task, scorer: str) -> AskedScorer:
         try:
             return asked(scorer, registry.plugin_of(type(task)))
+        except MissingPackageError as error:
+            raise UsageError(f"{error} (or choose other scorers: --scorers)") from error
         except UsageError as error:
             raise UsageError(f"The task '{name}' uses the scorer '{scorer}': {error}") from error
 

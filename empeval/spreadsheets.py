@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from empeval.errors import UsageError
 from empeval.escaping import SHEET_NAME_LIMIT, sheet_name
+from empeval.extras import require
 from empeval.files import replacing
 from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
@@ -53,7 +54,7 @@ def export(
 
     Raises:
         RunFolderError: it is no finished run.
-        UsageError: ``out`` does not go with the format.
+        UsageError: ``out`` does not go with the format, or its package is not installed.
         StorageError: it cannot be written.
     """
     run = run if isinstance(run, Run) else Run(run)
@@ -68,6 +69,8 @@ def export(
         raise UsageError(f"--out {path} is a folder; name a file.")
     if chosen != "xlsx" and path.is_file():
         raise UsageError(f"--out {path} is a file; {chosen} needs a folder.")
+    if chosen != "csv":
+        require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
     every = sheets(run, hooks if hooks is not None else Hooks().load_installed())
     if chosen == "xlsx":
         with replacing(place) as part:

@@ -13,6 +13,7 @@ from typing import IO, Any, Literal, cast
 import msgspec
 
 from empeval.errors import DataError
+from empeval.extras import require
 from empeval.jsonl import BOM, objects_in
 
 Row = dict[str, Any]
@@ -172,8 +173,10 @@ def parquet_rows(file: IO[bytes], label: str, *, largest: int | None = None) -> 
         largest: bytes that it may unpack to; a few may stand for very many.
 
     Raises:
+        MissingPackageError: pyarrow is not installed.
         DataError: it is broken or too large.
     """
+    require(f"{label}: reading Parquet", "pyarrow")
     import pyarrow
     import pyarrow.parquet
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import IO, Any, cast
 
 from empeval.errors import DataError
+from empeval.extras import require
 
 MOST_UNPACKED = 1 << 31
 """Bytes of an archive's samples altogether, unpacked."""
@@ -111,6 +112,7 @@ def _unpacked(
 
 
 def _zstandard(file: IO[bytes], entry: zipfile.ZipInfo, start: int, room: int) -> bytes:
+    require("A log of Inspect's that is packed by Zstandard", "pyarrow")
     import pyarrow
 
     if start + entry.compress_size > file.seek(0, os.SEEK_END):

@@ -21,6 +21,7 @@ from empeval.auditing.rivals import SIMILARITY, trivial_rivals, words
 from empeval.certificates import Agreement, Certificate, Domain, Trial
 from empeval.data import rows_fingerprint
 from empeval.errors import EmpevalError, RunFolderError, UsageError
+from empeval.extras import is_installed
 from empeval.files import write_json
 from empeval.question import AskedScorer
 from empeval.runs import slug
@@ -271,6 +272,8 @@ def _with_machine(
 
 
 def _has_gpu() -> bool:
+    if not is_installed("torch"):
+        return False
     import torch
 
     return bool(torch.cuda.is_available())

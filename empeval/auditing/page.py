@@ -39,8 +39,9 @@ def page(certificates: Sequence[Certificate]) -> str:
     css = (files("empeval.report") / "assets" / "report.css").read_text(encoding="utf-8")
     css += (assets / "audit.css").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    unplotted = plots.unplotted("the page of the audit")
     with plots.style():
-        made = list(_plots(certificates))
+        made = [] if unplotted else list(_plots(certificates))
     return environment.from_string((assets / "audit.html.j2").read_text(encoding="utf-8")).render(
         version=__version__,
         css=Markup(css),  # noqa: S704 - files of this package
@@ -56,6 +57,7 @@ def page(certificates: Sequence[Certificate]) -> str:
             }
             for number, (title, alt, figure) in enumerate(made)
         ],
+        unplotted=unplotted,
     )
 
 

@@ -61,7 +61,12 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         )
         return INTERRUPTED
     except Exception as error:  # whatever is left is ours, or a plugin's
+        from empeval.extras import missing_package
         from empeval.notices import tell
+
+        missing = missing_package(error)
+        if missing is not None:
+            return say_error(missing)
 
         if os.environ.get("EMPEVAL_DEBUG"):
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Iterator
 
 from empeval.cli.options import Verbs, add_verb
@@ -47,22 +46,30 @@ def checks(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
         found = version(name)
         if found:
             yield "ok", name, found
-        else:
-            yield "fail", name, f"not installed: pip install {name}"
+    yield from _extras()
     yield from _torch()
-    if importlib.util.find_spec("bitsandbytes") is None:
-        yield (
-            "note",
-            "bitsandbytes",
-            "not installed: 4/8-bit needs pip install 'empeval[quantized]'",
-        )
     yield from _plugins(options)
     yield from _models()
     yield from _data()
 
 
+def _extras() -> Iterator[tuple[str, str, str]]:
+    """What is not installed, and the line that installs it."""
+    from empeval.extras import EXTRAS, install_line, is_installed
+
+    for extra, packages in EXTRAS.items():
+        missing = [name for name in packages if not is_installed(name)]
+        if missing:
+            finding = f"without {', '.join(missing)}: {install_line(extra)}"
+            yield "note", extra, finding
+        else:
+            yield "ok", extra, "installed"
+
+
 def _torch() -> Iterator[tuple[str, str, str]]:
-    if importlib.util.find_spec("torch") is None:
+    from empeval.extras import is_installed
+
+    if not is_installed("torch"):
         return
     try:
         import torch

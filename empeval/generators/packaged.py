@@ -38,6 +38,7 @@ class Packaged(HuggingFace):
         batch_tokens: int = 0,
     ) -> None:
         self._model = _generator(target)
+        self._require(target, "torch", "transformers")
         super().__init__(
             str(packaged_model(target)),
             dtype=dtype,

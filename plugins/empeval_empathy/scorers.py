@@ -124,6 +124,7 @@ class EmpathyScorer(Scorer):
         target: a checkpoint: a folder, or a hub id; ``None`` is the one that comes with empeval.
     """
 
+    requires = ("torch", "transformers", "peft")
     architecture: ClassVar[str]
     bundled: ClassVar[str]
 

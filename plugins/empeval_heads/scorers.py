@@ -60,6 +60,7 @@ def class_values(labels: Sequence[str]) -> tuple[ValueCard, ...]:
 class HeadScorer(Scorer):
     """What the scorers share: a target, and samples of which some have no reply."""
 
+    requires = ("torch", "transformers", "gguf")
     kinds: tuple[Kind, ...] = ()
 
     def __init__(self, target: str | None = None) -> None:

@@ -31,6 +31,7 @@ class Similarity(Scorer):
     model with mean or first-token pooling.
     """
 
+    requires = ("torch", "transformers")
     card = ScorerCard(
         version="1",
         summary=(

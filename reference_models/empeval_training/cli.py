@@ -254,12 +254,9 @@ def run_results(options: argparse.Namespace) -> int:
 
 
 def _require_extra() -> None:
-    from importlib.util import find_spec
+    from empeval.extras import require
 
-    from empeval import UsageError
-
-    if any(find_spec(name) is None for name in ("sklearn", "trl")):
-        raise UsageError("Training needs more packages: pip install 'empeval[train]'.")
+    require("Training", "torch", "transformers", "sklearn", "trl", extra="train")
 
 
 def _whole(text: str, least: int = 0) -> int:

@@ -112,8 +112,8 @@ def test_quantising_without_bitsandbytes_names_the_extra_to_install(folder, monk
         importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name)
     )
     error = refused(lambda: HuggingFace(folder, quantize=quantize))
-    assert error.type is UsageError
-    assert error.match(rf"quantize={quantize} needs bitsandbytes: pip install 'empeval\[quant")
+    assert issubclass(error.type, UsageError)
+    assert error.match(rf"quantize={quantize} needs bitsandbytes.*pip install 'empeval\[quant")
 
 
 def test_a_gguf_file_is_not_quantised_again(tmp_path):

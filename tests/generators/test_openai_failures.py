@@ -223,4 +223,6 @@ def test_the_name_that_a_server_gives_its_model_is_kept_and_said_when_it_is_anot
 def test_without_the_http_client_a_sentence_says_what_to_install(model_server, monkeypatch):
     monkeypatch.setitem(sys.modules, "httpx2", None)
     message = str(refused(lambda: ask(patient(model_server), ["a"])).value)
-    assert "'openai:' needs httpx2: pip install httpx2" in message
+    assert (
+        "'openai:' needs httpx2, which is not installed: pip install 'empeval[openai]'" in message
+    )

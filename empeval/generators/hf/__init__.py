@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from empeval.errors import UsageError, some
+from empeval.extras import require
 from empeval.generators.hf.batches import cut_batches
 from empeval.generators.hf.files import ModelFiles, find_files, looks_local
 from empeval.generators.hf.loading import DType, Quantize, check_quantize
@@ -44,11 +45,13 @@ class HuggingFace(Generator):
         batch_tokens: tokens of prompts and answers computed together; 0 chooses by device.
 
     Raises:
-        UsageError: the target is no model, or an option makes no sense.
+        UsageError: the target is no model, an option makes no sense, or a package is missing.
         HubError: the hub does not give the model.
     """
 
     summary = "a hub id, a local folder or a .gguf file, through transformers"
+    extra: ClassVar[str] = "hf"
+    """What installs the packages that it needs."""
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class HuggingFace(Generator):
             raise UsageError("'hf:' needs a hub id, a folder or a .gguf file: hf:org/name")
         if batch_tokens < 0:
             raise UsageError(f"batch_tokens is {batch_tokens}; it must be 0 or more.")
+        self._require(target, "torch", "transformers")
         self._target = target
         self._wanted_dtype: DType = dtype
         self._wanted_device = device
@@ -74,11 +78,17 @@ class HuggingFace(Generator):
         self._batch_tokens = batch_tokens
         self._files = find_files(target, revision)
         check_quantize(quantize, self._files)
+        if self._files.gguf:
+            self._require(target, "gguf")
         self._adapter: ModelFiles | None = None
         if adapter is not None:
+            self._require(target, "peft")
             self._adapter = find_files(adapter, None, "adapter")
         self._prompts: dict[tuple[Message, ...], Prompt] = {}
         self._answerer: Answerer | None = None
+
+    def _require(self, target: str, *packages: str) -> None:
+        require(f"The model '{target}'", *packages, extra=self.extra)
 
     @property
     def card(self) -> ModelCard:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
 from empeval.errors import EmpevalError, UsageError
+from empeval.extras import require
 from empeval.generators.hf.files import ModelFiles, fetch_weights
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
@@ -196,10 +196,7 @@ def check_quantize(quantize: Quantize | None, files: ModelFiles) -> None:
         return
     if files.gguf is not None:
         raise UsageError(f"quantize={quantize} does not go with a .gguf file.")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UsageError(
-            f"quantize={quantize} needs bitsandbytes: pip install 'empeval[quantized]'"
-        )
+    require(f"quantize={quantize}", "bitsandbytes")
 
 
 def _plain_generation(model: Any) -> None:

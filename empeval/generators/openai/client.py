@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from empeval.errors import UsageError
+from empeval.extras import require
 from empeval.generators.openai.failures import (
     KeyRefusedError,
     ModelRefusedError,
@@ -226,12 +226,11 @@ def open_http(server: Server, key: str | None, most: int, timeout: float) -> htt
     """An HTTP client with the key in its headers.
 
     Raises:
-        UsageError: httpx2 is not installed.
+        MissingPackageError: httpx2 is not installed.
     """
-    try:
-        import httpx2
-    except ImportError as error:
-        raise UsageError("'openai:' needs httpx2: pip install httpx2") from error
+    require("'openai:'", "httpx2")
+    import httpx2
+
     from empeval.__about__ import __version__
 
     headers = {"user-agent": f"empeval/{__version__}", "content-type": "application/json"}

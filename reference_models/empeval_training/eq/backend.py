@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from empeval import UsageError
 from empeval.checkpoints import locate
+from empeval.extras import install_line, is_installed
 from empeval_training.eq.recipes import Backend, Tuning
 
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -41,7 +41,7 @@ def choose_backend(wanted: Backend) -> str:
     """
     import torch
 
-    installed = importlib.util.find_spec("unsloth") is not None
+    installed = is_installed("unsloth")
     gpu = torch.cuda.is_available()
     if wanted == "auto":
         return "unsloth" if installed and gpu else "trl"
@@ -161,10 +161,10 @@ def _four_bits(recipe: Tuning, folder: Path) -> bool:
     """
     import torch
 
-    able = torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes") is not None
+    able = torch.cuda.is_available() and is_installed("bitsandbytes")
     if recipe.quantize == "4bit" and not able:
         raise UsageError(
-            "quantize = 4bit needs a GPU and bitsandbytes: pip install 'empeval[quantized]'."
+            f"quantize = 4bit needs a GPU and bitsandbytes: {install_line('quantized')}"
         )
     if recipe.quantize == "auto":
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2
@@ -176,7 +176,7 @@ def _unsloth(recipe: Tuning, source: Path, *, new: bool, seed: int) -> Loaded:
     """The same through unsloth; the hyper-parameters are the recipe's."""
     from unsloth import FastLanguageModel
 
-    quantized = recipe.quantize != "none" and importlib.util.find_spec("bitsandbytes") is not None
+    quantized = recipe.quantize != "none" and is_installed("bitsandbytes")
     model, tokenizer = FastLanguageModel.from_pretrained(
         model_name=str(source),
         max_seq_length=recipe.max_length,
