@@ -50,18 +50,16 @@ class Scores(ById[Score]):
                 found[name][row] = value
         return found
 
-    def counted(self, ids: Iterable[str], source: Source) -> array[float]:
-        """What each item counts in a figure; NaN where it counts nothing."""
-        missing = math.nan if source.failed_as is None else source.scale * source.failed_as
-        column = self.columns.get(source.value, ())
+    def column(self, ids: Iterable[str], source: Source) -> array[float]:
+        """A scorer's own value of each item, as many as ids; NaN where none counts in a figure."""
+        values = self.columns.get(source.value)
         places, status = self.stored.index.places, self.stored.status
-        counted = array("d")
+        found = array("d")
         for name in ids:
-            row = places[name] if column and name in self else -1
-            value = column[row] if row >= 0 else math.nan
-            there = value == value and (source.any_status or status(row) == "ok")
-            counted.append(source.scale * value if there else missing)
-        return counted
+            row = places[name] if values and name in self else -1
+            there = row >= 0 and (source.any_status or status(row) == "ok")
+            found.append(values[row] if values and there else math.nan)
+        return found
 
 
 @dataclass
