@@ -113,13 +113,18 @@ class RunFiles:
 
     def unscored(self, metric: Metric) -> int:
         """How many items have no value of their own, whatever a convention counts them as."""
+        answers = self.answers(metric.task)
+        missing = self.items(metric.task) - len(answers)
+        return missing + self.lacking(metric, answers)
+
+    def lacking(self, metric: Metric, ids: Iterable[str]) -> int:
+        """How many of these items have no value of their own."""
         import numpy as np
 
         from empeval.estimates import item_values
 
-        scores, ids = self.scores(metric.task, metric.scorer), list(self.answers(metric.task))
-        there = np.isfinite(item_values(scores, ids, metric, own=True))
-        return self.items(metric.task) - int(there.sum())
+        scores = self.scores(metric.task, metric.scorer)
+        return int((~np.isfinite(item_values(scores, list(ids), metric, own=True))).sum())
 
     def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
         """The figures of a task that are plain means over items, by scorer and name.
