@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import msgspec
 import numpy as np
@@ -403,3 +404,20 @@ def test_many_clusters_are_drawn_from_a_poisson_distribution_with_the_same_resul
     weights = resampling._weights(np.random.Generator(np.random.SFC64(1)), 40, 6000)
     assert weights.mean() == pytest.approx(1, abs=0.01)
     assert weights.var() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"higher_is_better": False}, "higher is better True and False"),
+        ({"unit": "percent"}, "unit points and percent"),
+        ({"failed_as": 5.0}, "failed as None and 5.0"),
+    ],
+)
+def test_figures_of_one_name_that_count_otherwise_are_not_compared(tmp_path, changes, message):
+    base = make_run(tmp_path / "base", normal(20, 1))
+    candidate = make_run(tmp_path / "candidate", normal(20, 2), **changes)
+    with pytest.raises(UsageError, match=re.escape(f"talks, figure warmth.warmth: {message}")):
+        compare(base, candidate)
+    older = make_run(tmp_path / "older", normal(20, 2), source=False)
+    assert compare(older, base).forced == []

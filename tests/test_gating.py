@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,12 +11,12 @@ from xml.etree import ElementTree
 import jsonschema
 import msgspec
 import pytest
-from support.made_runs import make_run, normal
+from support.made_runs import MadeScorer, MadeTask, Value, make_run, normal, write_run
 
 from empeval import UsageError
 from empeval.gating.documents import junit, markdown
 from empeval.gating.passed import read_note
-from empeval.gating.policy import Guardrail, Policy, read_policy
+from empeval.gating.policy import Guardrail, Headline, Policy, read_policy
 from empeval.gating.verdict import gate
 from empeval.schemas import schema
 
@@ -25,6 +26,15 @@ POLICY = """
 metric = "warmth"
 margin = 0.5
 """
+PASSED = json.dumps(
+    {
+        "schema": 1,
+        "outcome": "pass",
+        "when": "2026-01-01T00:00:00+00:00",
+        "base": "b",
+        "policy": "p",
+    }
+)
 SHIFTS = {"worse": -1.0, "equal": 0.0, "better": 1.0, "slightly": -0.15}
 
 
@@ -261,3 +271,78 @@ def test_runs_are_listed_shown_and_pruned(cli, run, policy, tmp_path):
 def test_the_policy_of_the_example_is_one():
     path = Path(__file__).parents[1] / "examples" / "github-action" / "gate.toml"
     assert len(read_policy(path).headline) == 2
+
+
+def test_a_run_is_no_baseline_of_itself(cli, run, policy, tmp_path):
+    """It would always pass, as when a pipeline hands on yesterday's folder."""
+    candidate = run("candidate")
+    copy = tmp_path / "copy"
+    shutil.copytree(candidate.path, copy)
+    link = tmp_path / "link"
+    link.symlink_to(candidate.path)
+    for baseline in (candidate.path, copy, link):
+        found = cli(
+            "gate", str(candidate.path), "--baseline", str(baseline), "--policy", str(policy())
+        )
+        assert found.code == 2
+        assert "are one run: a run held against itself always passes" in found.err
+    assert not (candidate.path / "gate.json").exists()
+    (copy / "gate.json").write_text(PASSED)
+    found = cli(
+        *("gate", str(candidate.path), "--baseline", "latest-passed", "--policy", str(policy())),
+        *("--runs", str(tmp_path)),
+    )
+    assert found.code == 2
+    assert "has passed a gate" in found.err
+
+
+def two_tasks(path, shifts, kept=(0.0, 0.0), model="made:model"):
+    """A run of two tasks with figures of the same names."""
+    names = [str(n) for n in range(60)]
+    tasks = []
+    for place, task in enumerate(("talks", "letters")):
+        values = [
+            Value("warmth", [v + shifts[place] for v in normal(60, place, 5)]),
+            Value("honesty", [v + kept[place] for v in normal(60, 8 + place, 5)]),
+        ]
+        tasks.append(MadeTask(task, names, [MadeScorer("judge", values)]))
+    return write_run(path, tasks, model=model)
+
+
+def test_a_task_that_the_candidate_left_out_does_not_pass(tmp_path):
+    base = two_tasks(tmp_path / "base", (0, 0))
+    whole = two_tasks(tmp_path / "whole", (0.1, 0.1))
+    rest = write_run(
+        tmp_path / "rest",
+        [MadeTask("talks", [str(n) for n in range(60)],
+                  [MadeScorer("judge", [Value("warmth", normal(60, 0, 5.1))])])],
+    )  # fmt: skip
+    wanted = Policy(headline=[Headline(metric="warmth", margin=0.5)], inconclusive="pass")
+    assert gate(whole, base, wanted).outcome == "pass"
+    verdict = gate(rest, base, wanted)
+    assert (verdict.outcome, verdict.exit_code) == ("inconclusive", 4)
+    assert verdict.checks[0].said.endswith("The candidate lacks letters.judge.warmth.")
+    named = Policy(headline=[Headline(metric="talks.warmth", margin=0.5)])
+    assert gate(rest, base, named).outcome == "pass"
+
+
+def test_one_figure_has_one_margin(run):
+    """A wide margin under another name would let through what the narrow one stops."""
+    wanted = Policy(
+        headline=[Headline(metric="warmth", margin=0.1),
+                  Headline(metric="talks.warmth.warmth", margin=50)]
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"warmth and talks\.warmth\.warmth are one figure"):
+        gate(run("candidate", -1.0, seed=3), run("base"), wanted)
+
+
+def test_a_guardrail_asks_every_task(tmp_path):
+    base = two_tasks(tmp_path / "base", (0, 0))
+    candidate = two_tasks(tmp_path / "candidate", (1, 1), (0, -2))
+    wanted = Policy(
+        headline=[Headline(metric="warmth", margin=0.5)],
+        guardrails=[Guardrail(metric="honesty", rises="warmth", margin=0.5)],
+    )
+    verdict = gate(candidate, base, wanted)
+    assert verdict.outcome == "regression"
+    assert "letters: honesty changes by -2.000" in verdict.checks[-1].said

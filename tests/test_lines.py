@@ -16,7 +16,7 @@ from support.made_runs import SCORER, TASK, make_run, normal
 import empeval
 from empeval import Run, RunFolderError, Score, Source
 from empeval.comparing.two import compare
-from empeval.estimates import item_values
+from empeval.estimates import Columns, item_values
 from empeval.runs import ById, Lines, RunFiles, Stored, lines, natural_key
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -237,7 +237,9 @@ def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):
     run = make_run(tmp_path / "run", [1.0, None, 3.0], failed_as=0.5, unit="points")
     files = RunFiles(run)
     (metric,) = files.metrics(TASK).values()
-    counted = item_values(files.scores(TASK, SCORER), ["2", "1", "none", "0"], metric)
+    scores = files.scores(TASK, SCORER)
+    assert isinstance(scores, Columns)  # else each figure would read every line again
+    counted = item_values(scores, ["2", "1", "none", "0"], metric)
     assert counted.tolist() == [3.0, 0.5, 0.5, 1.0]
     assert files.unscored(metric) == 1
 

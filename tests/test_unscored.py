@@ -34,7 +34,8 @@ def policy(**fields):
 @pytest.fixture
 def run(tmp_path):
     def make(name, values, **options):
-        return make_run(tmp_path / name, values, **{"low": 0.0, "high": 10.0, **options})
+        known = {"low": 0.0, "high": 10.0, "model": f"made:{name}"}
+        return make_run(tmp_path / name, values, **{**known, **options})
 
     return make
 
@@ -81,6 +82,28 @@ def test_a_base_that_cannot_be_read_shows_nothing_about_its_successor(run):
     assert (empty.outcome, empty.exit_code) == ("inconclusive", 4)
     both = gate(run("no", [None] * COUNT), run("none", [None] * COUNT), policy())
     assert (both.outcome, both.exit_code) == ("inconclusive", 4)
+
+
+@pytest.mark.parametrize("way", ["left out", "asked otherwise", "another limit of the base"])
+def test_items_that_only_one_run_has_count_as_those_without_a_score(run, way):
+    """The shared ones are all equal, and there are enough of them to show it."""
+    values = normal(COUNT, 1, 5)
+    few = {"values": values[:80], "ids": [str(n) for n in range(80)]}
+    asked = ["Something easier?"] * 20 + [f"Question {n}?" for n in range(20, COUNT)]
+    made = {
+        "left out": ({}, few),
+        "asked otherwise": ({}, {"questions": asked}),
+        "another limit of the base": (few, {}),
+    }
+    base, candidate = (
+        run(name, options.pop("values", values), **options)
+        for name, options in zip(("base", "candidate"), made[way], strict=True)
+    )
+    verdict = gate(candidate, base, policy(inconclusive="pass"), partial=True)
+    assert (verdict.outcome, verdict.exit_code) == ("inconclusive", 4)
+    assert "20 of 100 items of the" in verdict.checks[0].said
+    assert "are not in the other run" in verdict.checks[0].said
+    assert gate(candidate, base, policy(max_unscored=0.2), partial=True).outcome == "pass"
 
 
 def test_a_policy_states_the_share(run):

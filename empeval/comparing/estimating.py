@@ -97,9 +97,10 @@ def _difference(
             failed=int(np.isnan(values).sum()),
             items=items,
             unscored=unscored,
+            uncompared=uncompared,
         )
-        for values, items, unscored in zip(
-            (pair.base, pair.candidate), pair.items, pair.unscored, strict=True
+        for values, items, unscored, uncompared in zip(
+            (pair.base, pair.candidate), pair.items, pair.unscored, pair.uncompared, strict=True
         )
     ]
     return Difference(

@@ -17,10 +17,10 @@ from empeval.records import Metric
 class Paired:
     """One figure's item values in both runs, shape (items,) each; NaN where there is none.
 
-    ``words`` has how many more the candidate's answer has, shape (items,). ``items`` and
-    ``unscored`` count base and candidate: all of a run's items, not the shared ones alone, and
-    those without a value of their own. Where more runs are compared, ``counted`` has the items of
-    which all of them have a value, shape (items,).
+    ``words`` has how many more the candidate's answer has, shape (items,). Of base and candidate,
+    ``items`` counts all of a run's items, not the shared ones alone, ``unscored`` those without a
+    value of their own, ``uncompared`` those with one that are not shared. Where more runs are
+    compared, ``counted`` has the items of which all of them have a value, shape (items,).
     """
 
     metric: Metric
@@ -29,6 +29,7 @@ class Paired:
     words: np.ndarray
     items: tuple[int, int]
     unscored: tuple[int, int]
+    uncompared: tuple[int, int] = (0, 0)
     counted: np.ndarray | None = None
 
     @property
@@ -60,9 +61,22 @@ def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[
                 words,
                 items=(base.items(task), candidate.items(task)),
                 unscored=(base.unscored(own[0]), candidate.unscored(own[1])),
+                uncompared=(
+                    uncompared(base, own[0], joined.ids),
+                    uncompared(candidate, own[1], joined.ids),
+                ),
             )
         )
     return found
+
+
+def uncompared(files: RunFiles, metric: Metric, shared: Sequence[str]) -> int:
+    """How many items of a run have a value of a figure and are not among the shared ones."""
+    answers = files.answers(metric.task)
+    if len(answers) == len(shared):
+        return 0
+    left = set(answers) - set(shared)
+    return len(left) - files.lacking(metric, left)
 
 
 def figures_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]:

@@ -121,8 +121,28 @@ def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
                     theirs[label],
                     ("version", "fingerprint", "target"),
                 )
+        found += _other_figures(base, candidate, task)
         if not (base.partial and candidate.partial):
             found += _other_items(base, candidate, task)
+    return found
+
+
+def _other_figures(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
+    """How figures of one name are counted otherwise in two runs, a clause each.
+
+    The value that they count may differ (EQ-Bench's first or revised scores), and folders of older
+    versions do not say how they count.
+    """
+    ours, theirs = (
+        {(m.scorer, m.metric): m for m in files.run.metrics() if m.task == task and m.source}
+        for files in (base, candidate)
+    )
+    found: list[str] = []
+    for key, one in ours.items():
+        if (other := theirs.get(key)) is not None:
+            where = f"{task}, figure {'.'.join(key)}"
+            found += _differences(where, one, other, ("unit", "higher_is_better"))
+            found += _differences(where, one.source, other.source, ("scale", "failed_as"))
     return found
 
 

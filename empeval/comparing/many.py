@@ -12,7 +12,7 @@ import numpy as np
 
 from empeval.comparing.adjusting import judged, told_apart
 from empeval.comparing.estimating import estimate
-from empeval.comparing.figures import Paired, figures_of, headline_of, words_of
+from empeval.comparing.figures import Paired, figures_of, headline_of, uncompared, words_of
 from empeval.comparing.joined import RunFiles, notices_of, opened, remarks, shared_tasks
 from empeval.comparing.records import Difference, Moved
 from empeval.comparing.resampling import RESAMPLES
@@ -209,6 +209,7 @@ def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
         raise UsageError(f"No item of {task} has a value of {name} in every run.")
     items = [one.items(task) for one in files]
     unscored = [one.unscored(metric) for one, metric in zip(files, own, strict=True)]
+    apart = [uncompared(one, metric, ids) for one, metric in zip(files, own, strict=True)]
     pairs = [
         Paired(
             own[a],
@@ -217,6 +218,7 @@ def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
             words[b] - words[a],
             items=(items[a], items[b]),
             unscored=(unscored[a], unscored[b]),
+            uncompared=(apart[a], apart[b]),
             counted=counted,
         )
         for a, b in combinations(range(len(files)), 2)

@@ -54,12 +54,14 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         items: all of the run's items, by its manifest.
         unscored: those of them without a score of their own, whatever a convention counts them
             as.
+        uncompared: those with a score that the other run does not have, or has with other content.
     """
 
     mean: float | None = None
     failed: int = 0
     items: int = 0
     unscored: int = 0
+    uncompared: int = 0
 
 
 class Sides(msgspec.Struct, frozen=True, kw_only=True):

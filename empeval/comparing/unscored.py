@@ -24,9 +24,10 @@ def with_unscored_rule(d: Difference, share: float) -> Difference:
     """A difference whose verdict heeds the items that have no score.
 
     With more than ``share`` of either side's items without one (refused, unparsed, truncated,
-    missing, error: all of them) the figure does not hold. It is ``worse`` when the candidate has
-    no score at all and the base has some, or when the worst case is worse by the margin or more;
-    otherwise ``inconclusive``. The worst case is ``d.worst_case``, or, for a figure whose
+    missing, error: all of them), or with one that is not compared, since the other run lacks the
+    item or was asked something else, the figure does not hold. It is ``worse`` when the candidate
+    has no score at all and the base has some, or when the worst case is worse by the margin or
+    more; otherwise ``inconclusive``. The worst case is ``d.worst_case``, or, for a figure whose
     convention says what a failed answer counts as, the difference by that convention.
 
     Args:
@@ -34,7 +35,7 @@ def with_unscored_rule(d: Difference, share: float) -> Difference:
         share: of either side's items, 0 to 1.
     """
     sides = d.sides.base, d.sides.candidate
-    if any(over_limit(side.unscored, side.items, share) for side in sides):
+    if any(over_limit(side.unscored + side.uncompared, side.items, share) for side in sides):
         return _by_worst_case(d)
     return d
 

@@ -96,7 +96,14 @@ def _unscored(d: Difference) -> str:
         for name, side in (("candidate", candidate), ("base", base))
         if side.unscored
     ]
-    said = f"{' and '.join(lacking)} have no score"
+    said = f"{' and '.join(lacking)} have no score" if lacking else ""
+    apart = [
+        f"{side.uncompared} of {side.items} items of the {name}"
+        for name, side in (("candidate", candidate), ("base", base))
+        if side.uncompared
+    ]
+    if apart:
+        said += f"{', and ' if said else ''}{' and '.join(apart)} are not in the other run"
     if d.verdict == "worse" and candidate.unscored == candidate.items:
         return f"{name_of(d)}: worse: {said}: nothing it answered can be scored."
     if d.worst_case is not None:

@@ -13,7 +13,7 @@ from empeval.errors import RunFolderError, UsageError
 from empeval.files import read_json, write_json
 from empeval.gating.documents import audits
 from empeval.gating.verdict import Outcome, Verdict
-from empeval.runs import Run, run_folders
+from empeval.runs import Run, is_copy, run_folders
 
 NOTE = "gate.json"
 LATEST = "latest-passed"
@@ -85,9 +85,8 @@ def find_base(wanted: str, root: Path, candidate: Run) -> Run:
     for path in run_folders(root):
         try:
             own = read_note(path)
-            if own is None or own.outcome != "pass" or _same(path, candidate.path):
+            if own is None or own.outcome != "pass" or is_copy(run := Run(path), candidate):
                 continue
-            run = Run(path)
         except RunFolderError:
             continue  # a damaged one hides no other; 'empeval runs list' says what is wrong with it
         if tasks & set(run.manifest.tasks):
@@ -98,7 +97,3 @@ def find_base(wanted: str, root: Path, candidate: Run) -> Run:
             "the first baseline yourself: --baseline RUN."
         )
     return max(found, key=lambda one: (one[0], str(one[1])))[2]
-
-
-def _same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)

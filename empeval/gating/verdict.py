@@ -10,6 +10,7 @@ import msgspec
 from empeval.amounts import amount, interval
 from empeval.comparing.adjusting import ALPHA
 from empeval.comparing.figures import names_of
+from empeval.comparing.joined import RunFiles, opened
 from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.two import compare
@@ -18,12 +19,15 @@ from empeval.comparing.words import sentence
 from empeval.errors import UsageError, nearest, some
 from empeval.gating.audited import audit_gaps
 from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit
-from empeval.runs import Run
+from empeval.runs import Run, is_copy
 
 Outcome = Literal["pass", "regression", "inconclusive"]
 
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 3, "inconclusive": 4}
 """1 is an error of the world and 2 of the question, as everywhere in empeval."""
+
+
+WORST_FIRST: list[Outcome] = ["regression", "inconclusive", "pass"]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,14 +79,20 @@ def gate(
         partial: take unfinished runs as they are.
 
     Raises:
-        UsageError: runs that cannot be compared, or a figure or property that they do not have.
+        UsageError: runs that cannot be compared or are one run, a figure or property that they do
+            not have, or two headlines that are one figure.
         RunFolderError: a folder that cannot be read.
     """
+    if is_copy(candidate, base):
+        raise UsageError(
+            f"{candidate.path} and {base.path} are one run: a run held against itself always "
+            "passes. Name another baseline."
+        )
     names = [one.metric for one in policy.headline]
     margins = {one.metric: one.margin for one in policy.headline}
+    files = opened(base, partial), opened(candidate, partial)
     comparison = compare(
-        base,
-        candidate,
+        *files,
         margins=margins,
         metrics=names,
         force=force,
@@ -92,11 +102,19 @@ def gate(
         resamples=policy.resamples,
         seed=policy.seed,
     )
-    headlines = [_headline(comparison, one) for one in policy.headline]
+    _check_twice(comparison, names)
+    left = {name: _left_out(*files, comparison, name) for name in names}
+    headlines = [
+        _demoted(_headline(comparison, one), "The candidate lacks", left[one.metric])
+        for one in policy.headline
+    ]
     unaudited = False
     if policy.require_audit:
         gaps = [audit_gaps(candidate, comparison, find(comparison, n, "headline")) for n in names]
-        headlines = [_demoted(c, g) for c, g in zip(headlines, gaps, strict=True)]
+        headlines = [
+            _demoted(check, "The policy requires an audit:", found)
+            for check, found in zip(headlines, gaps, strict=True)
+        ]
         unaudited = any(gaps)
     checks = [
         *headlines,
@@ -114,6 +132,7 @@ def gate(
         outcome = "regression"
     elif (
         unaudited
+        or any(left.values())
         or _lacking(comparison, names)
         or ("inconclusive" in outcomes and policy.inconclusive == "block")
     ):
@@ -145,20 +164,45 @@ def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
 def _headline(comparison: Comparison, wanted: Headline) -> Check:
     """A name that stands for figures of several tasks asks all of them; the worst one counts."""
     parts = [_judged(d, wanted) for d in find(comparison, wanted.metric, "headline")]
-    order: list[Outcome] = ["regression", "inconclusive", "pass"]
-    outcome = min((outcome for outcome, _ in parts), key=order.index)
+    outcome = min((outcome for outcome, _ in parts), key=WORST_FIRST.index)
     said = " ".join(text for _, text in parts)
     return Check(kind="headline", name=wanted.metric, outcome=outcome, said=said)
 
 
-def _demoted(check: Check, gaps: Sequence[str]) -> Check:
-    """A headline that passed by an un-audited scorer's word cannot be told; what is worse stays."""
-    if not gaps:
+def _check_twice(comparison: Comparison, names: Sequence[str]) -> None:
+    """Refuse two names of one figure: it has one margin.
+
+    Raises:
+        UsageError: with the names.
+    """
+    for d in comparison.differences:
+        own = [name for name in names if name in names_of(d)]
+        if len(own) > 1:
+            raise UsageError(
+                f"The headlines {' and '.join(own)} are one figure ({d.task}.{d.scorer}."
+                f"{d.metric}); leave one."
+            )
+
+
+def _left_out(base: RunFiles, candidate: RunFiles, comparison: Comparison, name: str) -> list[str]:
+    """Figures of the base that a headline's name stands for and the candidate does not have."""
+    there = {(d.task, d.scorer, d.metric) for d in find(comparison, name, "headline")}
+    return [
+        f"{metric.task}.{metric.scorer}.{metric.metric}"
+        for task in base.run.manifest.tasks
+        for metric in base.metrics(task, valueless=True).values()
+        if name in names_of(metric) and (metric.task, metric.scorer, metric.metric) not in there
+    ]
+
+
+def _demoted(check: Check, what: str, which: Sequence[str]) -> Check:
+    """A headline that passed and may not rest on that cannot be told; what is worse stays."""
+    if not which:
         return check
     made: Check = msgspec.structs.replace(
         check,
         outcome="inconclusive" if check.outcome == "pass" else check.outcome,
-        said=f"{check.said} The policy requires an audit: {'; '.join(gaps)}.",
+        said=f"{check.said} {what} {'; '.join(which)}.",
     )
     return made
 
@@ -271,31 +315,38 @@ def _check_kind(kind: str, comparison: Comparison) -> None:
 
 
 def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
-    name = f"{wanted.metric} while {wanted.rises} rises"
-    kept = find(comparison, wanted.metric, "guardrail")[0]
-    rising = find(comparison, wanted.rises, "guardrail")[0]
+    """Names that stand for figures of several tasks ask all of them; the worst one counts."""
+    kept = find(comparison, wanted.metric, "guardrail")
+    rising = find(comparison, wanted.rises, "guardrail")
+    pairs = [(one, other) for one in kept for other in rising]
+    within = [(one, other) for one, other in pairs if one.task == other.task]
+    parts = [_guarded(*pair, wanted) for pair in within or pairs]
+    return Check(
+        kind="guardrail",
+        name=f"{wanted.metric} while {wanted.rises} rises",
+        outcome=min((outcome for outcome, _ in parts), key=WORST_FIRST.index),
+        said=" ".join(text for _, text in parts),
+    )
+
+
+def _guarded(kept: Difference, rising: Difference, wanted: Guardrail) -> tuple[Outcome, str]:
     for d in (kept, rising):
         if d.too_unscored:
-            return Check(kind="guardrail", name=name, outcome="inconclusive", said=sentence(d))
+            return "inconclusive", sentence(d)
+    where = f"{kept.task}: "
     change, rise = kept.change.value, rising.change.value
     if change is None or rise is None:
-        said = "no item has both runs' values of both figures."
-        return Check(kind="guardrail", name=name, outcome="inconclusive", said=said)
+        return "inconclusive", f"{where}no item has both runs' values of both figures."
     up = -rise if rising.higher_is_better is False else rise
     down = change if kept.higher_is_better is False else -change
     if up <= 0:
-        return Check(
-            kind="guardrail", name=name, outcome="pass", said=f"{wanted.rises} does not rise."
-        )
+        return "pass", f"{where}{wanted.rises} does not rise."
     known = f"95 % interval {interval(kept.change.interval)}"
-    said = f"{wanted.metric} changes by {amount(change)} ({known})"
+    said = f"{where}{wanted.metric} changes by {amount(change)} ({known})"
     if down < wanted.margin:
-        return Check(kind="guardrail", name=name, outcome="pass", said=f"{said}.")
+        return "pass", f"{said}."
     shown = kept.p_values.deciding is not None and kept.p_values.deciding < ALPHA
-    return Check(
-        kind="guardrail",
-        name=name,
-        outcome="regression" if shown else "inconclusive",
-        said=f"{said}, {wanted.margin:g} or more the wrong way, while {wanted.rises} rises by "
-        f"{amount(rise)}.",
+    return "regression" if shown else "inconclusive", (
+        f"{said}, {wanted.margin:g} or more the wrong way, while {wanted.rises} rises by "
+        f"{amount(rise)}."
     )

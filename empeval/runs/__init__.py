@@ -16,6 +16,7 @@ from empeval.runs.folder import Run
 from empeval.runs.identity import (
     data_fingerprint,
     differences,
+    is_copy,
     item_hash,
     prompts_hash,
     question_hash,
@@ -62,6 +63,7 @@ __all__ = [
     "check_free",
     "data_fingerprint",
     "differences",
+    "is_copy",
     "is_run",
     "item_hash",
     "natural_key",

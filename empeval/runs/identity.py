@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from empeval.records import Item
 from empeval.redacting import is_secret, without_user
 from empeval.runs.manifest import Manifest
+
+if TYPE_CHECKING:
+    from empeval.runs.folder import Run
 
 _MARKS = " marks of reasoning"
 
@@ -60,6 +64,25 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
 def question_hash(manifest: Manifest) -> str:
     """8 hex digits that identify the question a manifest asks."""
     return hashlib.sha256(canonical(_question(manifest))).hexdigest()[:8]
+
+
+def is_copy(one: Run, other: Run) -> bool:
+    """Whether two folders are one run: the same folder, or all of it copied.
+
+    Raises:
+        RunFolderError: a line of a folder is damaged.
+    """
+    if os.path.realpath(one.path) == os.path.realpath(other.path):
+        return True
+    manifest = one.manifest
+    return manifest == other.manifest and all(
+        one.lines(task) == other.lines(task)
+        and all(
+            one.score_lines(task, label) == other.score_lines(task, label)
+            for label in manifest.scorers.get(task, {})
+        )
+        for task in manifest.tasks
+    )
 
 
 def _question(manifest: Manifest) -> dict[str, Any]:

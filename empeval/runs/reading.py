@@ -50,18 +50,16 @@ class Scores(ById[Score]):
                 found[name][row] = value
         return found
 
-    def counted(self, ids: Iterable[str], source: Source) -> array[float]:
-        """What each item counts in a figure; NaN where it counts nothing."""
-        missing = math.nan if source.failed_as is None else source.scale * source.failed_as
-        column = self.columns.get(source.value, ())
+    def column(self, ids: Iterable[str], source: Source) -> array[float]:
+        """A scorer's own value of each item, as many as ids; NaN where none counts in a figure."""
+        values = self.columns.get(source.value)
         places, status = self.stored.index.places, self.stored.status
-        counted = array("d")
+        found = array("d")
         for name in ids:
-            row = places[name] if column and name in self else -1
-            value = column[row] if row >= 0 else math.nan
-            there = value == value and (source.any_status or status(row) == "ok")
-            counted.append(source.scale * value if there else missing)
-        return counted
+            row = places[name] if values and name in self else -1
+            there = row >= 0 and (source.any_status or status(row) == "ok")
+            found.append(values[row] if values and there else math.nan)
+        return found
 
 
 @dataclass
@@ -115,13 +113,18 @@ class RunFiles:
 
     def unscored(self, metric: Metric) -> int:
         """How many items have no value of their own, whatever a convention counts them as."""
+        answers = self.answers(metric.task)
+        missing = self.items(metric.task) - len(answers)
+        return missing + self.lacking(metric, answers)
+
+    def lacking(self, metric: Metric, ids: Iterable[str]) -> int:
+        """How many of these items have no value of their own."""
         import numpy as np
 
         from empeval.estimates import item_values
 
-        scores, ids = self.scores(metric.task, metric.scorer), list(self.answers(metric.task))
-        there = np.isfinite(item_values(scores, ids, metric, own=True))
-        return self.items(metric.task) - int(there.sum())
+        scores = self.scores(metric.task, metric.scorer)
+        return int((~np.isfinite(item_values(scores, list(ids), metric, own=True))).sum())
 
     def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
         """The figures of a task that are plain means over items, by scorer and name.
