@@ -22,6 +22,7 @@ from empeval_training.eq.choosing import (
     first_of_pairs,
 )
 from empeval_training.eq.versus import TASK, people_of, replies_of
+from empeval_training.progress import say
 from empeval_training.ratings import Rated, read_rated
 
 LEAST_HELD = 10
@@ -55,6 +56,7 @@ def classes_by_people(
         raise UsageError(f"{short}.")
     texts = [reply.reply for reply in [*rated, *held]]
     texts += [people for people, _ in pairs] + [model for _, model in pairs]
+    say(f"choosing the empathy classes: {len(texts)} replies to read")
     embedded = shared_base(facts.base).embed(
         [Passage(text) for text in texts],
         pooling=facts.pooling,
