@@ -250,7 +250,8 @@ def _check_limits(spec: RunSpec, generator: Generator, uri: str) -> None:
             raise UsageError(f"{option} is {value}; it must be above 0.")
     if spec.max_cost is not None and not generator.charges:
         raise UsageError(
-            f"--max-cost: the answers of '{uri}' have no price; use --max-tokens-total."
+            f"--max-cost: the answers of '{uri}' have no price; leave it out (where their tokens "
+            "are counted, --max-tokens-total limits them)."
         )
 
 

@@ -68,9 +68,12 @@ def load_from_file(component: Component) -> type[Any]:
                 raise PluginError(f"{path} has no '{component.name}'.{hint}")
             loaded = getattr(loaded, part)
         if inspect.isfunction(loaded):
-            raise PluginError(
-                f"'{component.name}' in {path} is a plain function; put @empeval.{one} on it."
+            todo = (
+                "a generator is a class; derive one from empeval.Generator"
+                if kind == "generators"
+                else f"put @empeval.{one} on it"
             )
+            raise PluginError(f"'{component.name}' in {path} is a plain function; {todo}.")
     checked = checked_class(component, loaded, f"The {one} '{component.full_name}'")
     _known[checked] = component
     return checked

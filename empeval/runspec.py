@@ -47,7 +47,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         model_args: options of the model.
         task_args: ``{"task.option": value}``, or a dict of options for each task.
         sampling: changes to the tasks' sampling (``max_tokens``, ``temperature``, ``top_p``,
-            ``stop``).
+            ``stop``, ``reasoning_tags``).
         system: a system message before every conversation.
         limit: ask only so many (what is counted is the task's), or a share such as ``"10%"``.
         seed: of the choice of items and of random decoding.

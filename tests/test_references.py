@@ -202,6 +202,13 @@ BROKEN = {
 }  # fmt: skip
 
 
+def test_a_function_as_generator_is_told_what_there_is(cli, files):
+    (files / "g.py").write_text("def g(messages): return 1\n")
+    found = cli("run", "--model", "g.py:g", "--tasks", "ed-mini", "--out", "run")
+    assert found.code == 2
+    assert "a generator is a class; derive one from empeval.Generator" in found.err
+
+
 @pytest.mark.parametrize(("reference", "text", "sentence"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_file_gets_a_sentence_and_writes_nothing(cli, files, reference, text, sentence):
     (files / "folder.py").mkdir()

@@ -133,7 +133,7 @@ def test_a_limit_of_the_cost_wants_a_price(cli, model_server):
     assert len(kept("run", "response")) == 1  # the first goes alone
     other = cli("run", "--model", "human:", *TASK, "--max-cost", "1")
     assert other.code == 2
-    assert "have no price; use --max-tokens-total" in other.err
+    assert "have no price; leave it out" in other.err
 
 
 def test_how_a_server_is_asked_is_no_part_of_the_question(cli, model_server, tmp_path):

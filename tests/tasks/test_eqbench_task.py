@@ -103,6 +103,16 @@ def test_the_character_asked_about_is_kept_for_the_reader(
     assert [item.metadata["about"] for item in items] == ["Ada", "Di", "Bo"]
 
 
+def test_of_two_that_are_named_it_is_the_same_one_whatever_the_hashes_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = [f"{name}: I hear {name}." for name in ("Ann", "Bea", "Cyd", "Dot", "Eva")]
+    asked = [("Ann", "Dot"), ("Dot", "Ann"), ("Eva", "Cyd"), ("Bea", "Eva")]
+    rows = [row(prompt(turns, f"it was said by {one}, and {two}")) for one, two in asked]
+    items = items_of(rows, tmp_path, monkeypatch)
+    assert [item.metadata["about"] for item in items] == [two for _, two in asked]
+
+
 def test_the_character_is_found_in_the_genitive_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

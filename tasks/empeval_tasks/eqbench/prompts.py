@@ -46,8 +46,10 @@ def find_dialogue(prompt: str, emotions: Sequence[str]) -> Dialogue | None:
         turns.pop()
     dialogue = Dialogue(tuple(turns), None)
     question = blocks[place].split("\n")[0]
-    named = [name for name in set(dialogue.speakers) if _names(question, name)]
-    return dialogue._replace(about=max(named, key=len, default=None)) if turns else None
+    named = [name for name in dialogue.speakers if _names(question, name)]
+    # of names of one length the last one: "In reaction to Bo's words, Di would feel"
+    about = max(named, key=lambda name: (len(name), question.rfind(name)), default=None)
+    return dialogue._replace(about=about) if turns else None
 
 
 def cluster_dialogues(dialogues: Sequence[Dialogue | None]) -> list[int]:
