@@ -157,16 +157,11 @@ class Judge(Scorer):
     def fingerprint(self) -> str:
         """The judge's model, the rubric's hash, and a hash of everything else that decides."""
         if self._identity is None:
-            model, rubric = self._judge.card, self.rubric
-            facts = [
-                msgspec.to_builtins(model.details),
-                prompts.VERSION,
-                self.settings.examples,
-                self.settings.repeats,
-                [msgspec.to_builtins(self._sampling(0)), model.fingerprint, rubric.hash],
-            ]
-            asked = _hash(facts)[:12]
-            self._identity = f"{model.fingerprint} rubric:{rubric.name}@{rubric.hash} asked:{asked}"
+            who, rubric = self._who, self.rubric
+            facts = [who, prompts.VERSION, rubric.hash, self.settings.examples]
+            sampling = msgspec.to_builtins(self._sampling(0))
+            asked = _hash([facts, self.settings.repeats, sampling])[:12]
+            self._identity = f"{who[0]} rubric:{rubric.name}@{rubric.hash} asked:{asked}"
         return self._identity
 
     @property
@@ -179,6 +174,14 @@ class Judge(Scorer):
                 )
             self._generator = generator
         return self._generator
+
+    @property
+    def _who(self) -> tuple[str, dict[str, object], dict[str, str]]:
+        """What decides the answers of the judge's model: as a run tells its own model."""
+        judge = self._judge
+        arguments = self.settings.model_args
+        deciding = {k: v for k, v in arguments.items() if k not in judge.operational}
+        return judge.card.fingerprint, dict(judge.card.details), deciding
 
     def _prompt(self, sample: Sample) -> tuple[Message, ...]:
         return prompts.prompt(self.rubric, sample, examples=self.settings.examples)
@@ -197,9 +200,9 @@ class Judge(Scorer):
         """What the judge says to each prompt, asked the ``number``-th time."""
         if not prompts:
             return {}
-        sampling, card = self._sampling(number), self._judge.card
-        who = [card.fingerprint, msgspec.to_builtins(card.details), msgspec.to_builtins(sampling)]
-        keys = {messages: _hash([who, msgspec.to_builtins(messages)]) for messages in prompts}
+        sampling = self._sampling(number)
+        asked = [self._who, msgspec.to_builtins(sampling)]
+        keys = {messages: _hash([asked, msgspec.to_builtins(messages)]) for messages in prompts}
         items = [Item(key, messages, cluster=key) for messages, key in keys.items()]
         answers = ask(self._judge, items, sampling, self.judgements)
         return {messages: answers[key] for messages, key in keys.items()}
