@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -107,6 +108,7 @@ class Judge(Scorer):
         self.settings: Settings = read_settings(target)
         self.rubric = read_rubric(self.settings.rubric)
         self.card = card_of(self.rubric, self.settings.repeats)
+        self.short = _short(self.settings, self.rubric)
         self._generator: Generator | None = None
         self._identity: str | None = None
 
@@ -225,6 +227,14 @@ class Judge(Scorer):
         if good[0].reason:
             notes.append(f"judge: {good[0].reason}")
         return Score(sample.id, values=values, note="; ".join(notes) or None)
+
+
+def _short(settings: Settings, rubric: Rubric) -> str:
+    """The model's name and the rubric's; with other options given, a mark that tells them apart."""
+    name = re.split(r"[:/]", settings.model.rstrip("/"))[-1]
+    plain = Settings(model=settings.model, rubric=settings.rubric)
+    mark = "" if settings == plain else f"-{_hash(msgspec.to_builtins(settings))[:4]}"
+    return f"{name[-24:]}-{rubric.name[:10]}{mark}"
 
 
 def _judged(rubric: Rubric, response: Response) -> Judged:

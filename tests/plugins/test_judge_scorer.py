@@ -218,6 +218,21 @@ def test_model_rubric_and_way_of_asking_are_the_judges_identity(judge_server, ru
     assert judge_server.requests == []
 
 
+def test_tables_and_files_call_a_judge_by_its_model_and_rubric(tmp_path):
+    short = [
+        Judge(target).short
+        for target in (
+            "openai:org/small-model",
+            "openai:org/small-model?rubric=epitome",
+            "openai:org/small-model?repeats=2",
+            "openai:org/small-model?repeats=3",
+        )
+    ]
+    assert short[:2] == ["small-model-empathy", "small-model-epitome"]
+    assert len(set(short)) == 4
+    assert all(re.fullmatch(r"small-model-empathy-\w{4}", name) for name in short[2:])
+
+
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
@@ -263,7 +278,8 @@ def test_a_run_keeps_who_judged_and_what_it_said(cli, judge_server, rubric, monk
     made = cli(*RUN, "--scorers", uri(judge_server, rubric), "--out", "run", "--format", "json")
     assert made.code == 0, made.err
     assert len(judge_server.requests) == len(judged()) == ITEMS
-    (entry,) = Run("run").manifest.scorers["ed-mini"].values()
+    ((label, entry),) = Run("run").manifest.scorers["ed-mini"].items()
+    assert re.fullmatch(r"judge@small-model-two-\w{4}", label)
     assert entry.fingerprint.startswith(f"served:{MODEL} rubric:two@")
     (kept,) = (tmp_path / "run" / "judgements").iterdir()
     said = [json.loads(line) for line in kept.read_text().splitlines()]
