@@ -66,7 +66,14 @@ def test_no_secret_is_kept(tmp_path):
 def test_a_scorer_has_them_only_while_it_scores(tmp_path):
     scorer = FakeScorer()
     kept = Judgements(tmp_path / "judge.jsonl")
-    with pytest.raises(ZeroDivisionError), heard(scorer, kept):
-        assert scorer.judgements is kept
-        raise ZeroDivisionError
+    during = []
+
+    def fail():
+        with heard(scorer, kept):
+            during.append(scorer.judgements)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert during == [kept]
     assert scorer.judgements is None

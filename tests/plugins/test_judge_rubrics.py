@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from empeval import DataError, UsageError
@@ -102,6 +104,13 @@ def test_whatever_a_rubric_says_changes_its_hash(mine, before, after):
 def test_a_rubric_that_makes_no_sense_is_refused_with_its_place(mine, text, sentence):
     with pytest.raises(DataError, match=sentence):
         read_rubric(mine(text))
+
+
+def test_the_rubric_in_the_documents_is_one(mine):
+    page = (Path(__file__).parents[2] / "docs" / "judges.md").read_text()
+    shown = read_rubric(mine(page.partition("```yaml\n")[2].partition("```")[0]))
+    assert [scale.name for scale in shown.scales] == ["politeness"]
+    assert shown.examples
 
 
 def test_a_rubric_that_is_not_there_is_named():
