@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from empeval.__about__ import __version__
 
 _HOMES = {
+    "empeval.answering": "ask open_model",
     "empeval.api": "run score",
     "empeval.comparing.two": "compare",
     "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
@@ -62,6 +63,7 @@ __all__ = [
     "UsageError",
     "ValueCard",
     "__version__",
+    "ask",
     "cluster_mean",
     "cluster_share",
     "compare",
@@ -70,6 +72,7 @@ __all__ = [
     "hookimpl",
     "load_rows",
     "mean_metric",
+    "open_model",
     "packaged_model",
     "read_rows",
     "require_columns",
@@ -81,6 +84,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from empeval.answering import ask, open_model
     from empeval.api import run, score
     from empeval.comparing.two import compare
     from empeval.data import (

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from empeval import registry, runner
+from empeval.answering import finish
 from empeval.answers import Fields
 from empeval.contained import contained
 from empeval.data import use_data_directory
@@ -399,7 +400,7 @@ def _score_file(
         with folder.journal_responses(DIALOGUES) as journal:
             for item, response in read:
                 if item.id not in done:
-                    journal.append(runner.finish(response, item, tags=table(tags)))
+                    journal.append(finish(response, item, tags=table(tags)))
         tasks: dict[str, Task | None] = {DIALOGUES: task}
         return score_and_finish(
             folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress

@@ -14,7 +14,7 @@ Keep module imports light: import torch inside the method that needs it, so that
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -239,11 +239,17 @@ class Scorer(ABC):
     Attributes:
         requires: packages, by the names that are imported, without which it cannot score; a run
             says so before a model is asked anything.
+        short: what files and tables call its target; ``None``: the target itself, cut.
+        judgements: where a scorer that asks a model keeps what it said, by a key that identifies
+            the question and the model; what is put there is on the disk at once, and is there
+            again when the same scorer scores anew. ``None`` where nothing is kept.
     """
 
     interface: ClassVar[int] = INTERFACE_VERSION
     requires: ClassVar[tuple[str, ...]] = ()
     card: ScorerCard
+    short: str | None = None
+    judgements: MutableMapping[str, Response] | None = None
 
     def __init__(self, target: str | None = None) -> None:
         """Remember the target; load nothing yet.

@@ -111,7 +111,9 @@ class AskedScorer:
             target = target if isinstance(target, str) else None
         else:
             self.scorer = registry.build(found, {}, label=f"scorer '{name}'", target=target)
-        self.label = f"{name}@{slug(target, 40)}" if target else name
+        short = getattr(self.scorer, "short", None)
+        shown = short if isinstance(short, str) and short else target
+        self.label = f"{name}@{slug(shown, 40)}" if target and shown else name
         self.owner = f"scorer '{component.full_name}'"
         card = registry.checked_card(self.scorer, ScorerCard)
         require(f"The {self.owner}", *self.scorer.requires)

@@ -8,30 +8,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import msgspec
 
-from empeval.contained import ContainedError, contained, each
+from empeval.answering import answers, unfinished_groups, writable
+from empeval.contained import ContainedError, contained
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task, ValueCard
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
-from empeval.reasoning import KNOWN, Tags, split_reasoning, table
 from empeval.records import (
-    Item,
     Metric,
-    Response,
-    ResponseLine,
     Sample,
     Sampling,
     Score,
     Scored,
 )
 from empeval.registry import label_of
-from empeval.runs import AuditMark, Run, item_hash, response_of, samples_in
+from empeval.runs import AuditMark, Run, heard, response_of, samples_in
 from empeval.saved import SavedTask
 from empeval.spending import Spending
 
@@ -68,19 +65,7 @@ def generate_stage(
         run.journal_responses(asked.name) as journal,
         bar(len(by_id), len(done), f"{asked.name}: answers", progress) as ticks,
     ):
-        for response in each(owner, lambda: generator.generate(todo, sampling)):
-            if not isinstance(response, Response):
-                raise EmpevalError(
-                    f"{asked.name}: {owner} gave a {type(response).__name__}, no Response."
-                )
-            if response.id in done:
-                continue  # its group is repeated for the sake of others; the first answer stays
-            if response.id not in by_id:
-                raise EmpevalError(
-                    f"{asked.name}: {owner} answered '{response.id}', which was not asked."
-                )
-            tags = table(sampling.reasoning_tags)
-            line = finish(response, by_id[response.id], owner, tags)
+        for line in answers(generator, todo, by_id, sampling, done, asked.name):
             journal.append(line)
             done.add(line.id)
             spending.add(line)
@@ -107,70 +92,6 @@ def _unanswered(asked: AskedTask, done: Collection[str]) -> str:
     return f"{len(asked.items) - len(done)} of {len(asked.items)} items of {asked.name}"
 
 
-def unfinished_groups(plan: Sequence[Sequence[Item]], done: set[str]) -> list[Item]:
-    """The items of every group that still lacks an answer, in the plan's order."""
-    return [item for group in plan if any(i.id not in done for i in group) for item in group]
-
-
-def finish(
-    response: Response, item: Item, owner: str = "the model", tags: Sequence[Tags] = KNOWN
-) -> ResponseLine:
-    """A response as it is kept: reasoning set apart, emptiness noticed, the item beside it.
-
-    Args:
-        response: of a generator, or out of a file.
-        item: it answers.
-        owner: how errors call who gave it.
-        tags: what marks reasoning.
-
-    Raises:
-        EmpevalError: a field holds what the run folder cannot.
-    """
-    try:
-        msgspec.convert(msgspec.to_builtins(response), Response)
-    except (TypeError, msgspec.ValidationError) as error:
-        raise EmpevalError(
-            f"{item.task}: the answer of {owner} to '{item.id}' is no valid response: {error}."
-        ) from error
-    answer, reasoning, closed = split_reasoning(writable(response.response), tags)
-    status, note = response.status, response.note
-    if status in ("ok", "truncated") and not answer.strip():
-        if reasoning is not None and not closed:
-            status, note = "truncated", note or "cut off while reasoning"
-        elif status == "ok":
-            status = "empty"
-    return ResponseLine(
-        id=item.id,
-        response=answer,
-        status=status,
-        item_hash=item_hash(item),
-        item=item,
-        reasoning=_joined(writable(response.reasoning), reasoning),
-        prompt_tokens=response.prompt_tokens,
-        completion_tokens=response.completion_tokens,
-        seconds=None if response.seconds is None else round(response.seconds, 4),
-        stop=writable(response.stop),
-        note=writable(note),
-        cached_tokens=response.cached_tokens,
-        cost=response.cost,
-        model=writable(response.model),
-    )
-
-
-def _joined(told: str | None, found: str | None) -> str | None:
-    """What a generator told apart as reasoning, and what was found in its answer."""
-    return found if told is None else "\n\n".join(part for part in (told, found) if part)
-
-
-@overload
-def writable(text: str) -> str: ...
-@overload
-def writable(text: None) -> None: ...
-def writable(text: str | None) -> str | None:
-    """Text in which what UTF-8 cannot hold (lone surrogates) is replaced by ``?``."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
-
-
 def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progress: bool) -> float:
     """Have the unscored samples of a task scored; returns the seconds it took."""
     started = time.perf_counter()
@@ -180,6 +101,7 @@ def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progre
         return 0.0
     with (
         run.journal_scores(task, asked.label) as journal,
+        heard(asked.scorer, run.judgements(asked.label)),
         bar(len(lines), len(done), f"{task}: {asked.label}", progress) as ticks,
     ):
         for start in range(0, len(lines), SCORING_CHUNK):

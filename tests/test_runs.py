@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import empeval
 from empeval import Item, Message, Metric, Response, Run, RunFolderError, Sampling
+from empeval.answering import finish
 from empeval.records import MetricsFile
-from empeval.runner import finish
 from empeval.runs import (
     Manifest,
     ModelEntry,

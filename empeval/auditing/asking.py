@@ -15,7 +15,7 @@ from empeval.errors import EmpevalError
 from empeval.question import AskedScorer
 from empeval.records import Item, Message, Response, Sample, Score
 from empeval.runner import score_chunk
-from empeval.runs import Journal, read_journal
+from empeval.runs import Journal, Judgements, heard, read_journal
 
 CHUNK = 64
 """Texts handed to the scorer at once; cut the same way when an audit goes on."""
@@ -75,8 +75,11 @@ class Book:
         facts = [asked.entry.name, asked.entry.target, asked.entry.version]
         mark = json.dumps([*facts, asked.entry.fingerprint, asked.entry.distribution]).encode()
         self.judge = hashlib.sha256(mark).hexdigest()[:16]
+        said = path.parent.parent / "judgements" / path.name
         if fresh:
             path.unlink(missing_ok=True)
+            said.unlink(missing_ok=True)
+        self._judgements = Judgements(said)
         self._kept = {line.key: line for line in read_journal(path, Kept)
                       if line.judge == self.judge}  # fmt: skip
 
@@ -94,6 +97,7 @@ class Book:
         label = f"{self.asked.label}: {what}"
         with (
             Journal[Kept](self.path) as journal,
+            heard(self.asked.scorer, self._judgements),
             progress_bar(len(keys), done, label, progress) as bar,
         ):
             for start in range(0, len(keys), CHUNK):

@@ -5,6 +5,7 @@
     run.json                         the manifest: what was asked, of what, with what
     responses/<task>.jsonl           a line an item (ResponseLine)
     scores/<task>/<scorer>.jsonl     a line an item (Score)
+    judgements/<scorer>.jsonl        what models said to a scorer that asks them (Response)
     metrics.json                     the figures (MetricsFile)
     .run.json.copy                   the manifest again, for 'empeval runs repair'
 
@@ -23,6 +24,7 @@ from empeval.runs.identity import (
 )
 from empeval.runs.index import natural_key
 from empeval.runs.journal import Journal, read_journal
+from empeval.runs.judgements import Judgements, heard
 from empeval.runs.lines import ById, Lines, Mapped, Stored, state_of
 from empeval.runs.manifest import (
     COPY,
@@ -48,6 +50,7 @@ __all__ = [
     "AuditMark",
     "ById",
     "Journal",
+    "Judgements",
     "Lines",
     "Manifest",
     "Mapped",
@@ -63,6 +66,7 @@ __all__ = [
     "check_free",
     "data_fingerprint",
     "differences",
+    "heard",
     "is_copy",
     "is_run",
     "item_hash",

@@ -14,6 +14,7 @@ from empeval.files import inside, read_json, replacing, write_json
 from empeval.records import Metric, MetricsFile, ResponseLine, Score
 from empeval.redacting import redact
 from empeval.runs.journal import Journal
+from empeval.runs.judgements import Judgements
 from empeval.runs.lines import Known, Lines, Stored, state_of
 from empeval.runs.manifest import SCHEMA, Manifest, read_manifest, redacted, write_manifest
 from empeval.runs.names import slug
@@ -157,6 +158,14 @@ class Run:
     def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
         """Open one scorer's scores of a task for appending."""
         return Journal(self.scores_path(task, scorer), _without_secrets)
+
+    def judgements(self, scorer: str) -> Judgements:
+        """What models said to a scorer that asks them, over all tasks.
+
+        Raises:
+            RunFolderError: there is a symbolic link on the way to it.
+        """
+        return Judgements(inside(self.path, "judgements", f"{slug(scorer)}.jsonl"))
 
     def forget(self, lines: Lines[Any], ids: Collection[str]) -> None:
         """Take the lines of these items out of one of the folder's files.

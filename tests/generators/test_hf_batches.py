@@ -11,9 +11,9 @@ from support.asking import items, watch_forward
 from support.tiny_models import make_random_model
 
 from empeval import Sampling, UsageError
+from empeval.answering import unfinished_groups
 from empeval.generators.hf import HuggingFace
 from empeval.generators.hf.batches import MAX_PADDING, cut_batches, padding_share
-from empeval.runner import unfinished_groups
 
 lengths = st.lists(st.integers(1, 2_000), max_size=60)
 limits = st.fixed_dictionaries(

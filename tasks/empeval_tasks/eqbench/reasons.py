@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from empeval import Response
+from empeval.refusals import refuses
 from empeval_tasks.eqbench.parsing import Official, labels
 from empeval_tasks.eqbench.tolerant import Plain, stated_emotions
 
@@ -22,23 +23,6 @@ REASONS = {
     "missing_scores": "the four scores are not all there",
 }
 """Reason -> what it means, in the order in which tables show them."""
-
-_TASKS = (
-    "answer|assign|assist|comply|complete|engage|fulfil|give|guess|help (?:with|you)|judge|predict"
-    "|provide|rate|respond|score"
-)
-_TASKS_DE = "antworten|beantworten|bewerten|beurteilen|einschätzen|erfüllen|geben|helfen|vergeben"
-_REFUSALS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\b(?:i|we) (?:can(?:not|'t| not)|won't|will not) (?:\w+ )?(?:{_TASKS})\b",
-        r"\b(?:i am|i'm|we are) (?:not able|unable) to\b",
-        r"\bi (?:must|have to|respectfully) (?:decline|refuse)\b",
-        r"\bas an? (?:\w+ )?(?:ai|language model)\b",
-        rf"\bich (?:kann|darf|werde|möchte) (?:[\w,]+ ){{0,8}}nicht (?:\w+ )?(?:{_TASKS_DE})\b",
-        r"\bals (?:ki|künstliche intelligenz|sprachmodell)\b",
-    )
-)
 
 
 def reason_unread(
@@ -85,12 +69,6 @@ def reason_no_scores(response: Response, emotions: Collection[str]) -> str:
     if _scores_others(text, emotions):
         return "wrong_emotions"
     return "truncated" if cut else "missing_scores"
-
-
-def refuses(text: str) -> bool:
-    """Whether an answer declines to answer, by a short list of phrases (English and German)."""
-    folded = text.casefold().replace("’", "'")
-    return any(pattern.search(folded) for pattern in _REFUSALS)
 
 
 def _repeats_placeholders(text: str, emotions: Collection[str]) -> bool:

@@ -1,0 +1,1 @@
+"""A language model as a judge of replies, by a rubric in a file."""
