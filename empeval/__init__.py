@@ -14,10 +14,11 @@ from empeval.__about__ import __version__
 
 _HOMES = {
     "empeval.answering": "ask open_model",
-    "empeval.api": "run score",
+    "empeval.api": "run",
     "empeval.comparing.two": "compare",
     "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
     "empeval.functions": "scorer task",
+    "empeval.rescoring": "score",
     "empeval.runspec": "RunSpec",
     "empeval.errors": "EmpevalError UsageError DataError HubError RunFolderError StorageError",
     "empeval.hooks": "hookimpl",
@@ -85,7 +86,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from empeval.answering import ask, open_model
-    from empeval.api import run, score
+    from empeval.api import run
     from empeval.comparing.two import compare
     from empeval.data import (
         data_directory,
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
         Sheet,
         Source,
     )
+    from empeval.rescoring import score
     from empeval.runs import Run
     from empeval.runspec import RunSpec
     from empeval.spreadsheets import export

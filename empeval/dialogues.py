@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -47,15 +46,6 @@ class Dialogues(Task):
     def items(self) -> Iterator[Item]:
         """Yield the dialogues in the order of the file."""
         return iter(self._items)
-
-
-def file_fingerprint(path: Path) -> str:
-    """``sha256:<hex>`` of a file's bytes."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
 
 
 class Read:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -243,3 +244,17 @@ def storage_error(path: Path, error: OSError) -> StorageError:
             "folder write-protected?"
         )
     return StorageError(f"{path} cannot be written: {error.strerror or error}.")
+
+
+def fingerprint_of(path: Path, *, follow: bool = False) -> str:
+    """``sha256:<hex>`` of a regular file's bytes.
+
+    Args:
+        path: the file.
+        follow: as of ``open_regular``.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(open_regular(path, follow=follow), "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -61,6 +61,9 @@ def score_and_finish(
     metrics = [m for m in metrics if (m.task, m.scorer) not in failed]
     folder.write_metrics(metrics)
     marked = with_marks(folder.manifest, runner.audit_stage(folder, able))
+    answers = {name: folder.answers_fingerprint(name) for name in marked.tasks}
+    scored = {name: fingerprint for name, fingerprint in answers.items() if fingerprint}
+    marked = msgspec.structs.replace(marked, scored=scored)
     if problems:
         known = {(name, label) for name, labels in before.scorers.items() for label in labels}
         kept = _without(folder, marked, failed - known)

@@ -12,8 +12,24 @@ from filelock import FileLock, Timeout
 from empeval.errors import RunFolderError
 from empeval.files import check_regular
 from empeval.records import ResponseLine
-from empeval.runs import UNANSWERED, Manifest, Run, check_free, differences, is_run
+from empeval.runs import (
+    UNANSWERED,
+    Manifest,
+    Run,
+    check_free,
+    differences,
+    is_run,
+    question_hash,
+    slug,
+)
 from empeval.spending import plus
+
+RUNS_FOLDER = "empeval-runs"
+
+
+def default_path(manifest: Manifest) -> Path:
+    """Where a run goes when nobody says: named after the model and all that is asked."""
+    return Path(RUNS_FOLDER) / f"{slug(manifest.model.name, 40)}-{question_hash(manifest)}"
 
 
 def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None:

@@ -229,3 +229,27 @@ def test_an_answer_that_is_null_fails_alone(tmp_path):
     assert {line.id: line.status for line in run.responses("leaving")}["2"] == "error"
     (metric,) = run.metrics()
     assert (metric.n, metric.n_failed) == (3, 1)
+
+
+@pytest.mark.parametrize("verb", ["compare", "gate", "score", "run", "report", "export"])
+def test_answers_that_were_changed_after_they_were_scored_are_refused(cli, tmp_path, verb):
+    asked = ("run", "--model", "human:", "--tasks", "ed-mini", "--scorers", "surface")
+    for name in ("base", "candidate"):
+        assert cli(*asked, "--out", name).code == 0
+    (tmp_path / "gate.toml").write_text('[[headline]]\nmetric = "words"\nmargin = 1.0\n')
+    path = tmp_path / "candidate" / "responses" / "ed-mini.jsonl"
+    edit(
+        path,
+        lambda lines: [line.replace('"response":"', '"response":"Get lost. ') for line in lines],
+    )
+    command = {
+        "compare": ("compare", "base", "candidate", "--partial"),
+        "gate": ("gate", "candidate", "--baseline", "base", "--policy", "gate.toml"),
+        "score": ("score", "candidate", "--scorers", "surface"),
+        "run": (*asked, "--out", "candidate"),
+        "report": ("report", "base", "candidate", "-o", "page.html"),
+        "export": ("export", "candidate", "--out", "sheets", "--format", "csv"),
+    }[verb]
+    outcome = cli(*command)
+    assert outcome.code == 2
+    assert "ed-mini.jsonl was changed after it was scored" in outcome.err

@@ -40,17 +40,17 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Score, print the figures."""
     import os
 
-    from empeval import api
+    from empeval import rescoring
     from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
     from empeval.errors import UsageError
 
     if not os.path.exists(options.source):
         raise UsageError(f"There is no run folder or file {options.source}.")
     with figures_all_the_same(options.out or options.source, options.format):
-        finished = api.score(
+        finished = rescoring.score(
             options.source,
             options.scorers,
             out=options.out,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from empeval.answers import Fields, Joined, check_joined, join, read_answers
-from empeval.dialogues import file_fingerprint
 from empeval.errors import DataError, UsageError, some
+from empeval.files import fingerprint_of
 from empeval.interfaces import Generator, ModelCard
 from empeval.records import Item, Response, Sampling
 
@@ -52,7 +52,7 @@ class Replay(Generator):
     @property
     def card(self) -> ModelCard:
         """Its card; the fingerprint is the file's."""
-        return ModelCard(name=self._path.stem, fingerprint=file_fingerprint(self._path))
+        return ModelCard(name=self._path.stem, fingerprint=fingerprint_of(self._path, follow=True))
 
     def prepare(self, questions: Mapping[str, Sequence[Item]]) -> list[str]:
         """Find out which answer belongs to which item.

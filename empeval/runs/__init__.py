@@ -12,7 +12,7 @@
 Other programs read these files; ``empeval schema`` prints their JSON Schema.
 """
 
-from empeval.runs.counting import UNANSWERED, notices, require_whole, whole_failures
+from empeval.runs.counting import UNANSWERED, notices, require_scored, require_whole, whole_failures
 from empeval.runs.folder import Run
 from empeval.runs.identity import (
     data_fingerprint,
@@ -76,6 +76,7 @@ __all__ = [
     "question_hash",
     "read_journal",
     "redacted",
+    "require_scored",
     "require_whole",
     "response_of",
     "run_folders",

@@ -81,6 +81,29 @@ def shortfalls(every: Sequence[Tally]) -> list[str]:
     return found
 
 
+def require_scored(run: Run) -> None:
+    """Refuse a run whose answers are not those that were scored.
+
+    An unfinished run, one of an older version and one that lacks answers are let through: the
+    first two do not say what was scored, and the last is what ``shortfalls`` speaks of.
+
+    Raises:
+        RunFolderError: the answers of a task were changed when they had been scored.
+    """
+    if not run.complete:
+        return
+    for task, fingerprint in run.manifest.scored.items():
+        entry = run.manifest.tasks.get(task)
+        if entry is None or len(run.lines(task)) != entry.n_items:
+            continue
+        if run.answers_fingerprint(task) != fingerprint:
+            raise RunFolderError(
+                f"{run.responses_path(task)} was changed after it was scored, so the scores are of "
+                "other answers. Answers from elsewhere are scored with 'empeval run --model "
+                f"replay:FILE --tasks {task} --out NEW_FOLDER'."
+            )
+
+
 def require_whole(run: Run, otherwise: str) -> None:
     """Refuse a run that is unfinished, or whose files lack what it says they hold.
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from empeval.errors import RunFolderError, StorageError
-from empeval.files import inside, read_json, replacing, write_json
+from empeval.files import fingerprint_of, inside, read_json, replacing, write_json
 from empeval.records import Metric, MetricsFile, ResponseLine, Score
 from empeval.redacting import redact
 from empeval.runs.journal import Journal
@@ -140,6 +140,13 @@ class Run:
     def complete(self) -> bool:
         """Whether every answer, score and figure is there."""
         return self.manifest.status == "complete" and (self.path / "metrics.json").exists()
+
+    def answers_fingerprint(self, task: str) -> str | None:
+        """``sha256:<hex>`` of a task's answers as they stand; ``None`` where there are none."""
+        try:
+            return fingerprint_of(self.responses_path(task))
+        except OSError:
+            return None
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``run.json`` and its copy; no secret is written into them."""

@@ -95,7 +95,8 @@ class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``.
 
-    ``discarded`` is what answers took that failed and were taken out to be asked again.
+    ``discarded`` is what answers took that failed and were taken out to be asked again,
+    ``scored`` by task the sha256 of the answers' file when its scores were complete.
     """
 
     schema: Literal[1]
@@ -113,6 +114,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, Any] = {}
     timing: dict[str, float] = {}
     discarded: Usage = Usage()
+    scored: dict[str, str] = {}
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
-from empeval.runs.counting import require_whole
+from empeval.runs.counting import require_scored, require_whole
 from empeval.runs.folder import Run
 from empeval.runs.lines import ById, Lines
 
@@ -72,7 +72,8 @@ class RunFiles:
             comes twice, neither line is taken then.
 
     Raises:
-        RunFolderError: it is unfinished or lacks lines, and may not.
+        RunFolderError: it is unfinished or lacks lines, and may not, or its answers are not those
+            that were scored.
     """
 
     run: Run
@@ -81,6 +82,7 @@ class RunFiles:
     _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require_scored(self.run)
         if not self.partial:
             require_whole(self.run, "compare what is there with --partial")
 
