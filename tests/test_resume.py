@@ -225,8 +225,16 @@ def copy(uninterrupted, tmp_path, monkeypatch):
 
 @pytest.fixture
 def again(cli, odd_plugins):
-    """Runs the command in this process."""
-    return lambda *more: cli(*COMMAND, *more)
+    """Runs the command in this process; what is given anew takes the place of its own."""
+
+    def run(*more):
+        own = list(COMMAND)
+        for option in {"--task-args"} & set(more):
+            place = own.index(option)
+            del own[place : place + 2]
+        return cli(*own, *more)
+
+    return run
 
 
 def unfinish(run: Run) -> None:

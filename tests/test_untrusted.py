@@ -115,7 +115,8 @@ def test_documents_are_not_written_through_a_link_or_into_a_fifo(cli, folder, tm
     victim = tmp_path / "victim"
     policy = tmp_path / "gate.toml"
     policy.write_text('[[headline]]\nmetric = "warmth"\nmargin = 1.0\n')
-    gated = ("gate", "run", "--baseline", "run", "--policy", "gate.toml", "--json")
+    make_run(tmp_path / "base", normal(12, 2))
+    gated = ("gate", "run", "--baseline", "base", "--policy", "gate.toml", "--json")
     names = {"csv": "out/summary.csv", "xlsx": "x.xlsx", "report": "r.html", "gate": "g.json"}
     command = {
         "csv": ("export", "run", "--format", "csv", "--out", "out"),
@@ -278,7 +279,7 @@ def test_one_damaged_run_breaks_no_list_and_is_shown_with_the_reason(cli, shelf)
 
 def test_a_damaged_note_hides_no_run_that_passed(cli, shelf, tmp_path):
     (tmp_path / "gate.toml").write_text('[[headline]]\nmetric = "warmth"\nmargin = 1.0\n')
-    make_run(shelf / "new", [1.0, 2.0])
+    make_run(shelf / "new", [1.0, 3.0])
     asked = ("gate", str(shelf / "new"), "--policy", "gate.toml", "--baseline")
     cli("gate", str(shelf / "good"), "--policy", "gate.toml", "--baseline", str(shelf / "new"))
     note = json.loads((shelf / "good" / "gate.json").read_text())
