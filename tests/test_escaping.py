@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.made_runs import make_run, normal
 from tabulate import tabulate
 
-from empeval import Metric
+from empeval import Metric, Run
 from empeval.escaping import markdown, plain, sheet_name
 from empeval.records import Sheet
 from empeval.spreadsheets import file_names
@@ -41,8 +41,9 @@ def evil(tmp_path):
     run.write_manifest(manifest)
     figure = msgspec.structs.replace(run.metrics()[0], note=EVIL, unit=EVIL)
     run.write_metrics([figure, Metric(EVIL, EVIL, EVIL, 1.0, None, None, 1, 0, EVIL, None, 1)])
-    other = shutil.copytree(run.path, tmp_path / "other\x1b[2J\nrun")
-    return run.path, other
+    other = Run(shutil.copytree(run.path, tmp_path / "other\x1b[2J\nrun"))
+    other.write_manifest(msgspec.structs.replace(manifest, created="2026-01-03T00:00:00+00:00"))
+    return run.path, other.path
 
 
 def assert_text(shown: str) -> None:
