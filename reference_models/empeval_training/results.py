@@ -21,7 +21,7 @@ from empeval_training.audited import audits_text
 from empeval_training.data import read_prepared
 from empeval_training.examples import Donors, Example, human_examples
 from empeval_training.judges import Checkpoint, Scores, grid, rivals
-from empeval_training.labels import label_card, people_card
+from empeval_training.labels import label_card, teacher_card
 from empeval_training.recipe import MODELS
 from empeval_training.teacher.labelling import Labeller
 
@@ -119,12 +119,12 @@ def write_documents(
     systems: Path | None,
     out: Path,
 ) -> Iterator[Path]:
-    """Write ``RESULTS.md`` and ``LABELS.md`` and yield their paths.
+    """Write ``LABELS.md``, ``TEACHER.md`` (with teachers) and ``RESULTS.md``; yield their paths.
 
     Args:
         runs: a folder of training runs (``MODEL-SEED/result.json``).
         data: what ``prepare-ed`` wrote.
-        teachers: the runs of the teachers that labelled it; none where people alone did.
+        teachers: the runs of the teachers that labelled it; none where the labels came with us.
         ratings: the folder of rated sets.
         audits: what ``empeval audit mvc stm baseline ... --out`` wrote.
         systems: published systems' replies to ED test turns, JSONL (``.gz`` too) with
@@ -136,11 +136,14 @@ def write_documents(
     """
     out.mkdir(parents=True, exist_ok=True)
     results = read_results(runs)
-    path = out / "LABELS.md"
     labeller = Labeller(teachers, ratings) if teachers else None
-    card = label_card(data, labeller) if labeller else people_card(data, ratings)
-    write_text(path, card)
+    path = out / "LABELS.md"
+    write_text(path, label_card(data, ratings))
     yield path
+    if labeller:
+        path = out / "TEACHER.md"
+        write_text(path, teacher_card(data, labeller))
+        yield path
     path = out / "RESULTS.md"
     turns = thinned(human_examples("test", None, 0), TURNS)
     judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
