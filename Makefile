@@ -9,14 +9,15 @@ DEMO_MODEL ?= packaged:smollm2-135m-instruct
 MUTANTS ?= --sample 150
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint slow mutants clean
+.PHONY: help install demo test lint slow mutants dist clean
 
 help:
 	@echo "make demo   install, then score a small real model on the mini tasks"
 	@echo "make test   install, then lint, types, layering and the tests"
 	@echo "make slow   the tests that take minutes"
 	@echo "make mutants  does a test notice when the code of verdicts changes? takes an hour"
-	@echo "make clean  remove the virtual environment"
+	@echo "make dist   source archives and wheels in dist/, checked"
+	@echo "make clean  remove the virtual environments"
 
 install: $(READY)
 
@@ -47,5 +48,13 @@ slow: $(READY)
 mutants: $(READY)
 	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
+# In an environment of its own, which brings no torch.
+dist:
+	rm -rf $(ROOT)/dist
+	$(PYTHON) -m venv $(VENV)-dist
+	$(VENV)-dist/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	$(VENV)-dist/bin/python -m build --outdir $(ROOT)/dist $(ROOT)
+	$(VENV)-dist/bin/python -m twine check --strict $(ROOT)/dist/*
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-dist

@@ -1,0 +1,67 @@
+"""What version 0.1 left behind is read: run folders go on, certificates stay a scorer's own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import empeval
+from empeval import registry
+from empeval.certificates import bundled_certificate
+
+RUN = ("run", "--model", "human:", "--tasks", "ed-mini", "--scorers", "surface", "--out", "old")
+
+
+def of_version(folder, version: str) -> None:
+    """Let a run folder be one that another version made."""
+    for path in (folder / "run.json", *folder.glob(".run.json.copy")):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["environment"]["empeval"] = version
+        path.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+
+@pytest.fixture
+def old(cli, tmp_path):
+    """A finished run that version 0.1.0 made."""
+    assert cli(*RUN).code == 0
+    of_version(tmp_path / "old", "0.1.0")
+    return tmp_path / "old"
+
+
+def test_a_run_folder_of_version_0_1_is_shown_scored_and_compared(cli, old):
+    shown = cli("show", "old")
+    assert shown.code == 0, shown.err
+    assert "surface" in shown.out
+    assert cli("score", "old", "--scorers", "surface").code == 0
+    assert cli(*RUN[:-1], "new").code == 0
+    compared = cli("compare", "old", "new", "--resamples", "100", "--format", "json")
+    assert compared.code == 0, compared.err
+    differences = [d["change"]["value"] for d in json.loads(compared.out)["differences"]]
+    assert differences
+    assert set(differences) == {0.0}
+
+
+def test_an_interrupted_run_of_version_0_1_goes_on_and_keeps_its_answers(cli, old):
+    responses = old / "responses" / "ed-mini.jsonl"
+    lines = responses.read_bytes().splitlines(keepends=True)
+    responses.write_bytes(b"".join(lines[:5]))
+    (old / "metrics.json").unlink()
+    done = cli(*RUN)
+    assert done.code == 0, done.err
+    again = responses.read_bytes().splitlines(keepends=True)
+    assert again[:5] == lines[:5]
+    assert len(again) == len(lines)
+
+
+def test_certificates_that_version_0_1_made_are_read():
+    found = {
+        component.name: certificate
+        for component in registry.components("scorers")
+        if (certificate := bundled_certificate(component)) is not None
+    }
+    assert {"mvc", "stm", "baseline", "similarity"} <= set(found)
+    assert empeval.__version__ not in {c.empeval for c in found.values()}
+    for name, certificate in found.items():
+        assert certificate.headline is not None, name
+        assert certificate.scorer == name
