@@ -22,12 +22,12 @@ help:
 install: $(READY)
 
 # The stamp is written last, so an interrupted installation is done again.
-$(READY): $(ROOT)/pyproject.toml $(ROOT)/constraints.txt
+$(READY): $(ROOT)/pyproject.toml $(ROOT)/reference_models/pyproject.toml $(ROOT)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "empeval needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  -c $(ROOT)/constraints.txt -e '$(ROOT)[dev]'
+	  -c $(ROOT)/constraints.txt -e '$(ROOT)[dev]' -e $(ROOT)/reference_models
 	@touch $(READY)
 
 demo: $(READY)
@@ -54,6 +54,7 @@ dist:
 	$(PYTHON) -m venv $(VENV)-dist
 	$(VENV)-dist/bin/python -m pip install --quiet --disable-pip-version-check build twine
 	$(VENV)-dist/bin/python -m build --outdir $(ROOT)/dist $(ROOT)
+	$(VENV)-dist/bin/python -m build --outdir $(ROOT)/dist $(ROOT)/reference_models
 	$(VENV)-dist/bin/python -m twine check --strict $(ROOT)/dist/*
 
 clean:

@@ -19,7 +19,7 @@ EXTRAS = {
     "export": ("openpyxl",),
     "parquet": ("pyarrow",),
     "pandas": ("pandas",),
-    "train": ("datasets", "sklearn", "trl"),
+    "train": ("empeval_training", "datasets", "sklearn", "trl"),
     "quantized": ("bitsandbytes",),
     "vllm": ("vllm",),
 }
@@ -27,6 +27,8 @@ EXTRAS = {
 
 A package of several extras stands at the smallest.
 """
+VERBS = {"train": ("empeval_training", "train")}
+"""Verb of a distribution of its own -> its package, and the extra that brings it."""
 
 
 class MissingPackageError(UsageError):
@@ -69,6 +71,23 @@ def require(who: str, *packages: str, extra: str | None = None) -> None:
             if named is None:
                 raise UsageError(f"{who} needs {package}, which is not installed.")
             raise MissingPackageError(who, package, named)
+
+
+def require_verb(verb: str) -> None:
+    """Make sure that the distribution which brings a verb is installed and in use.
+
+    Raises:
+        MissingPackageError: it is not installed.
+        UsageError: a variable leaves it out.
+    """
+    if verb not in VERBS:
+        return
+    from empeval.installed import left_out
+
+    package, extra = VERBS[verb]
+    if reason := left_out("empeval", verb):
+        raise UsageError(f"There is no verb {verb!r} now.{reason}")
+    require(f"'empeval {verb}'", package, extra=extra)
 
 
 def missing_package(error: BaseException, who: str = "This") -> MissingPackageError | None:

@@ -6,16 +6,17 @@ import json
 import re
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from support.command import python
+from support.hub_server import ROOT
 
 from empeval import UsageError
 from empeval.contained import ContainedError, contained
 from empeval.extras import EXTRAS, MissingPackageError, is_installed, missing_package, require
 
 BLOCKED = {"sentencepiece", "google", *(name for names in EXTRAS.values() for name in names)}
+BLOCKED -= {"empeval_training"}  # it refuses by itself; without it: test_distributions.py
 
 WITHOUT = """
 import contextlib, io, json, sys
@@ -164,12 +165,14 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(
 
 
 def test_every_package_of_the_table_is_one_of_its_extra():
-    named = {"sklearn": "scikit-learn"}
+    named = {"empeval_training": "empeval-training", "sklearn": "scikit-learn"}
     inside = {"safetensors": "transformers", "tokenizers": "transformers"}  # they come with it
-    project = tomllib.loads(
-        (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    )["project"]
+    project, training = (
+        tomllib.loads((ROOT / place / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for place in (".", "reference_models")
+    )
     extras = project["optional-dependencies"]
+    extras = extras | {"train": extras["train"] + training["dependencies"]}
 
     def name(requirement):
         return re.match(r"[\w-]+(\[[\w,]+\])?", requirement)[0]

@@ -82,10 +82,15 @@ def _guarded(arguments: Sequence[str] | None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     from empeval.contained import contained
+    from empeval.extras import require_verb
     from empeval.hooks import Hooks
 
     hooks = Hooks().load_installed()
-    options = build_parser(hooks).parse_args(arguments)
+    parser = build_parser(hooks)
+    for verb in (sys.argv[1:] if arguments is None else arguments)[:1]:
+        if verb not in parser.get_default("empeval_verbs"):
+            require_verb(verb)
+    options = parser.parse_args(arguments)
     options.hooks = hooks
     owner = options.empeval_owners.get(options.empeval_verb)
     if owner is None:
@@ -128,7 +133,7 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
     for module in (*asking, *comparing, *looking):
         module.add(verbs)
     owners = hooks.register_commands(verbs) if hooks is not None else {}
-    parser.set_defaults(empeval_owners=owners)
+    parser.set_defaults(empeval_owners=owners, empeval_verbs=frozenset(verbs.choices))
     return parser
 
 
