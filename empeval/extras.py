@@ -19,6 +19,7 @@ EXTRAS = {
     "export": ("openpyxl",),
     "parquet": ("pyarrow",),
     "pandas": ("pandas",),
+    "completion": ("argcomplete",),
     "train": ("empeval_training", "datasets", "sklearn", "trl"),
     "quantized": ("bitsandbytes",),
     "vllm": ("vllm",),

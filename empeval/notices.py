@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from empeval import colour
 from empeval.escaping import plain
 from empeval.redacting import redact
 
@@ -22,7 +23,7 @@ def warn(text: object) -> None:
 
 def tell(text: object) -> None:
     """Print one line."""
-    print(plain(redact(str(text))), file=sys.stderr, flush=True)
+    print(colour.message(plain(redact(str(text))), sys.stderr), file=sys.stderr, flush=True)
 
 
 def tell_of_threads(left: list[threading.Thread]) -> None:

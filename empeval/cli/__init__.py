@@ -87,6 +87,10 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     hooks = Hooks().load_installed()
     parser = build_parser(hooks)
+    if "_ARGCOMPLETE" in os.environ:
+        from empeval.cli.completion import complete
+
+        complete(parser)
     for verb in (sys.argv[1:] if arguments is None else arguments)[:1]:
         if verb not in parser.get_default("empeval_verbs"):
             require_verb(verb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 
 from empeval.cli.options import Verbs, add_verb
@@ -23,12 +24,14 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a check; 1 if any failed."""
+    from empeval import colour
     from empeval.cli.text import say
 
     failed = False
     for state, subject, finding in checks(options):
         failed |= state == "fail"
-        say(f"{state:5} {subject:14} {' '.join(finding.splitlines())}")
+        print(colour.word(f"{state:5}", sys.stdout), end=" ")
+        say(f"{subject:14} {' '.join(finding.splitlines())}")
     return 1 if failed else 0
 
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from empeval import colour
 from empeval.escaping import json_text, markdown, plain
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ALONE = ("csv", "latex")
 """Forms in which a table stands alone on standard output."""
+STATES = ("", "gate", "result", "state", "status", "verdict")
+"""Columns in which a word says how something stands."""
 LONG, NARROWEST = 14, 5
 """Characters of a word that is not broken if need not be, and that a column keeps at least, when
 a table is made to fit."""
@@ -53,6 +56,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], form: str, *, more: bool = Fal
     styles = {"md": "github", "latex": "latex_booktabs"}
     width = _width() if form == "table" else None
     columns = fitted([headers, *cells], width) if rows and width else None
+    if form == "table":
+        cells = [[colour.word(cell, sys.stdout) if key in STATES else cell
+                  for key, cell in zip(headers, row, strict=True)] for row in cells]  # fmt: skip
     if columns:  # the headers are a row like others: tabulate sets more space around its own
         cells = [headers, ["-" * size for size in columns], *cells]
         print(tabulate(cells, tablefmt="plain", disable_numparse=True, maxcolwidths=columns))
@@ -112,7 +118,12 @@ def say(text: object, form: str = "table") -> None:
         form: of the tables beside it; with ``md`` it becomes no tag, link or table.
     """
     beside = sys.stderr if form in ALONE else None
-    print(markdown(text) if form == "md" else plain(text), file=beside)
+    print(markdown(text) if form == "md" else _line(text), file=beside)
+
+
+def _line(text: object) -> str:
+    """A line for a terminal; one that is a verdict and nothing else is in its colour."""
+    return colour.word(plain(text), sys.stdout)
 
 
 def blank(form: str = "table") -> None:
