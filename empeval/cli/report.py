@@ -18,18 +18,28 @@ The file needs nothing else: it opens offline and prints. With several runs the 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "report", "write runs as one HTML file", EPILOG)
-    parser.add_argument("runs", metavar="RUN", nargs="+")
-    parser.add_argument("-o", "--out", required=True, metavar="FILE")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="run folders, the base first")
+    parser.add_argument("-o", "--out", required=True, metavar="FILE", help="the HTML file to write")
     parser.add_argument("--figures", metavar="FOLDER", help="write the plots as SVG and PNG, too")
-    parser.add_argument("--margin", metavar="M | NAME=M,...", help="as for compare")
+    parser.add_argument(
+        "--margin",
+        metavar="M | NAME=M,...",
+        help="the smallest difference that matters, as in compare",
+    )
     parser.add_argument("--force", action="store_true", help="compare what differs in version")
     parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
-    parser.add_argument("--resamples", type=positive, default=10_000, metavar="N")
+    parser.add_argument(
+        "--resamples",
+        type=positive,
+        default=10_000,
+        metavar="N",
+        help="bootstrap resamples of clusters (default 10000)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Write the page, and the plots where a folder for them is named."""
     from pathlib import Path
 
     from empeval.cli.compare import read_margin

@@ -76,10 +76,26 @@ def add(verbs: Verbs) -> None:
         help="ask only N, or a share such as 10%% (ed-empathy counts conversations, drawn evenly "
         "over the emotions)",
     )
-    parser.add_argument("--seed", type=int, help="of sampling (default 0)")
-    parser.add_argument("--max-tokens", type=positive, metavar="N", help="most tokens an answer")
-    parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy, the default")
-    parser.add_argument("--top-p", type=float, metavar="P", help="nucleus mass, with temperature")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="random seed of decoding and of the choice of --limit items (default 0)",
+    )
+    parser.add_argument(
+        "--max-tokens", type=positive, metavar="N", help="the most tokens an answer may have"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="of decoding: 0, the default, always takes the likeliest token; more is more random",
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="with a temperature: sample from the likeliest tokens of this total probability",
+    )
     parser.add_argument(
         "--stop",
         action="append",
@@ -121,7 +137,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Answer, score and print the figures; or, with --dry-run, what would be asked."""
     from empeval import api
     from empeval.cli.preview import print_preview
     from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures

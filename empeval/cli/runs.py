@@ -35,7 +35,7 @@ def add(verbs: Verbs) -> None:
     add_format(listing)
     listing.set_defaults(run=run_list)
     show = actions.add_parser("show", help="a run's figures")
-    show.add_argument("name", metavar="NAME")
+    show.add_argument("name", metavar="NAME", help="as 'empeval runs list' prints it")
     _folder(show)
     add_format(show)
     show.set_defaults(run=run_show)
@@ -46,7 +46,7 @@ def add(verbs: Verbs) -> None:
     prune.add_argument("--yes", action="store_true", help="remove them, do not only say which")
     prune.set_defaults(run=run_prune)
     repair = actions.add_parser("repair", help="rebuild a run.json that cannot be read")
-    repair.add_argument("path", metavar="RUN", type=Path)
+    repair.add_argument("path", metavar="RUN", type=Path, help="the folder whose run.json was lost")
     repair.set_defaults(run=run_repair)
 
 
@@ -56,7 +56,7 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 
 def run_list(options: argparse.Namespace) -> int:
-    """List them."""
+    """Print the runs in a folder, newest first."""
     from empeval.cli.text import print_rows, say
     from empeval.runs import run_folders
 
@@ -100,7 +100,7 @@ def _row(path: Path) -> dict[str, str]:
 
 
 def run_show(options: argparse.Namespace) -> int:
-    """Show one."""
+    """Print a run's figures."""
     from empeval.cli.tables import print_run
     from empeval.errors import UsageError, nearest
     from empeval.runs import Run, is_run, run_folders
@@ -196,7 +196,7 @@ def _remove_leftovers(root: Path) -> None:
 
 
 def run_repair(options: argparse.Namespace) -> int:
-    """Repair one."""
+    """Write a lost manifest anew, from its copy or the answers."""
     from empeval.cli.text import say
     from empeval.repair import repair
 

@@ -36,12 +36,14 @@ FILES = (
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "schema", "print the JSON Schema of a file", EPILOG)
-    parser.add_argument("file", choices=FILES)
+    parser.add_argument(
+        "file", choices=FILES, help="which file: of a run folder, or one that people write"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Print a file's JSON Schema."""
     from empeval.cli.text import print_json
     from empeval.schemas import schema
 

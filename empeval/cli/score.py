@@ -30,7 +30,9 @@ or with "messages": [{"role": "user", "content": "..."}] in the place of "contex
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "score", "score a run folder or a file of dialogues", EPILOG)
-    parser.add_argument("source", metavar="RUN_OR_FILE")
+    parser.add_argument(
+        "source", metavar="RUN_OR_FILE", help="a run folder, or a file of dialogues or answers"
+    )
     parser.add_argument("--scorers", type=names, metavar="A,B", help="instead of the tasks' own")
     parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
     add_reading(parser)

@@ -20,13 +20,15 @@ EPILOG = """examples:
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = add_verb(verbs, "show", "show a run's figures, or what a component is", EPILOG)
-    parser.add_argument("name", metavar="RUN_OR_NAME")
+    parser.add_argument(
+        "name", metavar="RUN_OR_NAME", help="a run folder, or the name of a component"
+    )
     add_format(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Print a run folder's figures, or the card of a component."""
     import os
 
     if os.path.isdir(options.name):

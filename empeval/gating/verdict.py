@@ -24,7 +24,7 @@ from empeval.runs import Run, is_copy
 Outcome = Literal["pass", "regression", "inconclusive"]
 
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 3, "inconclusive": 4}
-"""1 is an error of the world and 2 of the question, as everywhere in empeval."""
+"""1 is a runtime failure and 2 invalid input, as everywhere in empeval."""
 
 
 WORST_FIRST: list[Outcome] = ["regression", "inconclusive", "pass"]

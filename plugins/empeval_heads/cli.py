@@ -24,13 +24,27 @@ def add(subcommands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", required=True, metavar="SCHEME:TARGET")
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="SCHEME:TARGET",
+        help="the model that answers, as for 'empeval run'",
+    )
     parser.add_argument("--model-args", metavar="K=V,K=V", help="options of the model")
-    parser.add_argument("--task", default="eqbench", metavar="NAME", help="default: eqbench")
+    parser.add_argument(
+        "--task", default="eqbench", metavar="NAME", help="the task to ask (default: eqbench)"
+    )
     parser.add_argument("--heads", metavar="FOLDER", help="heads other than those that come along")
     parser.add_argument("--limit", type=int, metavar="N", help="ask only N items")
-    parser.add_argument("--seed", type=int, default=0, help="of sampling (default 0)")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="most tokens an answer")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of decoding and of the choice of --limit items (default 0)",
+    )
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", help="the most tokens an answer may have"
+    )
     parser.add_argument(
         "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
     )
@@ -40,7 +54,7 @@ def add(subcommands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Ask the model once and print the EQ score in its four variants."""
     from tabulate import tabulate
 
     import empeval
