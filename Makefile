@@ -9,13 +9,14 @@ DEMO_MODEL ?= packaged:smollm2-135m-instruct
 MUTANTS ?= --sample 150
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint slow mutants dist clean
+.PHONY: help install demo test lint slow mutants docs dist clean
 
 help:
 	@echo "make demo   install, then score a small real model on the mini tasks"
 	@echo "make test   install, then lint, types, layering and the tests"
 	@echo "make slow   the tests that take minutes"
 	@echo "make mutants  does a test notice when the code of verdicts changes? takes an hour"
+	@echo "make docs   the docs site in site/, links checked"
 	@echo "make dist   source archives and wheels in dist/, checked"
 	@echo "make clean  remove the virtual environments"
 
@@ -48,6 +49,11 @@ slow: $(READY)
 mutants: $(READY)
 	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c $(ROOT)/constraints.txt -e '$(ROOT)[docs]'
+	cd $(ROOT) && NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # In an environment of its own, which brings no torch.
 dist:
 	rm -rf $(ROOT)/dist
@@ -58,4 +64,4 @@ dist:
 	$(VENV)-dist/bin/python -m twine check --strict $(ROOT)/dist/*
 
 clean:
-	rm -rf $(VENV) $(VENV)-dist
+	rm -rf $(VENV) $(VENV)-dist $(ROOT)/site

@@ -185,7 +185,7 @@ def test_every_package_of_the_table_is_one_of_its_extra():
     core = {name(line) for line in project["dependencies"]}
     ours = {"protobuf", "sentencepiece"}  # transformers imports them, empeval does not
     known = {named.get(p, p) for packages in EXTRAS.values() for p in packages} | ours
-    own = set(EXTRAS) | {"all", "dev"}
+    own = set(EXTRAS) | {"all", "dev", "docs"}
     assert set(listed) == own
     for extra in EXTRAS:
         assert {n for n in listed[extra] if "[" not in n} <= known - core, extra

@@ -15,7 +15,12 @@ import empeval
 
 FILES = sorted(
     path
-    for pattern in (".github/**/*.yml", ".pre-commit-config.yaml", "examples/**/*.yml")
+    for pattern in (
+        ".github/**/*.yml",
+        ".pre-commit-config.yaml",
+        "mkdocs.yml",
+        "examples/**/*.yml",
+    )
     for path in ROOT.glob(pattern)
 )
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -52,8 +57,8 @@ def test_every_yaml_file_of_the_project_is_read_and_is_a_mapping():
 def test_the_workflow_calls_targets_of_the_makefile_and_nothing_else():
     runs = [step["run"] for job in workflow()["jobs"].values() for step in job["steps"]
             if "run" in step]  # fmt: skip
-    assert runs == ["make test PYTHON=python", "make dist PYTHON=python"]
-    assert {"test", "dist"} <= TARGETS
+    assert runs == [f"make {target} PYTHON=python" for target in ("test", "docs", "dist")]
+    assert {"test", "docs", "dist"} <= TARGETS
     assert re.search(r"^PYTHON \?=", MAKEFILE, re.MULTILINE)
 
 
