@@ -155,7 +155,9 @@ def test_an_adapter_that_is_cut_off_is_refused_at_once(base, lora, tmp_path):
     folder = shutil.copytree(lora, tmp_path / "lora")
     path = folder / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    assert refusal(base, folder, load=False).match("cut off or damaged; copy the adapter again")
+    assert refusal(base, folder, load=False).match(
+        r"is cut off or damaged.+; copy the adapter again"
+    )
 
 
 @pytest.mark.parametrize("target", ["./nowhere", "/no/such/adapter"])

@@ -67,10 +67,21 @@ def test_the_fingerprint_changes_with_a_single_weight(folder):
         ("---\nlicense: 'mit'\n---\n", "mit"),
         ("# Model\nlicense: mit\n", None),
         ("---\nlanguage: en\n---\nlicense: mit\n", None),
+        ("---\nlicense: mit  # as the paper says\n---\n", "mit"),
+        ("\ufeff---\r\nlicense: mit\r\n---\r\n", "mit"),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
+        ("---\nlicense:\n---\n", None),
+        ("---\nlicense: {a: 1}\n---\n", None),
+        ("---\n- license: mit\n---\n", None),
+        ("---\nlicense: [mit\n---\n", None),
+        ("---\nlicense: " + "[" * 5000 + "\n---\n", None),
+        ("---\nlicense: !!python/object/apply:os.getcwd []\n---\n", None),
+        ("---\nlicense: mit\n", None),
+        ("", None),
     ],
 )
 def test_the_licence_is_read_from_the_model_s_card(folder, text, license):
-    (folder / "README.md").write_text(text)
+    (folder / "README.md").write_bytes(text.encode())
     assert HuggingFace(str(folder)).card.license == license
 
 

@@ -218,16 +218,17 @@ def _missing_weights(files: ModelFiles, name: str) -> HubError:
 
 
 def _license(folder: Path) -> str | None:
-    """The licence in the front matter of the model's card."""
+    """The licence in the front matter of the model's card; several are separated by commas."""
+    from huggingface_hub import metadata_load
+    from yaml import YAMLError
+
     card = folder / "README.md"
     if not card.is_file():
         return None
-    lines = card.read_text(encoding="utf-8", errors="replace").splitlines()[:200]
-    if not lines or lines[0].strip() != "---":
+    try:
+        named = (metadata_load(card) or {}).get("license")
+    except (OSError, ValueError, RecursionError, YAMLError):  # somebody's card, in any state
         return None
-    for line in lines[1:]:
-        if line.strip() == "---":
-            break
-        if line.startswith("license:"):
-            return line.partition(":")[2].strip().strip("'\"") or None
-    return None
+    every = [one.strip() for one in (named if isinstance(named, list) else [named])
+             if isinstance(one, str)]  # fmt: skip
+    return ", ".join(filter(None, every)) or None
