@@ -31,7 +31,7 @@ def test_every_document_is_in_the_navigation_once_and_lies_where_that_says():
     assert documents - set(named) == set()
 
 
-def test_the_site_is_strict_about_links_and_asks_no_other_server():
+def test_the_site_is_strict_about_links_and_fetches_no_fonts():
     assert CONFIG["strict"] is True
     assert set(CONFIG["validation"]["links"].values()) == {"warn"}
     assert CONFIG["theme"]["font"] is False
