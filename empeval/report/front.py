@@ -206,13 +206,13 @@ def _falls(
     change = values.by_run[candidate] - values.by_run[base]
     if values.higher_is_better is False:
         change = -change
-    lines = {one.letter: {line.id: line for line in one.files.lines(task)} for one in pair}
+    files = {one.letter: one.files for one in pair}
     found: list[Fall] = []
     for place in np.argsort(change, kind="stable"):
         identifier = values.ids[place]
         if not change[place] < 0 or len(found) == FALLS:  # NaN sorts last
             break
-        before, after = lines[base].get(identifier), lines[candidate].get(identifier)
+        before, after = (files[side].line(task, identifier) for side in (base, candidate))
         if before is None or after is None:
             continue
         found.append(
