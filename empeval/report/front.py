@@ -81,13 +81,14 @@ class Board:
     """Runs in order by one figure, with their intervals drawn to one scale.
 
     Attributes:
-        figure: its name; ``shared``: how many items all runs have a value of.
+        figure: its name. items: that were asked; ``shared``: those of which all runs have a value.
         rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
         cells: (row's letter, column's letter) -> the row less the column, and a star where they
             differ.
     """
 
     figure: str
+    items: int
     shared: int
     rows: list[dict[str, Any]]
     cells: dict[tuple[str, str], str]
@@ -263,7 +264,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
             )
         cells = {(letters[a], letters[b]): text for (a, b), text in matrix_cells(matrix).items()}
         name = f"{matrix.task} {matrix.scorer}.{matrix.metric}"
-        found.append(Board(name, matrix.shared, rows, cells))
+        found.append(Board(name, matrix.items, matrix.shared, rows, cells))
     return found
 
 
