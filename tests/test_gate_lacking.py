@@ -9,6 +9,8 @@ import pytest
 from support.made_runs import MadeScorer, MadeTask, Value, normal, write_run
 
 from empeval import UsageError
+from empeval.files import write_json
+from empeval.gating.passed import Passed, find_base
 from empeval.gating.policy import Policy
 from empeval.gating.verdict import gate
 
@@ -16,6 +18,7 @@ COUNT = 60
 NAMES = [str(n) for n in range(COUNT)]
 EMOTIONS = [{"emotion": ("sad", "proud")[n % 2]} for n in range(COUNT)]
 HEADLINE = {"metric": "talks.warmth", "margin": 0.5}
+WIDE = {"metric": "warmth", "margin": 0.5}
 
 
 @pytest.fixture
@@ -130,3 +133,19 @@ def test_a_kind_that_nothing_is_called_is_refused(made, kind):
     run = made(BOTH)
     with pytest.raises(UsageError, match="unknown kind"):
         gate(made(BOTH), run, asked(failures=[{"kind": kind}]))
+
+
+def test_a_figure_that_only_the_candidate_has_is_named(made):
+    (check,) = gate(made(BOTH), made(ONE_TASK), asked(headline=[WIDE])).checks
+    assert check.outcome == "pass"
+    assert "The base has no letters.warmth.warmth: nothing is said of that." in check.said
+    (check,) = gate(made(BOTH), made(BOTH), asked(headline=[WIDE])).checks
+    assert "The base has no" not in check.said
+
+
+def test_the_latest_that_passed_is_one_with_the_same_tasks(made):
+    candidate, whole, part = made(BOTH), made(BOTH), made(ONE_TASK)
+    for run, when in ((whole, "2026-01-01"), (part, "2026-01-02")):
+        note = Passed(outcome="pass", when=when, base="b", policy="p")
+        write_json(run.path / "gate.json", note)
+    assert find_base("latest-passed", candidate.path.parent, candidate).path == whole.path

@@ -1,4 +1,4 @@
-"""What the base has and the candidate does not, so that no comparison shows it."""
+"""What one of two runs has and the other does not, so that no comparison shows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from empeval.comparing.records import Comparison
 
 @dataclass(frozen=True)
 class Lost:
-    """What the base has and the candidate does not.
+    """What is not compared, since only one of two runs has it.
 
     Attributes:
         base, candidate: the runs. comparison: of them.
@@ -24,11 +24,18 @@ class Lost:
 
     def figures(self, name: str) -> list[str]:
         """Figures of the base that a policy's name stands for."""
+        return self._uncompared(self.base, name)
+
+    def added(self, name: str) -> list[str]:
+        """Figures of the candidate that a policy's name stands for and the base does not have."""
+        return self._uncompared(self.candidate, name)
+
+    def _uncompared(self, files: RunFiles, name: str) -> list[str]:
         there = {(d.task, d.scorer, d.metric) for d in self.comparison.differences}
         return [
             f"{metric.task}.{metric.scorer}.{metric.metric}"
-            for task in self.base.run.manifest.tasks
-            for metric in self.base.metrics(task, valueless=True).values()
+            for task in files.run.manifest.tasks
+            for metric in files.metrics(task, valueless=True).values()
             if name in names_of(metric) and (metric.task, metric.scorer, metric.metric) not in there
         ]
 

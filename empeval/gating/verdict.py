@@ -108,8 +108,10 @@ def gate(
     )
     _check_twice(comparison, names)
     lost = Lost(*files, comparison)
-    headlines = [_without(_headline(comparison, one), lost.figures(one.metric))
-                 for one in policy.headline]  # fmt: skip
+    headlines = [
+        _without(_headline(comparison, one, lost.added(one.metric)), lost.figures(one.metric))
+        for one in policy.headline
+    ]
     if policy.require_audit:
         gaps = [audit_gaps(candidate, comparison, find(comparison, n, "headline")) for n in names]
         headlines = [
@@ -153,15 +155,16 @@ def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
     return found
 
 
-def _headline(comparison: Comparison, wanted: Headline) -> Check:
+def _headline(comparison: Comparison, wanted: Headline, added: Sequence[str]) -> Check:
     """A name that stands for figures of several tasks asks all of them; the worst one counts."""
     every = find(comparison, wanted.metric, "headline")
     parts = [_judged(d, wanted) for d in every]
+    new = [f"The base has no {'; '.join(added)}: nothing is said of that."] if added else []
     return Check(
         kind="headline",
         name=wanted.metric,
         outcome=min((outcome for outcome, _ in parts), key=WORST_FIRST.index),
-        said=" ".join(text for _, text in parts),
+        said=" ".join([*(text for _, text in parts), *new]),
         blocks=any(d.too_unscored for d in every),
     )
 
