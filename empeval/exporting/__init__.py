@@ -90,7 +90,8 @@ def formats(hooks: Hooks) -> dict[str, ExportFormat]:
     known: dict[str, ExportFormat] = {
         name: importlib.import_module(module).FORMAT for name, module in BUILT_IN.items()
     }
-    for found in hooks.fire("empeval_export_formats"):
+    given = hooks.fire("empeval_export_formats")
+    for found in (f for one in given for f in (one if isinstance(one, list) else [one])):
         if not isinstance(found, ExportFormat):
             warn(f"a plugin gave a {type(found).__name__} for an export format; it is left out")
         elif found.name in known or found.name in spreadsheets.FORMATS:

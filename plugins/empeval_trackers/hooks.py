@@ -29,7 +29,7 @@ def empeval_run_finished(folder: str) -> None:
 
 def _tell(folder: str, *, finished: bool) -> None:
     names = [name.strip() for name in os.environ.get("EMPEVAL_TRACK", "").split(",")]
-    problems: list[Exception] = []
+    problems = []
     for name in filter(None, names):
         if name in _failed:
             continue
@@ -37,9 +37,11 @@ def _tell(folder: str, *, finished: bool) -> None:
             _tell_one(name, folder, finished=finished)
         except Exception as error:  # whatever a server or its package does; the next one is told
             _failed.add(name)
-            problems.append(error)
+            problems.append(f"{name}: {type(error).__name__}: {error}")
     if problems:
-        raise problems[0]
+        from empeval import EmpevalError
+
+        raise EmpevalError(f"not tracked by {'; by '.join(problems)}")
 
 
 def _tell_one(name: str, folder: str, *, finished: bool) -> None:
