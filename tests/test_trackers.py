@@ -170,7 +170,7 @@ def test_mlflows_server_has_the_run_its_figures_and_its_files(server, tmp_path):
     assert kept.data.metrics == pytest.approx(figures(run))
     files = {file.path for file in client.list_artifacts(kept.info.run_id)}
     assert files == {"run.json", "metrics.json"}
-    left = "from empeval_trackers.mlflow_tracker import begin; import empeval; begin(empeval.Run('run'))"
+    left = "import empeval, empeval_trackers.mlflow_tracker as t; t.begin(empeval.Run('run'))"
     command = [sys.executable, "-c", left]  # a process that ends while its run is open
     subprocess.run(command, cwd=tmp_path, env=environment(**settings), check=True)
     assert client.get_run(kept.info.run_id).info.status == "KILLED"
