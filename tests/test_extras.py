@@ -165,7 +165,12 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(
 
 
 def test_every_package_of_the_table_is_one_of_its_extra():
-    named = {"empeval_training": "empeval-training", "sklearn": "scikit-learn"}
+    named = {
+        "empeval_training": "empeval-training",
+        "inspect_ai": "inspect-ai",
+        "mlflow": "mlflow-skinny",
+        "sklearn": "scikit-learn",
+    }
     inside = {"safetensors": "transformers", "tokenizers": "transformers"}  # they come with it
     project, training = (
         tomllib.loads((ROOT / place / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -19,25 +19,14 @@ An editor completes and checks a YAML file whose first line is
   # yaml-language-server: $schema=task.schema.json
 """
 
-FILES = (
-    "run",
-    "responses",
-    "scores",
-    "metrics",
-    "comparison",
-    "policy",
-    "gate",
-    "audit",
-    "task",
-    "config",
-)
-
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
+    from empeval.schemas import NAMES
+
     parser = add_verb(verbs, "schema", "print the JSON Schema of a file", EPILOG)
     parser.add_argument(
-        "file", choices=FILES, help="which file: of a run folder, or one that people write"
+        "file", choices=NAMES, help="which file: of a run folder, or one that people write"
     )
     parser.set_defaults(run=run)
 
