@@ -87,6 +87,39 @@ class Response(msgspec.Struct, frozen=True):
     model: str | None = None
 
 
+class Continuations(msgspec.Struct, frozen=True):
+    """What a model is asked the likelihood of: texts with which its answer might go on.
+
+    Attributes:
+        id: unique among those asked together.
+        messages: the conversation so far.
+        texts: at least one; none of them empty.
+        lead: what the answer begins with; the texts go on behind it. ``""``: they begin it.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    texts: tuple[str, ...]
+    lead: str = ""
+
+
+class LogLikelihood(msgspec.Struct, frozen=True):
+    """How likely each of some continuations is.
+
+    Attributes:
+        id: of the ``Continuations``.
+        values: natural logarithms of the probability of each text, in their order, 0 or less; of
+            the text's own tokens, whatever comes behind them. Empty where there are none.
+        note: for a person: why there are none; ``None`` where there are.
+        prompt_tokens: of what precedes the texts, by the model's own tokenizer.
+    """
+
+    id: str
+    values: tuple[float, ...] = ()
+    note: str | None = None
+    prompt_tokens: int | None = None
+
+
 class Score(msgspec.Struct, frozen=True):
     """What a scorer says of one sample.
 

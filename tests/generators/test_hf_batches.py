@@ -81,7 +81,10 @@ def test_padding_stays_under_five_percent(sizes, options):
     assert padding_share(batches) <= 0.05 + 1e-9
 
 
-PROMPTS = ["x" * length for length in (30, 31, 3, 90, 4, 92, 91, 30, 12, 3)]
+PROMPTS = [
+    chr(ord("a") + place) * length
+    for place, length in enumerate((30, 31, 3, 90, 4, 92, 91, 30, 12, 3))
+]
 
 
 @pytest.fixture

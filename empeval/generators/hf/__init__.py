@@ -16,7 +16,14 @@ from empeval.generators.hf.files import ModelFiles, find_files, looks_local
 from empeval.generators.hf.loading import DType, Quantize, check_quantize
 from empeval.generators.hf.weights import has_tokenizer
 from empeval.interfaces import Generator, ModelCard, Preview
-from empeval.records import Item, Message, Response, Sampling
+from empeval.records import (
+    Continuations,
+    Item,
+    LogLikelihood,
+    Message,
+    Response,
+    Sampling,
+)
 
 if TYPE_CHECKING:
     from empeval.generators.hf.answers import Answerer
@@ -50,6 +57,7 @@ class HuggingFace(Generator):
     """
 
     summary = "a hub id, a local folder or a .gguf file, through transformers"
+    gives_likelihood: ClassVar[bool] = True
     extra: ClassVar[str] = "hf"
     """What installs the packages that it needs."""
 
@@ -167,6 +175,22 @@ class HuggingFace(Generator):
         for batch in self.plan(items, sampling):
             questions = [Question(item, self._prompt(item)) for item in batch]
             yield from answerer.answer(questions, sampling)
+
+    def loglikelihood(self, requests: Sequence[Continuations]) -> Iterator[LogLikelihood]:
+        """Yield how likely the continuations of each request are.
+
+        What rows of a batch begin with is read once. Continuations are of the answer as the
+        chat template opens it: where that opens a thought, they stand inside of it.
+
+        Raises:
+            UsageError: the chat template refuses a conversation.
+        """
+        from empeval.generators.hf.likelihood import as_tokens, likelihoods
+
+        wanted = [as_tokens(request, self._prompter) for request in requests]
+        wanted.sort(key=lambda one: one.rows[0])  # what begins alike is read together
+        reader = self._load().reader
+        yield from likelihoods(wanted, reader, window=self._window, budget=self._budget)
 
     def runtime(self) -> dict[str, Any]:
         """Device, and the tokens of a batch: as planned, and what memory held if that was less."""
