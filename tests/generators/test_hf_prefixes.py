@@ -137,12 +137,12 @@ def test_a_row_that_takes_its_beginning_may_turn_bad_alone(tmp_path):
     assert [r.status for r in found[:2]] == ["error", "ok"]
 
 
-def test_memory_that_runs_out_while_prompts_are_read_makes_smaller_batches(tmp_path, monkeypatch):
+def test_memory_that_runs_out_makes_smaller_batches_with_the_same_answers(tmp_path, monkeypatch):
     model = make_random_model(tmp_path, seed=3)
     expected, _, _ = both(tmp_path, monkeypatch, max_tokens=10)
 
     def limited(shape):
-        if shape[0] * shape[1] > 60:
+        if shape[0] > 2:
             raise MemoryError
 
     watch_forward(monkeypatch, type(model), limited)
