@@ -30,13 +30,14 @@ _HOMES = {
     "empeval.models": "packaged_model",
     "empeval.exporting": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
-    "MetricsFile Sheet Source Continuations LogLikelihood",
+    "MetricsFile Sheet Source Blank Continuations LogLikelihood",
     "empeval.runs": "Run",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "INTERFACE_VERSION",
+    "Blank",
     "Continuations",
     "DataError",
     "EmpevalError",
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from empeval.metrics import cluster_mean, cluster_share, mean_metric
     from empeval.models import packaged_model
     from empeval.records import (
+        Blank,
         Continuations,
         Item,
         LogLikelihood,

@@ -69,11 +69,31 @@ def require_likelihood(generator: Generator) -> None:
         )
 
 
-def probabilities(values: Sequence[float]) -> list[float]:
-    """Shares, of sum 1, of texts by their log-likelihoods: each as likely as among these alone."""
+def probabilities(values: Sequence[float], texts: Sequence[str] = ()) -> list[float]:
+    """Shares, of sum 1, of texts by their log-likelihoods: each as likely as among these alone.
+
+    Args:
+        values: natural logarithms of probabilities, at least one.
+        texts: those whose values they are. Where one goes on from another ("10" from "1"), its
+            probability is taken from the shorter one's, which then stands for itself alone.
+    """
     highest = max(values)
     weights = [math.exp(value - highest) for value in values]
-    return [weight / sum(weights) for weight in weights]
+    if texts:
+        weights = [_itself(place, weights, texts) for place in range(len(texts))]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _itself(place: int, weights: Sequence[float], texts: Sequence[str]) -> float:
+    """The weight of a text without that of the texts that go on from it."""
+    longer = [i for i, text in enumerate(texts) if _goes_on(text, texts[place])]
+    nearest = [i for i in longer if not any(_goes_on(texts[i], texts[j]) for j in longer)]
+    return max(weights[place] - sum(weights[i] for i in nearest), 0.0)
+
+
+def _goes_on(text: str, shorter: str) -> bool:
+    return text != shorter and text.startswith(shorter)
 
 
 def _sound(given: LogLikelihood, count: int) -> bool:
