@@ -7,11 +7,14 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.asking import ask, watch_forward
+from support.asking import ask, items, watch_forward
 from support.tiny_models import make_random_model, make_scripted_model
 
+from empeval import Sampling
+from empeval.answering import unfinished_groups
 from empeval.generators.hf import HuggingFace
-from empeval.generators.hf.prefill import LEAST_SHARED, common_prefix, passes, share
+from empeval.generators.hf.batches import LEAST_SHARED, common_prefix, cut_families
+from empeval.generators.hf.prefill import passes, share
 
 draw = random.Random(4)
 STORIES = ["".join(draw.choices("abcdefgh ", k=length)) for length in (60, 47, 45, 20)]
@@ -76,6 +79,43 @@ def test_each_row_is_computed_in_one_pass_behind_those_that_it_takes_from(some, 
         for place in one.rows:
             donor = shared[place].donor
             assert donor is None or order[donor] < order[place]
+
+
+@given(rows, st.integers(1, 400), st.integers(0, 30), st.integers(1, 9))
+def test_batches_of_families_keep_to_the_limits(some, budget, new_tokens, max_rows):
+    prompts = [(row, place) for place, row in enumerate(some)]
+    limits = {"budget": budget, "new_tokens": new_tokens, "max_rows": max_rows}
+    plan = cut_families(prompts, **limits)
+    assert sorted(place for batch in plan for place in batch) == list(range(len(some)))
+    for batch in plan:
+        longest = max(len(some[place]) for place in batch)
+        assert len(batch) == 1 or len(batch) * (longest + new_tokens) <= budget
+        assert len(batch) <= max_rows
+
+
+def test_prompts_that_begin_alike_stand_together():
+    story, other = [1] * 40, [2] * 40
+    some = [story, other, [*story, 3, 4], [5] * 41, [*other, 6], [*story, 7]]
+    prompts = [(row, place) for place, row in enumerate(some)]
+    [batch] = cut_families(prompts, budget=10_000, new_tokens=1, max_rows=10)
+    assert batch == [2, 5, 0, 3, 4, 1]
+
+
+@pytest.mark.parametrize("done", [{"0"}, {"2", "3"}, {"7", "8", "9", "6", "5"}])
+def test_a_resumed_run_reads_the_batches_of_an_uninterrupted_one(tmp_path, done):
+    make_random_model(tmp_path, seed=3)
+    asked, sampling = items(PROMPTS), Sampling(max_tokens=20, temperature=1.0)
+    full, again = (
+        HuggingFace(str(tmp_path), dtype="float32", device="cpu", batch_tokens=250)
+        for _ in range(2)
+    )
+    plan = full.plan(asked, sampling)
+    assert len(plan) > 2
+    expected = {r.id: r.response for r in full.generate([i for g in plan for i in g], sampling)}
+    left = unfinished_groups(again.plan(asked, sampling), done)
+    rest = {r.id: r.response for r in again.generate(left, sampling)}
+    assert set(rest) >= {item.id for item in asked} - done
+    assert rest == {name: expected[name] for name in rest}
 
 
 def answers(generator, **sampling):
@@ -150,3 +190,27 @@ def test_memory_that_runs_out_makes_smaller_batches_with_the_same_answers(tmp_pa
     monkeypatch.setattr(generator, "plan", lambda items, _: [list(items)])
     assert answers(generator, max_tokens=10) == expected
     assert generator.runtime()["batch_tokens_after_out_of_memory"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.8, "seed": 3}])
+def test_a_real_model_answers_as_by_the_plain_loop(options, monkeypatch):
+    from empeval import EmpevalError, packaged_model
+    from empeval_tasks.eqbench_mini.task import EQBenchMini
+
+    try:
+        folder = packaged_model("smollm2-135m-instruct")
+    except EmpevalError as error:
+        pytest.skip(f"smollm2-135m-instruct cannot be had: {error}")
+    asked = list(EQBenchMini().items())[:12]  # five scenes come twice among them
+    sampling = Sampling(max_tokens=24, stop=("\n\n",), **options)
+    found = []
+    for shares in (True, False):
+        generator = HuggingFace(str(folder), dtype="float32", device="cpu")
+        monkeypatch.setattr(generator, "plan", lambda items, _: [list(items)])
+        if not shares:
+            monkeypatch.setattr(generator._load().reader, "shares", False)
+        answers = {r.id: (r.response, r.stop) for r in generator.generate(asked, sampling)}
+        found.append(answers)
+    assert found[0] == found[1]
+    assert len({text for text, _ in found[0].values()}) > 6

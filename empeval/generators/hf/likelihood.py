@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from empeval.generators.hf.answers import free_memory, out_of_memory
-from empeval.generators.hf.prefill import Reader, common_prefix
+from empeval.generators.hf.batches import common_prefix
+from empeval.generators.hf.prefill import Reader
 from empeval.generators.hf.prompts import Prompter
 from empeval.records import Continuations, LogLikelihood
 

@@ -13,10 +13,13 @@ from typing import Any
 
 import msgspec
 
-from empeval.generators.hf.batches import MAX_PADDING, cut_batches
+from empeval.generators.hf.batches import (
+    LEAST_SHARED,
+    MAX_PADDING,
+    common_prefix,
+    cut_batches,
+)
 
-LEAST_SHARED = 16
-"""Tokens that two rows must have in common at their beginnings before it is worth sharing them."""
 READ_AT_ONCE = 8_192
 """Tokens that are read in one pass, padding included."""
 REST_PADDING = 0.25
@@ -33,18 +36,6 @@ class Shared(msgspec.Struct, frozen=True):
 
     donor: int | None = None
     length: int = 0
-
-
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences have in common at their beginnings."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:  # what precedes ``low`` is equal, what follows ``high`` is not wanted
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def share(rows: Sequence[Sequence[int]], computed: Sequence[int]) -> list[Shared]:
@@ -190,12 +181,7 @@ class Reader:
         parameters = set(inspect.signature(model.forward).parameters)
         self._positions = "position_ids" in parameters
         self._keeps = "logits_to_keep" in parameters
-        self.shares = (
-            padding
-            and {"past_key_values", "attention_mask", "logits_to_keep"} <= parameters
-            and not getattr(model, "_is_stateful", False)
-            and keeps_every_token(model.config)
-        )
+        self.shares = padding and can_share(type(model), model.config)
 
     def cache(self, rows: Sequence[Sequence[int]]) -> Any:
         """A cache of all tokens of each row but the last, for ``generate`` to go on from.
@@ -307,12 +293,22 @@ class Reader:
         )
 
 
-def keeps_every_token(config: Any) -> bool:
-    """Whether a model's cache holds keys and values of all tokens, and nothing else."""
+def can_share(model: Any, config: Any) -> bool:
+    """Whether a model's cache holds keys and values of all tokens, and nothing else.
+
+    Args:
+        model: its class.
+        config: its configuration.
+    """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    parameters = set(inspect.signature(model.forward).parameters)
+    return (
+        {"past_key_values", "attention_mask", "logits_to_keep"} <= parameters
+        and not getattr(model, "_is_stateful", False)
+        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    )
 
 
 def _cache(layers: list[tuple[Any, Any]]) -> Any:
