@@ -57,6 +57,26 @@ def measured(command: list[str], environment: dict[str, str]) -> dict[str, float
     }
 
 
+def check(options: argparse.Namespace) -> None:
+    """End with a sentence where something is missing, before minutes have been spent."""
+    if not Path(options.model, "config.json").is_file():
+        sys.exit(f"--model {options.model} is no model folder: there is no config.json in it.")
+    source = options.data_dir / "pbevan11/EQ-Bench/validation.jsonl"
+    if not source.is_file():
+        sys.exit(f"--data-dir: {source} is not there.")
+    found = shutil.which(options.lm_eval)
+    if found is None:
+        sys.exit(f"--lm-eval {options.lm_eval} is no program; give the path of lm_eval.")
+    options.lm_eval = found
+    if options.rounds < 1:
+        sys.exit(f"--rounds is {options.rounds}; it must be 1 or more.")
+    for command in ([found, "--help"], [*options.empeval, "--version"]):
+        with tempfile.TemporaryFile() as log:
+            done, _ = run_measured(command, env=dict(os.environ), stdout=log, stderr=log)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)} does not work; run it by hand to see why.")
+
+
 def run_peer(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, dict[int, Any]]:
     """lm-eval's measurements and its samples by item number from 1."""
     tasks = work / "tasks"
@@ -96,7 +116,7 @@ def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, 
     out = work / f"ours{index}"
     template = "auto" if options.chat_template else "plain"
     command = [
-        options.empeval, "run", "--model", f"hf:{options.model}",
+        *options.empeval, "run", "--model", f"hf:{options.model}",
         "--model-args", f"dtype=float32,chat_template={template}",
         "--tasks", "eqbench", "--max-tokens", "80", "--stop", r"\n\n",
         "--data-dir", str(options.data_dir), "--out", str(out),
@@ -147,13 +167,14 @@ def main() -> int:
     parser.add_argument("--model", required=True, help="a model folder")
     parser.add_argument("--data-dir", required=True, type=Path)
     parser.add_argument("--lm-eval", default="lm_eval", help="the peer's executable")
-    parser.add_argument("--empeval", default=shutil.which("empeval") or "empeval")
     parser.add_argument("--batch-size", type=int, default=8, help="the peer's batch size")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--chat-template", action="store_true", help="apply it in both")
     options = parser.parse_args()
     options.data_dir = options.data_dir.resolve()
+    options.empeval = [sys.executable, "-m", "empeval"]
+    check(options)
     rows, ratios = [], []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

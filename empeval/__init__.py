@@ -25,23 +25,27 @@ _HOMES = {
     "empeval.hooks": "hookimpl",
     "empeval.interfaces": "Task TaskCard Generator ModelCard Scorer ScorerCard ValueCard Preview "
     "INTERFACE_VERSION",
+    "empeval.likelihood": "loglikelihood probabilities",
     "empeval.metrics": "cluster_mean cluster_share mean_metric",
     "empeval.models": "packaged_model",
     "empeval.exporting": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
-    "MetricsFile Sheet Source",
+    "MetricsFile Sheet Source Blank Continuations LogLikelihood",
     "empeval.runs": "Run",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "INTERFACE_VERSION",
+    "Blank",
+    "Continuations",
     "DataError",
     "EmpevalError",
     "ExportFormat",
     "Generator",
     "HubError",
     "Item",
+    "LogLikelihood",
     "Message",
     "Metric",
     "MetricsFile",
@@ -74,9 +78,11 @@ __all__ = [
     "export",
     "hookimpl",
     "load_rows",
+    "loglikelihood",
     "mean_metric",
     "open_model",
     "packaged_model",
+    "probabilities",
     "read_rows",
     "require_columns",
     "rows_fingerprint",
@@ -120,10 +126,14 @@ if TYPE_CHECKING:
         TaskCard,
         ValueCard,
     )
+    from empeval.likelihood import loglikelihood, probabilities
     from empeval.metrics import cluster_mean, cluster_share, mean_metric
     from empeval.models import packaged_model
     from empeval.records import (
+        Blank,
+        Continuations,
         Item,
+        LogLikelihood,
         Message,
         Metric,
         MetricsFile,

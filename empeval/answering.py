@@ -159,6 +159,7 @@ def finish(
         cached_tokens=response.cached_tokens,
         cost=response.cost,
         model=writable(response.model),
+        likelihoods=response.likelihoods,
     )
 
 

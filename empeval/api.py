@@ -15,6 +15,7 @@ from empeval.contained import contained
 from empeval.data import use_data_directory
 from empeval.environment import environment
 from empeval.errors import EmpevalError, UsageError
+from empeval.filling import filling
 from empeval.finishing import add, now, score_and_finish
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task
@@ -108,6 +109,8 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
     warnings = [w for a in asked for w in a.warnings]
     with contained(registry.label_of(generator)):
         warnings += [str(text) for text in generator.prepare({a.name: a.shown for a in asked})]
+    for one in asked:
+        filling(generator, one.shown)  # refuses what it cannot fill
     manifest = Manifest(
         schema=SCHEMA,
         status="running",

@@ -19,7 +19,17 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from empeval.records import Item, Metric, Response, Sample, Sampling, Score, Scored
+from empeval.records import (
+    Continuations,
+    Item,
+    LogLikelihood,
+    Metric,
+    Response,
+    Sample,
+    Sampling,
+    Score,
+    Scored,
+)
 from empeval.spending import Spending
 
 INTERFACE_VERSION = 1
@@ -165,6 +175,7 @@ class Generator(ABC):
         operational: options that say how the model is asked (how many at once, how patiently) and
             not what it answers; a run may go on with others.
         reads_prompts: whether the messages decide the answers; saved answers do not read them.
+        gives_likelihood: whether it has a ``loglikelihood``.
         charges: whether its answers may cost money. Such a generator looks at ``spending`` before
             each question, ends early when nothing is left, and brings in what is on its way.
         spending: what the run may spend, set before ``generate``; ``None`` outside of a run.
@@ -174,6 +185,7 @@ class Generator(ABC):
     summary: ClassVar[str] = ""
     operational: ClassVar[tuple[str, ...]] = ()
     reads_prompts: ClassVar[bool] = True
+    gives_likelihood: ClassVar[bool] = False
     charges: ClassVar[bool] = False
     spending: Spending | None = None
 
@@ -217,6 +229,23 @@ class Generator(ABC):
         A failure of one item is a response with status ``error`` and a note; raise only when
         nothing can go on.
         """
+
+    def loglikelihood(self, requests: Sequence[Continuations]) -> Iterator[LogLikelihood]:
+        """Yield how likely the continuations of each request are, in any order.
+
+        Optional: a generator that has it says so with ``gives_likelihood``. A request that cannot
+        be met gives a note and no values; raise only when nothing can go on. The values of a
+        request must not depend on the others.
+
+        Raises:
+            UsageError: it gives no likelihoods.
+        """
+        from empeval.errors import UsageError
+
+        raise UsageError(
+            f"{self.card.name} gives no probabilities of tokens; ask it for text, or use a model "
+            "that does: hf:, packaged:."
+        )
 
     def preview(self, item: Item, sampling: Sampling) -> Preview:
         """Show the item as the model will see it (for ``--dry-run``)."""

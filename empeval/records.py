@@ -34,6 +34,21 @@ class Message(msgspec.Struct, frozen=True):
     content: str
 
 
+class Blank(msgspec.Struct, frozen=True):
+    """A place in the form of an answer that is filled by likelihood instead of being written.
+
+    Attributes:
+        name: unique within the item.
+        lead: what the answer begins with, up to the place.
+        options: two or more texts that may stand there, with the space before them if there is
+            one: ``(" A", " B")``.
+    """
+
+    name: str
+    lead: str
+    options: tuple[str, ...]
+
+
 class Item(msgspec.Struct, frozen=True):
     """One question of a task.
 
@@ -45,6 +60,8 @@ class Item(msgspec.Struct, frozen=True):
         target: what scorers compare with (an emotion's name, reference intensities).
         metadata: whatever helps a reader (situation, turn), never shown to the model.
         task: the task's name; the runner fills it in.
+        blanks: where there are some, the model writes no answer: the likelihoods of each blank's
+            options are read, and the answer is the form with the likeliest.
     """
 
     id: str
@@ -54,6 +71,7 @@ class Item(msgspec.Struct, frozen=True):
     target: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     task: str = ""
+    blanks: tuple[Blank, ...] = ()
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -71,6 +89,8 @@ class Response(msgspec.Struct, frozen=True):
         seconds: wall time from the start of the item's batch to its last token.
         stop: what ended it: ``eos``, ``length``, the stop string itself, or what a server calls it.
         note: for a person: why it failed, what was unusual.
+        likelihoods: of an item with blanks: name -> the probability of each option, in their
+            order, of sum 1 (as if nothing else could stand there).
     """
 
     id: str
@@ -85,6 +105,40 @@ class Response(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
     cost: float | None = None
     model: str | None = None
+    likelihoods: dict[str, tuple[float, ...]] = {}
+
+
+class Continuations(msgspec.Struct, frozen=True):
+    """What a model is asked the likelihood of: texts with which its answer might go on.
+
+    Attributes:
+        id: unique among those asked together.
+        messages: the conversation so far.
+        texts: at least one; none of them empty.
+        lead: what the answer begins with; the texts go on behind it. ``""``: they begin it.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    texts: tuple[str, ...]
+    lead: str = ""
+
+
+class LogLikelihood(msgspec.Struct, frozen=True):
+    """How likely each of some continuations is.
+
+    Attributes:
+        id: of the ``Continuations``.
+        values: natural logarithms of the probability of each text, in their order, 0 or less; of
+            the text's own tokens, whatever comes behind them. Empty where there are none.
+        note: for a person: why there are none; ``None`` where there are.
+        prompt_tokens: of what precedes the texts, by the model's own tokenizer.
+    """
+
+    id: str
+    values: tuple[float, ...] = ()
+    note: str | None = None
+    prompt_tokens: int | None = None
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -257,6 +311,7 @@ class ResponseLine(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
     cost: float | None = None
     model: str | None = None
+    likelihoods: dict[str, tuple[float, ...]] = {}
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from empeval.answering import answers, unfinished_groups, writable
 from empeval.contained import ContainedError, contained
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
+from empeval.filling import filling
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task, ValueCard
 from empeval.marks import mark_of
@@ -56,6 +57,7 @@ def generate_stage(
     sampling = asked.entry.sampling
     owner = label_of(generator)
     spending = generator.spending or Spending()
+    generator = filling(generator, asked.shown)
     with contained(owner):
         plan = [list(group) for group in generator.plan(asked.shown, sampling)]
     todo = unfinished_groups(plan, done)

@@ -14,10 +14,10 @@ from empeval.errors import EmpevalError, UsageError
 from empeval.extras import require
 from empeval.generators.hf import HuggingFace
 from empeval.generators.hf.text import Text, special_tokens
-from empeval.interfaces import ModelCard
+from empeval.interfaces import Generator, ModelCard
 from empeval.pairs import json_object
 from empeval.reasoning import Tags, opened_at_end, table
-from empeval.records import Item, Response, Sampling
+from empeval.records import Continuations, Item, LogLikelihood, Response, Sampling
 
 OURS = ("model", "tokenizer", "revision", "dtype", "seed", "trust_remote_code")
 """Arguments of the engine that are set here."""
@@ -43,6 +43,7 @@ class VLLM(HuggingFace):
 
     summary = "a hub id, a local folder or a .gguf file, through vLLM's offline engine"
     extra = "vllm"
+    gives_likelihood = False
 
     def __init__(
         self,
@@ -86,6 +87,14 @@ class VLLM(HuggingFace):
         """
         for batch in self.plan(items, sampling):
             yield from self._answer(batch, sampling)
+
+    def loglikelihood(self, requests: Sequence[Continuations]) -> Iterator[LogLikelihood]:
+        """Refused: the engine is asked for text alone.
+
+        Raises:
+            UsageError: always.
+        """
+        return Generator.loglikelihood(self, requests)
 
     def runtime(self) -> dict[str, Any]:
         """The engine's version and arguments."""

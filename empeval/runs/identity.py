@@ -26,7 +26,7 @@ def canonical(value: Any) -> bytes:
 
 def item_hash(item: Item) -> str:
     """16 hex digits that identify what is asked and what it is compared with."""
-    parts = canonical([item.messages, item.reference, item.target])
+    parts = canonical([item.messages, item.reference, item.target, *_blanks(item)])
     return hashlib.sha256(parts).hexdigest()[:16]
 
 
@@ -35,7 +35,7 @@ def data_fingerprint(items: Iterable[Item]) -> str:
     digest = hashlib.sha256()
     for item in items:
         parts = [item.id, item.messages, item.reference, item.target, item.cluster]
-        digest.update(canonical(parts) + b"\n")
+        digest.update(canonical([*parts, *_blanks(item)]) + b"\n")
     return f"sha256:{digest.hexdigest()}"
 
 
@@ -43,8 +43,13 @@ def prompts_hash(items: Iterable[Item]) -> str:
     """``sha256:<hex>`` over id and messages of the items in a run."""
     digest = hashlib.sha256()
     for item in items:
-        digest.update(canonical([item.id, item.messages]) + b"\n")
+        digest.update(canonical([item.id, item.messages, *_blanks(item)]) + b"\n")
     return f"sha256:{digest.hexdigest()}"
+
+
+def _blanks(item: Item) -> list[Any]:
+    """What is asked beside the messages; nothing where there is nothing, as there used to be."""
+    return [item.blanks] if item.blanks else []
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from empeval.errors import UsageError
 from empeval.interfaces import INTERFACE_VERSION, Generator
-from empeval.records import Item, Response, Sampling
+from empeval.likelihood import loglikelihood
+from empeval.records import Continuations, Item, Response, Sampling
 from empeval.testing.fakes import FakeTask, fake_item
 from empeval.testing.manners import Manners
 from empeval.testing.texts import UNUSUAL_TEXTS
@@ -101,6 +103,26 @@ class GeneratorContract(Manners):
         """What one item does must not take the run down."""
         planned = [i for group in generator.plan(unusual_items, sampling) for i in group]
         check_responses(list(generator.generate(planned, sampling)), unusual_items)
+
+    def test_likelihoods_are_logarithms_of_probabilities(
+        self, generator: Generator, items: Sequence[Item]
+    ) -> None:
+        """Each request is met once; what it gets depends on no other request."""
+        asked = [
+            Continuations(item.id, tuple(item.messages), ("yes", "no", "perhaps"), "Well, ")
+            for item in items
+        ]
+        if not generator.gives_likelihood:
+            with pytest.raises(UsageError):
+                list(generator.loglikelihood(asked))
+            return
+        found = loglikelihood(generator, asked)
+        given = [found[request.id] for request in asked if found[request.id].note is None]
+        assert given
+        for one in given:
+            assert sum(math.exp(value) for value in one.values) <= 1 + 1e-3, one.id
+        alone = loglikelihood(generator, [asked[-1]])[asked[-1].id]
+        assert alone.values == pytest.approx(found[asked[-1].id].values, abs=1e-2)
 
     def test_a_preview_shows_text_and_perhaps_a_count(
         self, generator: Generator, items: Sequence[Item], sampling: Sampling

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.asking import items, watch_forward
-from support.tiny_models import make_random_model
+from support.tiny_models import byte_tokenizer, make_random_model, random_config
 
 from empeval import Sampling, UsageError
 from empeval.answering import unfinished_groups
@@ -81,7 +81,10 @@ def test_padding_stays_under_five_percent(sizes, options):
     assert padding_share(batches) <= 0.05 + 1e-9
 
 
-PROMPTS = ["x" * length for length in (30, 31, 3, 90, 4, 92, 91, 30, 12, 3)]
+PROMPTS = [
+    chr(ord("a") + place) * length
+    for place, length in enumerate((30, 31, 3, 90, 4, 92, 91, 30, 12, 3))
+]
 
 
 @pytest.fixture
@@ -96,13 +99,13 @@ def test_the_plan_keeps_to_the_token_budget(model):
     generator, _ = model
     plan = generator.plan(items(PROMPTS), Sampling(max_tokens=10))
     sizes = [[len(item.messages[0].content) for item in group] for group in plan]
-    assert sizes == [[92, 91], [90], [31, 30, 30], [12], [4], [3, 3]]
+    assert sizes == [[92, 91], [90, 31], [30, 30, 12, 4, 3], [3]]
 
 
 def test_longer_answers_make_smaller_groups(model):
     generator, _ = model
     plan = generator.plan(items(PROMPTS), Sampling(max_tokens=60))
-    assert [len(group) for group in plan] == [1, 1, 1, 2, 1, 1, 1, 2]
+    assert [len(group) for group in plan] == [1, 1, 1, 2, 2, 3]
 
 
 def test_what_is_computed_together_is_what_was_planned(model, monkeypatch):
@@ -112,7 +115,8 @@ def test_what_is_computed_together_is_what_was_planned(model, monkeypatch):
     sampling = Sampling(max_tokens=10)
     list(generator.generate(items(PROMPTS), sampling))
     prefills = [shape for shape in shapes if shape[1] > 1]
-    assert prefills == [(2, 92), (1, 90), (3, 31), (1, 12), (1, 4), (2, 3)]
+    apart = [(1, 89), (1, 30), (2, 29), (1, 11), (1, 3), (1, 2)]  # the last token comes later
+    assert prefills == [(2, 92), *apart, (1, 3)]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -141,3 +145,29 @@ def test_the_plan_is_the_same_before_and_after_generating(model):
 def test_a_batch_budget_below_zero_is_refused(tmp_path):
     with pytest.raises(UsageError, match="batch_tokens is -1; it must be 0 or more"):
         HuggingFace(str(tmp_path), batch_tokens=-1)
+
+
+def budget(folder, **options):
+    return HuggingFace(str(folder), dtype="float32", device="cpu", **options).runtime()[
+        "batch_tokens"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("family", "width", "expected"),
+    [
+        ("llama", 32, 24_576),  # 2 layers, 2 of 4 heads: 256 bytes a token
+        ("llama", 16_384, 8_192),  # 131,072 bytes a token: 768 MiB hold 6,144
+        ("llama", 8_192, 12_288),
+        ("mistral", 32, 8_192),  # a sliding window: its prompts are read together
+    ],
+)
+def test_a_batch_on_a_cpu_is_as_large_as_its_cache_may_be(tmp_path, family, width, expected):
+    from safetensors.torch import save_file
+    from torch import zeros
+
+    random_config(family, hidden_size=width).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    save_file({"unused": zeros(1)}, tmp_path / "model.safetensors")  # no weights are loaded
+    assert budget(tmp_path) == expected
+    assert budget(tmp_path, batch_tokens=77) == 77

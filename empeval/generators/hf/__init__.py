@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from empeval.errors import UsageError, some
 from empeval.extras import require
-from empeval.generators.hf.batches import cut_batches
+from empeval.generators.hf.batches import cut_batches, cut_families
 from empeval.generators.hf.files import ModelFiles, find_files, looks_local
 from empeval.generators.hf.loading import DType, Quantize, check_quantize
 from empeval.generators.hf.weights import has_tokenizer
 from empeval.interfaces import Generator, ModelCard, Preview
-from empeval.records import Item, Message, Response, Sampling
+from empeval.records import (
+    Continuations,
+    Item,
+    LogLikelihood,
+    Message,
+    Response,
+    Sampling,
+)
 
 if TYPE_CHECKING:
     from empeval.generators.hf.answers import Answerer
@@ -24,7 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DType", "HuggingFace", "Quantize"]
 
-CPU_BATCH_TOKENS = 8_192
+CPU_BATCH_TOKENS = (8_192, 24_576)
+"""The least and the most by default; between them as many as ``CPU_CACHE_BYTES`` hold."""
+CPU_CACHE_BYTES = 768 * 2**20
 GPU_BATCH_TOKENS = 131_072
 MAX_ROWS = 256
 
@@ -50,6 +61,7 @@ class HuggingFace(Generator):
     """
 
     summary = "a hub id, a local folder or a .gguf file, through transformers"
+    gives_likelihood: ClassVar[bool] = True
     extra: ClassVar[str] = "hf"
     """What installs the packages that it needs."""
 
@@ -85,6 +97,7 @@ class HuggingFace(Generator):
             self._require(target, "peft")
             self._adapter = find_files(adapter, None, "adapter")
         self._prompts: dict[tuple[Message, ...], Prompt] = {}
+        self._batches: dict[tuple[str, str], int] = {}
         self._answerer: Answerer | None = None
 
     def _require(self, target: str, *packages: str) -> None:
@@ -142,13 +155,32 @@ class HuggingFace(Generator):
         return warnings
 
     def plan(self, items: Sequence[Item], sampling: Sampling) -> list[list[Item]]:
-        """Batches by length, the longest prompts first, padded by at most 5 %."""
-        return cut_batches(
-            [(len(self._prompt(item).tokens), item) for item in items],
-            budget=self._budget,
-            new_tokens=sampling.max_tokens,
-            max_rows=MAX_ROWS,
-        )
+        """Batches of prompts that begin alike, the longest first.
+
+        Where the model's cache does not allow to share beginnings, batches by length, padded by at
+        most 5 %. The plan is kept: what ``generate`` is asked to answer of it is answered in the
+        same batches.
+        """
+        limits = {
+            "budget": self._budget,
+            "new_tokens": sampling.max_tokens,
+            "max_rows": MAX_ROWS,
+        }
+        prompts = [(self._prompt(item).tokens, item) for item in items]
+        if self._shares:
+            plan = cut_families(prompts, **limits)
+        else:
+            plan = cut_batches([(len(tokens), item) for tokens, item in prompts], **limits)
+        self._batches = {(i.task, i.id): number for number, batch in enumerate(plan) for i in batch}
+        return plan
+
+    def _planned(self, items: Sequence[Item], sampling: Sampling) -> list[list[Item]]:
+        """The batches of items that were planned, a new plan for others."""
+        numbers = [self._batches.get((item.task, item.id)) for item in items]
+        if None in numbers:
+            return self.plan(items, sampling)
+        pairs = zip(numbers, items, strict=True)
+        return [[item for _, item in some] for _, some in groupby(pairs, key=itemgetter(0))]
 
     def preview(self, item: Item, sampling: Sampling) -> Preview:
         """The prompt's text and length."""
@@ -164,9 +196,25 @@ class HuggingFace(Generator):
         from empeval.generators.hf.answers import Question
 
         answerer = self._load()
-        for batch in self.plan(items, sampling):
+        for batch in self._planned(items, sampling):
             questions = [Question(item, self._prompt(item)) for item in batch]
             yield from answerer.answer(questions, sampling)
+
+    def loglikelihood(self, requests: Sequence[Continuations]) -> Iterator[LogLikelihood]:
+        """Yield how likely the continuations of each request are.
+
+        What rows of a batch begin with is read once. Continuations are of the answer as the
+        chat template opens it: where that opens a thought, they stand inside of it.
+
+        Raises:
+            UsageError: the chat template refuses a conversation.
+        """
+        from empeval.generators.hf.likelihood import as_tokens, likelihoods
+
+        wanted = [as_tokens(request, self._prompter) for request in requests]
+        wanted.sort(key=lambda one: one.rows[0])  # what begins alike is read together
+        reader = self._load().reader
+        yield from likelihoods(wanted, reader, window=self._window, budget=self._budget)
 
     def runtime(self) -> dict[str, Any]:
         """Device, and the tokens of a batch: as planned, and what memory held if that was less."""
@@ -258,7 +306,39 @@ class HuggingFace(Generator):
     def _budget(self) -> int:
         if self._batch_tokens:
             return self._batch_tokens
-        return CPU_BATCH_TOKENS if self._device.startswith("cpu") else GPU_BATCH_TOKENS
+        if not self._device.startswith("cpu"):
+            return GPU_BATCH_TOKENS
+        least, most = CPU_BATCH_TOKENS
+        size = self._token_bytes if self._shares else None
+        return max(least, min(most, CPU_CACHE_BYTES // size)) if size else least
+
+    @cached_property
+    def _shares(self) -> bool:
+        """Whether prompts can take their beginnings from others."""
+        from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+        from empeval.generators.hf.decode import OWN_STATE
+        from empeval.generators.hf.prefill import can_share
+
+        if self._adapter is not None and self._quantize is not None:
+            return False  # the adapter is not merged and stands around the model
+        config = self._config
+        kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        return config.model_type not in OWN_STATE and can_share(kind, config)
+
+    @property
+    def _token_bytes(self) -> int | None:
+        """What a token takes in the cache; ``None`` where the configuration does not say."""
+        config = self._config.get_text_config()
+        layers, heads, width = (
+            getattr(config, name, None)
+            for name in ("num_hidden_layers", "num_attention_heads", "hidden_size")
+        )
+        if not (isinstance(layers, int) and isinstance(heads, int) and isinstance(width, int)):
+            return None
+        size = getattr(config, "head_dim", None) or width // heads
+        kept = getattr(config, "num_key_value_heads", None) or heads
+        return int(2 * layers * kept * size * self._dtype.itemsize)
 
     @property
     def _window(self) -> int | None:

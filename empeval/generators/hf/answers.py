@@ -38,10 +38,12 @@ class Answerer:
 
     Attributes:
         budget: tokens of a batch that memory holds; known once it has run out.
+        reader: of the model's logits.
     """
 
     def __init__(self, decoder: Decoder, window: int | None) -> None:
         self._decoder = decoder
+        self.reader = decoder.reader
         self._window = window
         self.budget: int | None = None
 

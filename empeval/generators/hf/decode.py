@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from empeval.generators.hf.prefill import Reader
 from empeval.generators.hf.text import Text, special_tokens
 from empeval.reasoning import table
 from empeval.records import Sampling
@@ -80,6 +81,7 @@ class Decoder:
         # what stands in masked places and behind the end of a row: any token that the model knows
         self.filler: int = self.ends[0] if self.ends else 0
         self._special = special_tokens(tokenizer)
+        self.reader = Reader(model, self.filler, padding=self.takes_padding)
 
     def decode(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[Decoded]:
         """Yield each row's continuation as soon as it has ended.
@@ -97,7 +99,7 @@ class Decoder:
         live = list(range(len(rows)))
         ids, mask = self._pad(rows)
         start = ids.shape[1]
-        cache: Any = None
+        cache = self.reader.cache([row.tokens for row in rows])
         while live:
             written = ids.shape[1] - start
             steps = min(rows[i].limit - written for i in live)

@@ -112,16 +112,28 @@ class Prompter:
             UsageError: the chat template refuses this conversation.
         """
         text = self.text(messages)
+        tokens = self.tokens(text)
         if self.template is None:
             single = len(messages) == 1
-            return Prompt(
-                tokens=self._plain_tokens(text), stop=() if single else PLAIN_STOP, raw=single
-            )
-        # a template writes its special tokens itself
-        tokens: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+            return Prompt(tokens=tokens, stop=() if single else PLAIN_STOP, raw=single)
         return Prompt(tokens=tokens, ending=text[-_ENDING:])
 
-    def _plain_tokens(self, text: str) -> list[int]:
+    def opening(self, messages: Sequence[Message], lead: str) -> str:
+        """The text of a conversation with the beginning of the answer to it.
+
+        Raises:
+            UsageError: the chat template refuses this conversation.
+        """
+        text = self.text(messages)
+        if self.template is None and lead and not text[-1:].isspace():
+            text += "\n" if len(messages) == 1 else " "
+        return text + lead
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text in this format."""
+        if self.template is not None:  # a template writes its special tokens itself
+            written: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+            return written
         ids: list[int] = self.tokenizer(text).input_ids
         bare: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
         if bare and len(ids) > len(bare) and ids[-1] != bare[-1]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from empeval import Item, Sampling, Task, TaskCard
 from empeval_tasks.emobench.rows import DATASET, Part, emobench_rows, options
-from empeval_tasks.multiple_choice.questions import PROVIDES, Question, choice_item, spread
+from empeval_tasks.multiple_choice.questions import PROVIDES, Mode, Question, choice_item, spread
 
 CITATION = (
     "Sabour et al. 2024: EmoBench: Evaluating the Emotional Intelligence of Large Language Models. "
@@ -37,13 +37,15 @@ class EmoBench(Task):
     Args:
         seed: of the options' order.
         file: read this file instead of the data set, in the hub's or the repository's layout.
+        mode: ``likelihood`` takes the likeliest letter of each question; nothing is written.
     """
 
     part: ClassVar[Part]
 
-    def __init__(self, *, seed: int = 0, file: str | None = None) -> None:
+    def __init__(self, *, seed: int = 0, file: str | None = None, mode: Mode = "generate") -> None:
         self.seed = seed
         self.file = file
+        self.mode: Mode = mode
 
     def items(self) -> Iterator[Item]:
         """Yield the English questions in the order of the data set.
@@ -63,6 +65,7 @@ class EmoBench(Task):
                 seed=self.seed,
                 cluster=first.setdefault(scenario, identifier),
                 metadata={"category": self.category(row), "subject": row["subject"]},
+                mode=self.mode,
             )
 
     def select(self, items: Sequence[Item], limit: int, seed: int) -> list[Item]:
@@ -71,7 +74,8 @@ class EmoBench(Task):
 
     def data_key(self) -> str:
         """Name the choice of rows."""
-        return f"seed={self.seed}" + (",file" if self.file else "")
+        likelihood = ",mode=likelihood" if self.mode == "likelihood" else ""
+        return f"seed={self.seed}{likelihood}" + (",file" if self.file else "")
 
     @abstractmethod
     def questions(self, row: Mapping[str, Any], where: str) -> list[Question]:
@@ -88,6 +92,7 @@ class EmoBenchEU(EmoBench):
     Args:
         seed: of the options' order.
         file: read this file instead of the data set.
+        mode: ``generate``, or ``likelihood``.
     """
 
     part: ClassVar[Part] = "EU"
@@ -125,6 +130,7 @@ class EmoBenchEA(EmoBench):
     Args:
         seed: of the options' order.
         file: read this file instead of the data set.
+        mode: ``generate``, or ``likelihood``.
     """
 
     part: ClassVar[Part] = "EA"

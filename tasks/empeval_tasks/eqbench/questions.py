@@ -13,6 +13,7 @@ import msgspec
 
 from empeval import DataError, Item, Message
 from empeval.data import read_rows, require_columns
+from empeval_tasks.eqbench.likelihood import Mode, blanks
 from empeval_tasks.eqbench.parsing import Form, Language
 from empeval_tasks.eqbench.prompts import (
     cluster_dialogues,
@@ -100,8 +101,16 @@ def with_form(
     return [_with_form(question, form, wording, language, source) for question in questions]
 
 
-def question_items(questions: Sequence[Question], language: Language) -> list[Item]:
-    """The questions as items; those that share a dialogue share a cluster."""
+def question_items(
+    questions: Sequence[Question], language: Language, mode: Mode = "generate"
+) -> list[Item]:
+    """The questions as items; those that share a dialogue share a cluster.
+
+    Args:
+        questions: to be asked.
+        language: of the answers.
+        mode: ``likelihood`` gives them a blank an emotion.
+    """
     dialogues = [find_dialogue(question.prompt, list(question.reference)) for question in questions]
     firsts = cluster_dialogues(dialogues)
     items = []
@@ -116,6 +125,7 @@ def question_items(questions: Sequence[Question], language: Language) -> list[It
                 cluster=f"dialogue-{questions[first].id}",
                 target=eqbench_target(question.reference, language=language, form=question.form),
                 metadata=metadata,
+                blanks=blanks(question.reference) if mode == "likelihood" else (),
             )
         )
     return items

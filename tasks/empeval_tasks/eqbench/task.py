@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from empeval import DataError, Item, Sampling, Task, TaskCard, data_directory, load_rows
+from empeval import (
+    DataError,
+    Item,
+    Sampling,
+    Task,
+    TaskCard,
+    UsageError,
+    data_directory,
+    load_rows,
+)
+from empeval_tasks.eqbench.likelihood import Mode, with_likelihood
 from empeval_tasks.eqbench.parsing import Form, Language
 from empeval_tasks.eqbench.questions import (
     question_items,
@@ -38,6 +48,8 @@ class EQBench(Task):
         questions: a file of questions instead of the data set: ``.json`` as published in the
             repository EQ-bench/EQ-Bench, or rows as in the data set. Its critique-and-revise
             prompts serve both forms.
+        mode: ``generate`` has the model write; ``likelihood`` reads how likely it finds each
+            intensity from 0 to 10 behind each emotion's name.
     """
 
     card = TaskCard(
@@ -67,9 +79,23 @@ class EQBench(Task):
     }
     """Further names that a mirror's folder ``EQ-bench/EQ-Bench`` may have it under."""
 
-    def __init__(self, *, prompts: Form = "plain", questions: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        prompts: Form = "plain",
+        questions: str | None = None,
+        mode: Mode = "generate",
+    ) -> None:
         self.prompts: Form = prompts
         self.questions = questions
+        self.mode: Mode = mode
+        if mode == "likelihood":
+            if prompts == "revise":
+                raise UsageError(
+                    "mode=likelihood fills the form once and revises nothing; leave out "
+                    "prompts=revise."
+                )
+            self.card = with_likelihood(type(self).card)
         if prompts == "revise":
             sampling = Sampling(max_tokens=_REVISE_TOKENS)
             self.card = msgspec.structs.replace(type(self).card, sampling=sampling)
@@ -85,11 +111,12 @@ class EQBench(Task):
         questions = with_form(
             read_questions(rows, source), self.prompts, language=self.language, source=source
         )
-        yield from question_items(questions, self.language)
+        yield from question_items(questions, self.language, self.mode)
 
     def data_key(self) -> str:
         """Name the choice of rows."""
-        return f"prompts={self.prompts}" + (",questions=file" if self.questions else "")
+        likelihood = ",mode=likelihood" if self.mode == "likelihood" else ""
+        return f"prompts={self.prompts}{likelihood}" + (",questions=file" if self.questions else "")
 
     def _rows(self) -> tuple[str, list[dict[str, Any]]]:
         if self.questions is None and self.prompts == "plain":
@@ -120,6 +147,7 @@ class EQBenchGerman(EQBench):
 
     Args:
         prompts: as for ``eqbench``.
+        mode: as for ``eqbench``.
         questions: as for ``eqbench``; without it they are looked for in the data directory, since
             they are on no hub.
     """

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from empeval import Item, Message, Sampling, Task, TaskCard
+from empeval_tasks.eqbench.likelihood import Mode, blanks, with_likelihood
 from empeval_tasks.eqbench.questions import eqbench_target
 
 _PROMPT = """\
@@ -29,7 +30,11 @@ Your reply:"""
 
 
 class EQBenchMini(Task):
-    """Twenty-eight questions in EQ-Bench's form, with dialogues and wording of our own."""
+    """Twenty-eight questions in EQ-Bench's form, with dialogues and wording of our own.
+
+    Args:
+        mode: as for ``eqbench``.
+    """
 
     card = TaskCard(
         version="1",
@@ -41,14 +46,19 @@ class EQBenchMini(Task):
         dataset="comes with empeval",
     )
 
+    def __init__(self, *, mode: Mode = "generate") -> None:
+        self.mode: Mode = mode
+        if mode == "likelihood":
+            self.card = with_likelihood(type(self).card)
+
     def items(self) -> Iterator[Item]:
         """Yield the questions in the order of the file."""
         file = resources.files(__package__).joinpath("questions.jsonl")
         for line in file.read_bytes().splitlines():
-            yield _item(msgspec.json.decode(line))
+            yield _item(msgspec.json.decode(line), self.mode)
 
 
-def _item(row: dict[str, Any]) -> Item:
+def _item(row: dict[str, Any], mode: Mode) -> Item:
     names = list(row["emotions"])
     prompt = _PROMPT.format(
         dialogue="\n".join(f"{speaker}: {line}" for speaker, line in row["dialogue"]),
@@ -62,4 +72,5 @@ def _item(row: dict[str, Any]) -> Item:
         cluster=row["scene"],
         target=eqbench_target(row["emotions"]),
         metadata={"scene": row["scene"], "about": row["about"]},
+        blanks=blanks(row["emotions"]) if mode == "likelihood" else (),
     )

@@ -6,16 +6,19 @@ import hashlib
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from empeval import DataError, Item, Message, UsageError
+from empeval import Blank, DataError, Item, Message, UsageError
 
 PROVIDES = "choices"
 """What a task provides whose items were made here (see ``TaskCard.provides``)."""
 
 LETTERS = string.ascii_uppercase
+
+Mode = Literal["generate", "likelihood"]
+"""Whether the model writes its answer, or the likeliest letters are taken."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def choice_item(
     seed: int,
     cluster: str,
     metadata: Mapping[str, Any],
+    mode: Mode = "generate",
 ) -> Item:
     """An item that shows a passage and asks to choose one option of each question.
 
@@ -71,6 +75,7 @@ def choice_item(
         seed: of the options' order, which depends on nothing but it, the item and the options.
         cluster: what the item was cut from.
         metadata: for the reader; ``category`` groups figures.
+        mode: ``likelihood`` gives the item a blank a question, for its letter.
 
     Raises:
         DataError: options that are doubled, too few or too many, or without the right one.
@@ -91,7 +96,13 @@ def choice_item(
         cluster=cluster,
         target={PROVIDES: msgspec.to_builtins(choices)},
         metadata=dict(metadata),
+        blanks=tuple(map(_blank, choices)) if mode == "likelihood" else (),
     )
+
+
+def _blank(choice: Choice) -> Blank:
+    options = tuple(f" {letter}" for letter in choice.letters())
+    return Blank(choice.name, f"{choice.name.capitalize()}:", options)
 
 
 def spread(items: Sequence[Item], limit: int) -> list[Item]:

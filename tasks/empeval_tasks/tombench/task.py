@@ -9,7 +9,7 @@ from typing import Any
 
 from empeval import DataError, Item, Sampling, Task, TaskCard, data_directory, read_rows
 from empeval.data import require_columns
-from empeval_tasks.multiple_choice.questions import PROVIDES, Question, choice_item, spread
+from empeval_tasks.multiple_choice.questions import PROVIDES, Mode, Question, choice_item, spread
 
 REPOSITORY = "zhchen18/ToMBench"
 """Where the questions are published, on GitHub; they are on no hub."""
@@ -27,6 +27,7 @@ class ToMBenchEmotion(Task):
     Args:
         seed: of the options' order.
         folder: where the files are; by default the data directory's ``zhchen18/ToMBench``.
+        mode: ``likelihood`` takes the likeliest letter; nothing is written.
     """
 
     card = TaskCard(
@@ -46,9 +47,12 @@ class ToMBenchEmotion(Task):
         },
     )
 
-    def __init__(self, *, seed: int = 0, folder: str | None = None) -> None:
+    def __init__(
+        self, *, seed: int = 0, folder: str | None = None, mode: Mode = "generate"
+    ) -> None:
         self.seed = seed
         self.folder = folder
+        self.mode: Mode = mode
 
     def items(self) -> Iterator[Item]:
         """Yield the questions, part by part.
@@ -73,6 +77,7 @@ class ToMBenchEmotion(Task):
                     seed=self.seed,
                     cluster=first.setdefault(story, identifier),
                     metadata={"category": slug},
+                    mode=self.mode,
                 )
 
     def select(self, items: Sequence[Item], limit: int, seed: int) -> list[Item]:
@@ -81,7 +86,7 @@ class ToMBenchEmotion(Task):
 
     def data_key(self) -> str:
         """Name the choice of rows."""
-        return f"seed={self.seed}"
+        return f"seed={self.seed}" + (",mode=likelihood" if self.mode == "likelihood" else "")
 
     def _file(self, part: str) -> Path:
         directory = data_directory()

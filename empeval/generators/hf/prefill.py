@@ -1,0 +1,318 @@
+"""Reads the prompts of a batch into a cache, and what several of them begin with only once.
+
+A row whose beginning another row of the batch has, too, takes the states of that beginning from it
+and computes the rest. Rows are read in small batches of nearly one length, whose states are then
+put together in one cache, padded on the left, from which all of them are continued together.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from empeval.generators.hf.batches import (
+    LEAST_SHARED,
+    MAX_PADDING,
+    common_prefix,
+    cut_batches,
+)
+
+READ_AT_ONCE = 8_192
+"""Tokens that are read in one pass, padding included."""
+REST_PADDING = 0.25
+"""Padding of a pass over rests of rows: they are short, and a pass has a price of its own."""
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What a row takes from another.
+
+    Attributes:
+        donor: place of the other row, which itself takes nothing from any; ``None``: no row.
+        length: tokens at the beginning that both have.
+    """
+
+    donor: int | None = None
+    length: int = 0
+
+
+def share(rows: Sequence[Sequence[int]], computed: Sequence[int]) -> list[Shared]:
+    """Which rows take their beginning from which others.
+
+    The longest rows are read whole; each shorter one takes the longest beginning that it shares
+    with one of these, if that is worth it.
+
+    Args:
+        rows: token ids.
+        computed: tokens at the end of each row that are computed in any case.
+    """
+    found = [Shared()] * len(rows)
+    whole: list[int] = []
+    for place in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
+        row = rows[place]
+        lengths = [common_prefix(row, rows[other]) for other in whole]
+        best = max(range(len(whole)), key=lengths.__getitem__, default=0)
+        length = min(lengths[best], len(row) - computed[place]) if lengths else 0
+        if length >= max(LEAST_SHARED, len(row) // 8):
+            found[place] = Shared(whole[best], length)
+        else:
+            whole.append(place)
+    return found
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """Rows that are read together.
+
+    Attributes:
+        rows: their places.
+        width: tokens that are computed of each, at its end; padding where a row is shorter.
+    """
+
+    rows: tuple[int, ...]
+    width: int
+
+
+def passes(
+    rows: Sequence[Sequence[int]], shared: Sequence[Shared], *, padding: bool = True
+) -> list[Pass]:
+    """In which passes rows are read: first those that take nothing from another.
+
+    A row with nothing left to compute is in none.
+
+    Args:
+        rows: token ids.
+        shared: what each takes from another.
+        padding: whether rows of one pass may differ in length.
+    """
+    planned: list[Pass] = []
+    rest = [len(row) - part.length for row, part in zip(rows, shared, strict=True)]
+    for takes, most in ((False, MAX_PADDING), (True, REST_PADDING)):
+        those = [
+            place
+            for place, part in enumerate(shared)
+            if (part.donor is not None) == takes and rest[place]
+        ]
+        cut = cut_batches(
+            [(rest[place], place) for place in those],
+            budget=READ_AT_ONCE,
+            new_tokens=0,
+            max_rows=len(rows),
+            max_padding=most if padding else 0.0,
+        )
+        planned += [Pass(tuple(batch), rest[batch[0]]) for batch in cut]
+    return planned
+
+
+class States:
+    """Keys and values of some rows, layer by layer, each row at the right end of its columns.
+
+    Args:
+        rows: those that are kept, by their places.
+        room: columns.
+    """
+
+    def __init__(self, rows: Collection[int], room: int) -> None:
+        self.slots = {place: slot for slot, place in enumerate(rows)}
+        self.room = room
+        self.layers: list[tuple[Any, Any]] = []
+
+    def put(self, place: int, length: int, source: Any, row: int) -> None:
+        """Keep the last ``length`` columns of a row of a cache."""
+        if not self.layers:
+            self.layers = [(self._empty(y.keys), self._empty(y.values)) for y in source.layers]
+        slot = self.slots[place]
+        for kept, layer in zip(self.layers, source.layers, strict=True):
+            for target, new in zip(kept, (layer.keys, layer.values), strict=True):
+                target[slot, :, self.room - length :] = new[row, :, new.shape[2] - length :]
+
+    def copy(self, place: int, length: int, donor: int, whole: int) -> None:
+        """Keep the first ``length`` of the ``whole`` tokens of a row as those of another."""
+        slot, other, first = self.slots[place], self.slots[donor], self.room - whole
+        for kept in self.layers:
+            for tensor in kept:
+                part = tensor[other, :, first : first + length]
+                tensor[slot, :, self.room - length :] = part
+
+    def beginnings(self, wanted: Sequence[tuple[int | None, int, int]]) -> Any:
+        """A cache with the beginnings of rows, padded on the left.
+
+        Args:
+            wanted: of each (its place or ``None``, how many tokens of it, how many it has).
+        """
+        width = max(length for _, length, _ in wanted)
+        made = []
+        for kept in self.layers:
+            pair = []
+            for tensor in kept:
+                part = tensor.new_zeros((len(wanted), tensor.shape[1], width, tensor.shape[3]))
+                for row, (place, length, whole) in enumerate(wanted):
+                    if place is not None and length:
+                        first = self.room - whole
+                        found = tensor[self.slots[place], :, first : first + length]
+                        part[row, :, width - length :] = found
+                pair.append(part)
+            made.append((pair[0], pair[1]))
+        return _cache(made)
+
+    def _empty(self, like: Any) -> Any:
+        _, heads, _, size = like.shape
+        return like.new_zeros((len(self.slots), heads, self.room, size))
+
+
+class Reader:
+    """Reads rows with one model.
+
+    Args:
+        model: a causal language model of transformers.
+        filler: a token that the model knows, for masked places.
+        padding: whether the model can tell padding from text.
+
+    Attributes:
+        shares: whether rows can take their beginnings from others: the model's cache holds keys
+            and values of all tokens and nothing else.
+    """
+
+    def __init__(self, model: Any, filler: int, *, padding: bool = True) -> None:
+        self.model = model
+        self.filler = filler
+        self.padding = padding
+        parameters = set(inspect.signature(model.forward).parameters)
+        self._positions = "position_ids" in parameters
+        self._keeps = "logits_to_keep" in parameters
+        self.shares = padding and can_share(type(model), model.config)
+
+    def cache(self, rows: Sequence[Sequence[int]]) -> Any:
+        """A cache of all tokens of each row but the last, for ``generate`` to go on from.
+
+        Args:
+            rows: token ids, at least one each.
+
+        Returns:
+            ``max(len(row)) - 1`` columns, each row at their right end; ``None`` where ``generate``
+            does as well by itself: nothing is shared and one pass reads all.
+        """
+        import torch
+
+        if not self.shares:
+            return None
+        read = [row[:-1] for row in rows]
+        shared = share(read, [0] * len(rows))
+        planned = passes(read, shared)
+        if len(planned) < 2 and all(part.donor is None for part in shared):
+            return None
+        states = States(range(len(rows)), max(map(len, read)))
+        with torch.inference_mode():
+            for _ in self._run(read, shared, planned, states, [1] * len(read)):
+                pass
+            for place, (row, part) in enumerate(zip(read, shared, strict=True)):
+                if part.donor is not None and len(row) == part.length:
+                    states.copy(place, part.length, part.donor, len(read[part.donor]))
+            return _cache(states.layers)
+
+    def logits(
+        self, rows: Sequence[Sequence[int]], wanted: Sequence[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (place, logits) of each row, in any order.
+
+        Args:
+            rows: token ids, at least one each.
+            wanted: at how many tokens at the end of each row, at least one.
+
+        Yields:
+            Logits of shape (wanted, vocabulary) in float32; the last is of the token to come.
+        """
+        nothing = [Shared()] * len(rows)
+        shared = share(rows, wanted) if self.shares else nothing
+        planned = passes(rows, shared, padding=self.padding)
+        donors = sorted({part.donor for part in shared if part.donor is not None})
+        states = States(donors, max(map(len, rows)))
+        for one, logits in self._run(rows, shared, planned, states, wanted):
+            for row, place in enumerate(one.rows):
+                yield place, logits[row, logits.shape[1] - wanted[place] :].float()
+
+    def _run(
+        self,
+        rows: Sequence[Sequence[int]],
+        shared: Sequence[Shared],
+        planned: Sequence[Pass],
+        states: States,
+        wanted: Sequence[int],
+    ) -> Iterator[tuple[Pass, Any]]:
+        """Make passes and keep the states that are wanted; yields each with its logits."""
+        import torch
+
+        for one in planned:
+            with torch.inference_mode():
+                keep = max(wanted[place] for place in one.rows)
+                out = self._forward(rows, shared, one, states, keep)
+                for row, place in enumerate(one.rows):
+                    if place in states.slots:
+                        states.put(place, len(rows[place]), out.past_key_values, row)
+            yield one, out.logits
+
+    def _forward(
+        self,
+        rows: Sequence[Sequence[int]],
+        shared: Sequence[Shared],
+        one: Pass,
+        states: States,
+        keep: int,
+    ) -> Any:
+        import torch
+        from transformers import DynamicCache
+
+        lengths = [len(rows[place]) for place in one.rows]
+        known = [max(0, length - one.width) for length in lengths]
+        cache: Any = None
+        if self.shares and not any(known):
+            cache = DynamicCache(config=self.model.config)
+        elif self.shares:
+            donors = [shared[place].donor for place in one.rows]
+            whole = [0 if donor is None else len(rows[donor]) for donor in donors]
+            cache = states.beginnings(list(zip(donors, known, whole, strict=True)))
+        columns = max(known) + one.width
+        device = self.model.device
+        ids = torch.full((len(lengths), one.width), self.filler)
+        mask = torch.zeros((len(lengths), columns), dtype=torch.long)
+        for row, place in enumerate(one.rows):
+            tail = torch.tensor(rows[place][-one.width :])
+            ids[row, one.width - len(tail) :] = tail
+            mask[row, columns - lengths[row] :] = 1
+        options: dict[str, Any] = {}
+        if self._positions:
+            places = (mask.cumsum(-1) - 1).clamp(min=0)
+            options["position_ids"] = places[:, -one.width :].to(device)
+        if cache is not None:
+            options |= {"past_key_values": cache, "use_cache": True}
+        if self._keeps:
+            options["logits_to_keep"] = keep
+        return self.model(
+            input_ids=ids.to(device), attention_mask=mask.to(device), return_dict=True, **options
+        )
+
+
+def can_share(model: Any, config: Any) -> bool:
+    """Whether a model's cache holds keys and values of all tokens, and nothing else.
+
+    Args:
+        model: its class.
+        config: its configuration.
+    """
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    parameters = set(inspect.signature(model.forward).parameters)
+    return (
+        {"past_key_values", "attention_mask", "logits_to_keep"} <= parameters
+        and not getattr(model, "_is_stateful", False)
+        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    )
+
+
+def _cache(layers: list[tuple[Any, Any]]) -> Any:
+    """A cache of keys and values, which are taken out of the list: it copies them."""
+    from transformers import DynamicCache
+
+    return DynamicCache(layers.pop(0) for _ in range(len(layers)))

@@ -1,0 +1,103 @@
+"""How likely a model finds texts: asked of any generator that can say so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from empeval.contained import contained, each
+from empeval.errors import EmpevalError, UsageError, some
+from empeval.interfaces import Generator
+from empeval.records import Continuations, LogLikelihood
+from empeval.registry import label_of
+
+__all__ = ["loglikelihood", "probabilities"]
+
+
+def loglikelihood(
+    generator: Generator, requests: Sequence[Continuations]
+) -> dict[str, LogLikelihood]:
+    """How likely a model's answers would go on with certain texts, by the requests' ids.
+
+    What several requests begin with is computed once where the generator can, so ask many at a
+    time.
+
+    Args:
+        generator: of ``open_model``.
+        requests: with different ids.
+
+    Returns:
+        Of each request its values, or a note that says why there are none.
+
+    Raises:
+        UsageError: the generator gives no likelihoods, or a request makes no sense.
+        EmpevalError: it gave something else than it was asked for.
+    """
+    owner = label_of(generator)
+    require_likelihood(generator)
+    by_id = {request.id: request for request in requests}
+    if len(by_id) < len(requests):
+        raise UsageError("Two requests for likelihoods have the same id.")
+    empty = [r.id for r in requests if not r.messages or not r.texts or not all(r.texts)]
+    if empty:
+        raise UsageError(f"Nothing to say, or nothing to go on from: {some(empty)}.")
+    found: dict[str, LogLikelihood] = {}
+    with contained(owner):
+        found = {f.id: f for f in each(owner, lambda: generator.loglikelihood(requests))}
+    for name, request in by_id.items():
+        given = found.get(name)
+        if not isinstance(given, LogLikelihood):
+            raise EmpevalError(f"{owner} gave no likelihoods for '{name}'.")
+        if given.note is None and not _sound(given, len(request.texts)):
+            raise EmpevalError(
+                f"{owner} gave {len(given.values)} likelihoods for the {len(request.texts)} texts "
+                f"of '{name}', or some that are no logarithms of probabilities."
+            )
+    return {name: found[name] for name in by_id}
+
+
+def require_likelihood(generator: Generator) -> None:
+    """Refuse a generator that gives no likelihoods.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not generator.gives_likelihood:
+        raise UsageError(
+            f"{label_of(generator)} gives no probabilities of tokens, so no likelihoods can be "
+            "read. Use a model that does (hf:, packaged:), or have answers generated."
+        )
+
+
+def probabilities(values: Sequence[float], texts: Sequence[str] = ()) -> list[float]:
+    """Shares, of sum 1, of texts by their log-likelihoods: each as likely as among these alone.
+
+    Args:
+        values: natural logarithms of probabilities, at least one.
+        texts: those whose values they are. Where one goes on from another ("10" from "1"), its
+            probability is taken from the shorter one's, which then stands for itself alone.
+    """
+    highest = max(values)
+    weights = [math.exp(value - highest) for value in values]
+    if texts:
+        weights = [_itself(place, weights, texts) for place in range(len(texts))]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _itself(place: int, weights: Sequence[float], texts: Sequence[str]) -> float:
+    """The weight of a text without that of the texts that go on from it."""
+    longer = [i for i, text in enumerate(texts) if _goes_on(text, texts[place])]
+    nearest = [i for i in longer if not any(_goes_on(texts[i], texts[j]) for j in longer)]
+    return max(weights[place] - sum(weights[i] for i in nearest), 0.0)
+
+
+def _goes_on(text: str, shorter: str) -> bool:
+    return text != shorter and text.startswith(shorter)
+
+
+def _sound(given: LogLikelihood, count: int) -> bool:
+    return len(given.values) == count and all(
+        isinstance(value, float) and math.isfinite(value) and value <= 1e-3
+        for value in given.values
+    )
