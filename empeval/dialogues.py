@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from empeval.answers import Fields, SavedAnswer, own_lines, read_answers
+from empeval.cards import TaskCard
 from empeval.errors import DataError
-from empeval.interfaces import Task, TaskCard
+from empeval.interfaces import Task
 from empeval.records import Item, Response
 
 DIALOGUES = "dialogues"

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from empeval.cards import ScorerCard, TaskCard, ValueCard
 from empeval.errors import UsageError
-from empeval.interfaces import Scorer, ScorerCard, Task, TaskCard, ValueCard
+from empeval.interfaces import Scorer, Task
 from empeval.items import item_of
 from empeval.records import Item, Sample, Sampling, Score
 from empeval.references import anchored, digest

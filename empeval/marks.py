@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from empeval.cards import ScorerCard
 from empeval.certificates import Certificate, certificate_of, one_line
 from empeval.domains import departures
 from empeval.escaping import plain
-from empeval.interfaces import Scorer, ScorerCard
+from empeval.interfaces import Scorer
 from empeval.records import Sample, Score
 from empeval.runs import AuditMark, Manifest, Run
 

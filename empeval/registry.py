@@ -16,10 +16,11 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from empeval.cards import ModelCard, ScorerCard, TaskCard
 from empeval.contained import ContainedError, contained
 from empeval.errors import UsageError, nearest
 from empeval.installed import entry_points, left_out
-from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.kinds import BASES, KINDS, Component, Kind, PluginError, checked_class, value_of
 from empeval.local import (
     component_in_file,

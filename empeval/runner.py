@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from empeval.answering import answers, unfinished_groups, writable
+from empeval.cards import ValueCard
 from empeval.contained import ContainedError, contained
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Scorer, Task, ValueCard
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
 from empeval.records import (

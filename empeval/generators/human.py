@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from empeval.cards import ModelCard
 from empeval.errors import UsageError
-from empeval.interfaces import Generator, ModelCard
+from empeval.interfaces import Generator
 from empeval.records import Item, Response, Sampling
 
 
