@@ -115,7 +115,7 @@ def task(
 
     ::
 
-        @empeval.task(license="CC0-1.0", scorers=["surface"])
+        @empeval.task(license="CC0-1.0", scorers=["politeness"])
         def small_talk():
             "Two openings of a talk."
             yield "I got the job!"

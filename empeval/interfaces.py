@@ -58,7 +58,7 @@ class Task(ABC):
         """Choose the items of a limited run; the same for every model.
 
         The default takes the first ``limit``. A task whose items come in groups overrides this
-        (``ed-empathy`` draws conversations evenly over the emotions).
+        (drawing whole conversations, evenly over what they are about).
         """
         return list(items[:limit])
 

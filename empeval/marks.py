@@ -145,7 +145,7 @@ def marks_of(run: Run, tasks: Iterable[str] | None = None) -> list[Marked]:
 
 
 def mark_lines(marks: Sequence[Marked], names: Mapping[str, str] | None = None) -> list[str]:
-    """A line a scorer, as text: ``mvc: not audited``.
+    """A line a scorer, as text: ``politeness: not audited``.
 
     Args:
         marks: of one or more runs.

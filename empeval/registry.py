@@ -167,7 +167,7 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
     Args:
         cls: the component's class.
         arguments: option -> value; text is converted by the parameter's annotation.
-        label: how errors call it, such as ``"task 'ed-empathy'"``.
+        label: how errors call it, such as ``"task 'small-talk'"``.
         fixed: passed as they are (``target``); one that is ``None`` is left out where the class
             does not take it.
 

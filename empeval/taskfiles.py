@@ -8,7 +8,7 @@
     data: {file: stories.csv}
     columns: {id: number, cluster: dialogue, reference: reply}
     prompt: "{{ story }}"
-    scorers: [surface, my_scorer.py:thanks]
+    scorers: [my_scorer.py:thanks]
 
 ``empeval schema task`` prints its JSON Schema.
 """

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from empeval.hooks import Hooks
 
 EPILOG = """examples:
-  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
-  empeval run --model hf:org/name --tasks eqbench,ed-empathy --limit 200
-  empeval run --model human: --tasks ed-empathy --limit 200
-  empeval score answers.jsonl --scorers surface
+  empeval run --model packaged:smollm2-135m-instruct --tasks {offline}
+  empeval run --model hf:org/name --tasks {task},{replies} --limit 200
+  empeval run --model human: --tasks {replies} --limit 200
+  empeval score answers.jsonl --scorers {scorer}
   empeval show empeval-runs/NAME
 """
 
@@ -114,8 +114,9 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
         score,
         show,
     )
+    from empeval.cli.options import Parser
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="empeval",
         description="Measures how emotionally intelligent a language model is.",
         epilog=EPILOG,

@@ -44,9 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     import empeval
-    from empeval.escaping import plain
-    from empeval.notices import warn
-    from empeval.pairs import parse_pairs
+    from empeval.toolkit import parse_pairs, plain, warn
     from empeval_heads.bundle import locate_heads, read_eq
     from empeval_heads.variants import variants
 
