@@ -115,6 +115,7 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
         show,
     )
     from empeval.cli.options import Parser
+    from empeval.commands import Commands
 
     parser = Parser(
         prog="empeval",
@@ -128,8 +129,10 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
     looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
     for module in (*asking, *comparing, *looking):
         module.add(verbs)
-    owners = hooks.register_commands(verbs) if hooks is not None else {}
-    parser.set_defaults(empeval_owners=owners)
+    commands = Commands(verbs)
+    if hooks is not None:
+        hooks.register_commands(commands)
+    parser.set_defaults(empeval_owners=commands.owners)
     return parser
 
 
