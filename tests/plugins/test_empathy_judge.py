@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from empeval.toolkit import by_length
 from empeval_empathy.emotions import EMOTIONS
-from empeval_empathy.judge import Judge, by_length
+from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_tasks.ed_mini.task import EDMini
 
