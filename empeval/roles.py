@@ -38,7 +38,15 @@ def playing(role: str) -> list[str]:
     A name that several distributions have stands behind its distribution's, unless that is
     empeval's own.
     """
-    points, _ = entry_points(GROUP)
+    return _playing(role, *_points())
+
+
+def _points() -> tuple[list[Point], list[Point]]:
+    """Who has roles, and what may have them; the metadata are read once for each group."""
+    return entry_points(GROUP)[0], [p for group in _HOLDERS for p in entry_points(group)[0]]
+
+
+def _playing(role: str, points: list[Point], known: list[Point]) -> list[str]:
     found = sorted(
         (
             point
@@ -47,24 +55,25 @@ def playing(role: str) -> list[str]:
         ),
         key=lambda point: (point.distribution != OURS, point.distribution, point.entry.name),
     )
-    known = [holder for group in _HOLDERS for holder in entry_points(group)[0]] if found else []
     names = (_name_of(point, known) for point in found)
     return list(dict.fromkeys(name for name in names if name))
 
 
 def example(role: str) -> str:
     """A name for the examples of a help text; what stands for one where nobody plays the role."""
-    return next(iter(playing(f"example.{role}")), EXAMPLES[role])
+    return with_examples(f"{{{role}}}")
 
 
 def with_examples(text: str) -> str:
     """A text with ``{task}``, ``{offline}`` and the like replaced by names of what is installed."""
-    for role in EXAMPLES:
-        if f"{{{role}}}" in text:
-            text = text.replace(f"{{{role}}}", example(role))
-    if "{offline}" in text:
-        text = text.replace("{offline}", ",".join(playing("offline")) or EXAMPLES["task"])
-    return text
+    if not any(f"{{{role}}}" in text for role in (*EXAMPLES, "offline")):
+        return text
+    points, known = _points()
+    for role, otherwise in EXAMPLES.items():
+        names = _playing(f"example.{role}", points, known)
+        text = text.replace(f"{{{role}}}", next(iter(names), otherwise))
+    offline = _playing("offline", points, known)
+    return text.replace("{offline}", ",".join(offline) or EXAMPLES["task"])
 
 
 def _name_of(point: Point, known: list[Point]) -> str | None:
