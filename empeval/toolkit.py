@@ -12,7 +12,8 @@ model folders           ``check_target``, ``locate``, ``on_disk``: a folder, ``p
                         ``WEIGHTS``
 encoders                ``PooledEncoder`` with ``TokenRow``: rows of tokens -> vectors, batched by
                         length; ``by_length``, ``padded``, ``mean_pool`` alone
-people                  ``warn``; ``plain`` for what goes to a terminal; ``nearest``: what was meant
+people                  ``require``: a package of an extra; ``warn``;
+                        ``plain`` for what goes to a terminal; ``nearest``: what was meant
 files                   ``replacing``, ``write_json``: whole or not at all; ``parse_pairs``;
                         ``read_yaml``, ``Document``, ``read_text``, ``convert``: YAML whose errors
                         have lines
@@ -43,6 +44,7 @@ _HOMES = {
     "empeval.english": "looks_english",
     "empeval.errors": "nearest",
     "empeval.escaping": "plain",
+    "empeval.extras": "require",
     "empeval.files": "replacing write_json",
     "empeval.notices": "warn",
     "empeval.pairs": "parse_pairs",
@@ -77,6 +79,7 @@ __all__ = [
     "refuses",
     "remarks",
     "replacing",
+    "require",
     "target_fingerprint",
     "unusable",
     "warn",
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     from empeval.english import looks_english
     from empeval.errors import nearest
     from empeval.escaping import plain
+    from empeval.extras import require
     from empeval.files import replacing, write_json
     from empeval.notices import warn
     from empeval.pairs import parse_pairs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from empeval.runs import Run
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_RUNS = len(LETTERS)
+MOST_ITEMS = 10_000
+"""Items whose answers a page holds: with more, a browser takes too long to open it."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,13 @@ def main_figures(every: Sequence[Column], task: str) -> list[Metric]:
 def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
     """A figure's item values in every run that has it; items are those of any run."""
     own = [one for one in every if task in one.run.manifest.tasks]
-    lines: dict[str, ResponseLine] = {}
+    items: dict[str, tuple[str, str]] = {}  # cluster and emotion; texts of any length are left
     for one in own:
-        for line in one.files.lines(task):
-            lines.setdefault(line.id, line)
-    ids = list(lines)
+        for name, answer in one.files.answers(task).items():
+            if name not in items:
+                emotion = str(answer.item.target.get("emotion") or "")
+                items[name] = intern(answer.item.cluster), intern(emotion)
+    ids = list(items)
     by_run, words = {}, {}
     for one in own:
         figure = one.files.metrics(task).get((metric.scorer, metric.metric))
@@ -112,8 +117,8 @@ def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
         ids=ids,
         by_run=by_run,
         words=words,
-        emotions=[str(lines[i].item.target.get("emotion") or "") for i in ids],
-        clusters=[lines[i].item.cluster for i in ids],
+        emotions=[emotion for _, emotion in items.values()],
+        clusters=[cluster for cluster, _ in items.values()],
     )
 
 
@@ -138,49 +143,63 @@ def failures(every: Sequence[Column], task: str) -> dict[str, Counter[str]]:
     return found
 
 
-def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
-    """Every item once, with what each run answered and each scorer said; as JSON.
+def count_of(every: Sequence[Column]) -> int:
+    """How many items the tasks of a report have, those of any run."""
+    return sum(len(_items(every, task)) for task in tasks_of(every))
 
-    Texts are as they were written: whoever shows them must treat them as text.
+
+def _items(every: Sequence[Column], task: str) -> list[str]:
+    own = [one.files.answers(task) for one in every if task in one.run.manifest.tasks]
+    return list(dict.fromkeys(name for answers in own for name in answers))
+
+
+def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
+    """Items with what each run answered and each scorer said; as JSON.
+
+    Of more than ``MOST_ITEMS``, so many at even distances. Texts are as they were written: whoever
+    shows them must treat them as text.
     """
-    made = []
+    share = min(1.0, MOST_ITEMS / (count_of(every) or 1))
+    made: list[dict[str, Any]] = []
     for task in tasks_of(every):
         own = [one for one in every if task in one.run.manifest.tasks]
-        lines: dict[tuple[str, str], dict[str, ResponseLine]] = {}
-        for one in own:
-            for line in one.files.lines(task):
-                lines.setdefault((line.id, line.item_hash), {})[one.letter] = line
-        scores = {
-            one.letter: {
-                label: one.files.scores(task, label)
-                for label in one.run.manifest.scorers.get(task, {})
-            }
-            for one in own
-        }
-        for (identifier, _), answers in lines.items():
-            item = next(iter(answers.values())).item
-            made.append(
-                {
-                    "task": task,
-                    "id": identifier,
-                    "emotion": str(item.target.get("emotion") or ""),
-                    "turns": [[m.role, m.content] for m in item.messages],
-                    "reference": item.reference,
-                    "answers": {
-                        letter: {
-                            "text": line.response,
-                            "status": line.status,
-                            "scores": {
-                                label: _score(by_id[identifier])
-                                for label, by_id in scores[letter].items()
-                                if identifier in by_id
-                            },
-                        }
-                        for letter, line in answers.items()
+        ids = _items(every, task)
+        chosen = int(share * len(ids))
+        for identifier in (ids[n * len(ids) // chosen] for n in range(chosen)):
+            made += _sample(own, task, identifier)
+    return made
+
+
+def _sample(own: Sequence[Column], task: str, identifier: str) -> Iterator[dict[str, Any]]:
+    """An item as JSON; more than one where runs ask something else under one id."""
+    asked: dict[str, dict[str, ResponseLine]] = {}
+    for one in own:
+        line = one.files.line(task, identifier)
+        if line is not None:
+            asked.setdefault(line.item_hash, {})[one.letter] = line
+    scorers = {one.letter: one.run.manifest.scorers.get(task, {}) for one in own}
+    files = {one.letter: one.files for one in own}
+    for lines in asked.values():
+        item = next(iter(lines.values())).item
+        yield {
+            "task": task,
+            "id": identifier,
+            "emotion": str(item.target.get("emotion") or ""),
+            "turns": [[m.role, m.content] for m in item.messages],
+            "reference": item.reference,
+            "answers": {
+                letter: {
+                    "text": line.response,
+                    "status": line.status,
+                    "scores": {
+                        label: _score(score)
+                        for label in scorers[letter]
+                        if (score := files[letter].scores(task, label).get(identifier)) is not None
                     },
                 }
-            )
-    return made
+                for letter, line in lines.items()
+            },
+        }
 
 
 def _score(score: Score) -> dict[str, Any]:

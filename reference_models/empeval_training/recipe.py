@@ -35,6 +35,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         encoder_dropout: inside the encoder and its adapters; ``None`` is the encoder's own.
         epochs: of the stage that trains both tasks. It may be a fraction.
         emotion_epochs: of STM's first stage (emotion alone).
+        people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and of
+            EPITOME's, and a share of the others.
         pretrain_epochs: of MVC's pretraining on GoEmotions.
         pretrain_examples: at most so many GoEmotions comments (``None``: all).
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
@@ -64,6 +66,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     encoder_dropout: float | None = None
     epochs: float = 5
     emotion_epochs: float = 0
+    people_epochs: float = 0
     pretrain_epochs: float = 0
     pretrain_examples: int | None = None
     train_examples: int | None = None
@@ -96,6 +99,7 @@ LIMITS = Limits(
         "mechanism_repeats": (1, math.inf),
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
+        "people_epochs": (0, math.inf),
         "pretrain_epochs": (0, math.inf),
         "lambda_emo": (0, math.inf),
         "warmup": (0, 1),

@@ -323,10 +323,14 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
     try:
         with opener(path, "rt", encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
-        for row in rows:  # a conversation that is not known is one of its own
-            row["conv_id"] = row.get("conv_id") or f"turn {row['id']}"
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
+    for number, row in enumerate(rows, 1):
+        lacking = [name for name in ("id", "context", "reference", "outputs") if name not in row]
+        if lacking:
+            raise DataError(f"{path}, line {number}: the row has no {', '.join(lacking)}.")
+        # a conversation that is not known is one of its own
+        row["conv_id"] = row.get("conv_id") or f"turn {row['id']}"
     rows = thinned(rows, SYSTEM_TURNS)
     said: dict[str, list[Example]] = {}
     for row in rows:
@@ -337,7 +341,7 @@ def _systems_table(judges: Mapping[str, Scores], path: Path | None) -> str:
                     str(row["id"]),
                     "test",
                     row["conv_id"],
-                    row["emotion"] or "",
+                    row.get("emotion") or "",
                     tuple(row["context"]),
                     reply or ".",
                 )

@@ -16,6 +16,7 @@ LABEL_WEIGHT = 0.5
 """A label differs from the next by a tenth of a point: what it teaches is which variants are worse,
 and a larger weight would drown what people said."""
 SCALES = (*HEADS, Head(LABEL, "", "", 1, 5, LABEL_WEIGHT, True))
+RATED_SETS = tuple(sorted({scale.rated_set for scale in HEADS if scale.rated_set}))
 NAMES = tuple(scale.name for scale in SCALES)
 CANDIDATES: dict[str, dict[str, float]] = {
     "exchanges": {"exchanges": 1.0},

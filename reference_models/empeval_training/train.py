@@ -48,7 +48,7 @@ from empeval_training.networks import (
 )
 from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
-from empeval_training.scales import CANDIDATES, NAMES
+from empeval_training.scales import CANDIDATES, NAMES, RATED_SETS
 from empeval_training.stages import Stage, predict, run_stage, stage_is_done
 from empeval_training.teacher.labelling import MEASURED
 from empeval_training.teacher.overall import Fitted, Said, fit_overall
@@ -144,6 +144,12 @@ def _train(
         model.ratings_weight = 1.0
     stage = Stage("both", recipe.epochs, metric=None)
     run_stage(stage, recipe, network, training, None, collator, out, seed)
+    people = for_people(read_examples(data, "train"), seed)
+    if recipe.people_epochs and people:
+        rated = Labelled(people, views, prepared.emotions)
+        prepare(rated.rows)
+        stage = Stage("people", recipe.people_epochs, metric=None)
+        run_stage(stage, recipe, network, rated, None, collator, out, seed)
 
     def latents(examples: Sequence[Example]) -> np.ndarray:
         labelled = Labelled(examples, views, prepared.emotions)
@@ -195,6 +201,23 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
         lower = copy.deepcopy(encoder)  # what trains later must not change what was computed
         _LOWER[key] = LowerStates(lower, recipe.frozen_layers, views, bf16=bf16)
     return _LOWER[key]
+
+
+OTHERS = 0.2
+"""Share of replies that nobody rated in the last stage, so that what they taught is not lost."""
+
+
+def for_people(examples: Sequence[Example], seed: int) -> list[Example]:
+    """What the last stage trains on: rated replies of the sets that are measured, their variants,
+    and a share of the replies of EmpatheticDialogues; none where nobody rated.
+    """
+    sets = tuple(f"{name}:" for name in MEASURED)
+    own = [example for example in examples if example.id.startswith(sets)]
+    if not own:
+        return []
+    rated = tuple(f"{name}:" for name in RATED_SETS)
+    others = [example for example in examples if not example.id.startswith(rated)]
+    return own + draw(others, round(OTHERS * len(own)), seed)
 
 
 def thresholds(model: Any) -> dict[str, list[float]]:

@@ -110,7 +110,7 @@ def data(rated, rated_mirror, teacher, tmp_path_factory):
 SYSTEMS = [
     {"id": 1, "conv_id": "a", "emotion": "sad", "context": ["Oh."], "reference": "one two three",
      "outputs": {"parrot": "one", "poet": "one two three four five"}},
-    {"id": 2, "conv_id": None, "emotion": None, "context": ["Ah."], "reference": "one",
+    {"id": 2, "conv_id": None, "context": ["Ah."], "reference": "one",
      "outputs": {"parrot": "one two"}},
 ]  # fmt: skip
 
@@ -377,6 +377,11 @@ def test_what_is_missing_is_named(
     (tmp_path / "bad.jsonl").write_text("{")
     with pytest.raises(DataError, match=r"bad\.jsonl cannot be read"):
         write(systems=tmp_path / "bad.jsonl")
+    for lacking, row in (("context", {"id": 1, "reference": "a", "outputs": {}}),
+                         ("id", {k: v for k, v in SYSTEMS[0].items() if k != "id"})):  # fmt: skip
+        (tmp_path / "row.jsonl").write_text(json.dumps(row))
+        with pytest.raises(DataError, match=rf"row\.jsonl, line 1: the row has no {lacking}"):
+            write(systems=tmp_path / "row.jsonl")
     write()
     assert "no file of their replies was given" in (tmp_path / "o" / "RESULTS.md").read_text()
 
