@@ -15,6 +15,7 @@ from empeval.__about__ import __version__
 _HOMES = {
     "empeval.answering": "ask open_model",
     "empeval.api": "run",
+    "empeval.cards": "TaskCard ModelCard ScorerCard ValueCard",
     "empeval.comparing.two": "compare",
     "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
     "empeval.formats": "ExportFormat",
@@ -23,8 +24,7 @@ _HOMES = {
     "empeval.runspec": "RunSpec",
     "empeval.errors": "EmpevalError UsageError DataError HubError RunFolderError StorageError",
     "empeval.hooks": "hookimpl",
-    "empeval.interfaces": "Task TaskCard Generator ModelCard Scorer ScorerCard ValueCard Preview "
-    "INTERFACE_VERSION",
+    "empeval.interfaces": "Task Generator Scorer Preview INTERFACE_VERSION",
     "empeval.likelihood": "loglikelihood probabilities",
     "empeval.metrics": "cluster_mean cluster_share mean_metric",
     "empeval.models": "packaged_model",
@@ -95,6 +95,7 @@ __all__ = [
 if TYPE_CHECKING:
     from empeval.answering import ask, open_model
     from empeval.api import run
+    from empeval.cards import ModelCard, ScorerCard, TaskCard, ValueCard
     from empeval.comparing.two import compare
     from empeval.data import (
         data_directory,
@@ -115,17 +116,7 @@ if TYPE_CHECKING:
     from empeval.formats import ExportFormat
     from empeval.functions import scorer, task
     from empeval.hooks import hookimpl
-    from empeval.interfaces import (
-        INTERFACE_VERSION,
-        Generator,
-        ModelCard,
-        Preview,
-        Scorer,
-        ScorerCard,
-        Task,
-        TaskCard,
-        ValueCard,
-    )
+    from empeval.interfaces import INTERFACE_VERSION, Generator, Preview, Scorer, Task
     from empeval.likelihood import loglikelihood, probabilities
     from empeval.metrics import cluster_mean, cluster_share, mean_metric
     from empeval.models import packaged_model

@@ -15,6 +15,7 @@ from empeval.contained import contained
 from empeval.data import use_data_directory
 from empeval.environment import environment
 from empeval.errors import EmpevalError, UsageError
+from empeval.events import RunStarted
 from empeval.filling import filling
 from empeval.finishing import add, now, score_and_finish
 from empeval.hooks import Hooks
@@ -207,8 +208,9 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             return folder
         hooks.fire(
             "empeval_run_started",
-            folder=str(folder.path),
-            manifest=msgspec.to_builtins(folder.manifest),
+            event=RunStarted(
+                folder=str(folder.path), manifest=msgspec.to_builtins(folder.manifest)
+            ),
         )
         timing = dict(folder.manifest.timing)
         spec = prepared.spec

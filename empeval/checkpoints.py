@@ -73,7 +73,7 @@ def locate(target: str, files: Sequence[str] = FILES) -> Path:
 
 
 def on_disk(target: str) -> Path | None:
-    """The path of a target that is there, or ``None``; the shell leaves ``mvc:~/a`` its ~."""
+    """The path of a target that is there, or ``None``; the shell leaves ``NAME:~/a`` its ~."""
     try:
         place = Path(target).expanduser()
         return place if target and place.exists() else None
@@ -90,6 +90,20 @@ def fingerprint(folder: Path, files: Sequence[str] = (*FILES, "*/config.json")) 
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()}"
+
+
+def target_fingerprint(target: str) -> str:
+    """Identifies a model by its target: a packaged model's key, else ``fingerprint``.
+
+    Raises:
+        UsageError: no packaged model has that name.
+        HubError: it cannot be fetched.
+    """
+    if target.startswith(PACKAGED):
+        from empeval.models import find
+
+        return find(target.removeprefix(PACKAGED)).key
+    return fingerprint(locate(target))
 
 
 def load_encoder(folder: Path, name: str, *, optional: str = "") -> tuple[Any, Any]:

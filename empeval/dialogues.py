@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from empeval.answers import Fields, SavedAnswer, own_lines, read_answers
+from empeval.cards import TaskCard
 from empeval.errors import DataError
-from empeval.interfaces import Task, TaskCard
+from empeval.interfaces import Task
 from empeval.records import Item, Response
+from empeval.roles import playing
 
 DIALOGUES = "dialogues"
 
@@ -39,7 +41,7 @@ class Dialogues(Task):
             version="1",
             summary="Dialogues from a file.",
             provides=tuple(provides),
-            scorers=("mvc", "stm", "baseline", "surface", "similarity"),
+            scorers=tuple(playing("dialogues")),
             license="as the file's owner says",
         )
 

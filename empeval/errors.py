@@ -46,7 +46,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """Say which known names are close to ``name``, as a clause that can end an error message.
 
     Returns "" when nothing is known, otherwise text such as
-    ``" Did you mean 'eqbench'? Known: ed-empathy, eqbench."``.
+    ``" Did you mean 'stories'? Known: small-talk, stories."``.
     """
     names = sorted(set(known))
     if not names:

@@ -9,6 +9,7 @@ import msgspec
 
 from empeval import runner
 from empeval.errors import EmpevalError, RunFolderError, StorageError
+from empeval.events import RunFinished
 from empeval.hooks import Hooks
 from empeval.interfaces import Task
 from empeval.marks import with_marks, without_marks
@@ -79,7 +80,7 @@ def score_and_finish(
     folder.write_manifest(
         msgspec.structs.replace(marked, status="complete", finished=now(), timing=timing)
     )
-    hooks.fire("empeval_run_finished", folder=str(folder.path), metrics=metrics)
+    hooks.fire("empeval_run_finished", event=RunFinished(folder=str(folder.path), metrics=metrics))
     return folder
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from empeval.cards import ScorerCard, TaskCard, ValueCard
 from empeval.errors import UsageError
-from empeval.interfaces import Scorer, ScorerCard, Task, TaskCard, ValueCard
+from empeval.interfaces import Scorer, Task
 from empeval.items import item_of
 from empeval.records import Item, Sample, Sampling, Score
 from empeval.references import anchored, digest
@@ -114,7 +115,7 @@ def task(
 
     ::
 
-        @empeval.task(license="CC0-1.0", scorers=["surface"])
+        @empeval.task(license="CC0-1.0", scorers=["politeness"])
         def small_talk():
             "Two openings of a talk."
             yield "I got the job!"

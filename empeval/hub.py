@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval.errors import HubError
+from empeval.roles import playing
 
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _BROKEN_OFF = {"RemoteProtocolError", "ReadError", "XetDownloadError"}
@@ -161,10 +162,12 @@ def _no_hub(what: str) -> str:
 def _way_out(what: str) -> str:
     if what.startswith("model"):
         return "Models that come in packages need no hub: see `empeval models list`."
-    return (
-        "Data sets can also be read from a local mirror: --data-dir or EMPEVAL_DATA; the tasks "
-        "eqbench-mini and ed-mini need no download."
-    )
+    said = "Data sets can also be read from a local mirror: --data-dir or EMPEVAL_DATA"
+    known = playing("offline")
+    if not known:
+        return f"{said}."
+    tasks = f"the tasks {' and '.join(known)} need" if len(known) > 1 else f"{known[0]} needs"
+    return f"{said}; {tasks} no download."
 
 
 def _out_of_reach(error: Exception) -> bool:

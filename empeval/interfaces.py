@@ -1,4 +1,4 @@
-"""What a plugin author reads first: Task, Generator, Scorer and their cards.
+"""What a plugin author reads first: Task, Generator and Scorer; their cards are in ``cards``.
 
 A component is a class with a ``card``, registered under an entry point::
 
@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from empeval.cards import ModelCard, ScorerCard, TaskCard
+from empeval.errors import UsageError
 from empeval.records import (
     Continuations,
     Item,
@@ -34,91 +36,6 @@ from empeval.spending import Spending
 
 INTERFACE_VERSION = 1
 """The version of these interfaces. A component states the one it was written for."""
-
-
-class TaskCard(msgspec.Struct, frozen=True, kw_only=True):
-    """Static facts about a task.
-
-    Attributes:
-        version: raise it when a prompt, an item or a rule changes; scores of different versions
-            are not compared.
-        summary: one sentence.
-        provides: what its items offer to scorers: ``reply`` (the answer is a reply in a
-            conversation), ``reference`` (a human reply), ``emotion`` (``target["emotion"]``), or
-            a name of the task's own. A scorer applies when all of its ``needs`` are provided.
-        scorers: used when the user names none.
-        sampling: how to decode unless the user says otherwise.
-        dataset: hub id, or where the rows come from.
-        license: of the data; shown to the user.
-        fingerprints: data fingerprints this version was tested with, by the arguments that chose
-            the rows (``Task.data_key``); other rows give a warning.
-    """
-
-    version: str
-    summary: str
-    provides: tuple[str, ...]
-    scorers: tuple[str, ...]
-    license: str
-    sampling: Sampling = Sampling()
-    dataset: str | None = None
-    language: str = "en"
-    citation: str | None = None
-    fingerprints: dict[str, tuple[str, ...]] = {}
-
-
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about the model behind a generator, known without loading its weights.
-
-    Attributes:
-        name: short, for tables.
-        fingerprint: identifies the weights (hub commit, hash of files); equal fingerprints and
-            equal details mean the same answers.
-        license: of the model, if known.
-        details: what else decides the answers (dtype, chat template, adapter ...), as JSON.
-    """
-
-    name: str
-    fingerprint: str
-    license: str | None = None
-    details: dict[str, Any] = {}
-
-
-class ValueCard(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the values that a scorer gives.
-
-    Attributes:
-        unit: ``points``, ``cosine``, ``words`` ... ``percent`` is for yes/no values, given as
-            0 or 1 and reported as a share.
-        low, high: the range; ``None`` is open.
-        higher_is_better: ``None`` when it only describes.
-    """
-
-    name: str
-    unit: str
-    summary: str
-    low: float | None = None
-    high: float | None = None
-    higher_is_better: bool | None = None
-
-
-class ScorerCard(msgspec.Struct, frozen=True, kw_only=True):
-    """Static facts about a scorer.
-
-    Attributes:
-        version: raise it when the same sample may get another score.
-        summary: one sentence: what it measures.
-        values: the values it gives, in the order in which tables show them.
-        needs: what it needs of a task (see ``TaskCard.provides``).
-        labels: the names of the labels it gives.
-    """
-
-    version: str
-    summary: str
-    values: tuple[ValueCard, ...]
-    needs: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    license: str | None = None
-    citation: str | None = None
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -151,7 +68,7 @@ class Task(ABC):
         """Choose the items of a limited run; the same for every model.
 
         The default takes the first ``limit``. A task whose items come in groups overrides this
-        (``ed-empathy`` draws conversations evenly over the emotions).
+        (drawing whole conversations, evenly over what they are about).
         """
         return list(items[:limit])
 
@@ -287,8 +204,6 @@ class Scorer(ABC):
             UsageError: this scorer takes no target, or the target makes no sense.
         """
         if target is not None:
-            from empeval.errors import UsageError
-
             raise UsageError(
                 f"{type(self).__name__} takes no target, but ':{target}' was given. "
                 "Leave it out of --scorers."
@@ -309,7 +224,7 @@ class Scorer(ABC):
         an answer (response status ``missing`` or ``error``) are here with a score of status
         ``error``, although ``score`` never saw them.
         """
-        from empeval.metrics import mean_metric
+        from empeval.metrics import mean_metric  # brings numpy
 
         return [mean_metric(value, scored) for value in self.card.values]
 

@@ -8,15 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from empeval.cards import ScorerCard, TaskCard
 from empeval.errors import UsageError
-from empeval.interfaces import (
-    INTERFACE_VERSION,
-    Generator,
-    Scorer,
-    ScorerCard,
-    Task,
-    TaskCard,
-)
+from empeval.interfaces import INTERFACE_VERSION, Generator, Scorer, Task
 
 Kind = Literal["tasks", "generators", "scorers"]
 KINDS: tuple[Kind, ...] = ("tasks", "generators", "scorers")

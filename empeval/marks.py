@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from empeval.cards import ScorerCard
 from empeval.certificates import Certificate, certificate_of, one_line
 from empeval.domains import departures
 from empeval.escaping import plain
-from empeval.interfaces import Scorer, ScorerCard
+from empeval.interfaces import Scorer
 from empeval.records import Sample, Score
 from empeval.runs import AuditMark, Manifest, Run
 
@@ -144,7 +145,7 @@ def marks_of(run: Run, tasks: Iterable[str] | None = None) -> list[Marked]:
 
 
 def mark_lines(marks: Sequence[Marked], names: Mapping[str, str] | None = None) -> list[str]:
-    """A line a scorer, as text: ``mvc: not audited``.
+    """A line a scorer, as text: ``politeness: not audited``.
 
     Args:
         marks: of one or more runs.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
+from empeval.cards import ValueCard
 from empeval.estimates import counts, figure_of, in_unit, mean_of, numbered, share_of
-from empeval.interfaces import ValueCard
 from empeval.records import Estimate, Metric, Scored, Source
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from empeval import registry
+from empeval.cards import ModelCard, ScorerCard, TaskCard
 from empeval.contained import contained
 from empeval.errors import DataError, UsageError, nearest, some
 from empeval.extras import MissingPackageError, require
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.reasoning import parse_tags, recorded
 from empeval.records import Item, Message, Sampling
 from empeval.references import parse_reference, split_target

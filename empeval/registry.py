@@ -16,10 +16,11 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from empeval.cards import ModelCard, ScorerCard, TaskCard
 from empeval.contained import ContainedError, contained
 from empeval.errors import UsageError, nearest
 from empeval.installed import entry_points, left_out
-from empeval.interfaces import Generator, ModelCard, Scorer, ScorerCard, Task, TaskCard
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.kinds import BASES, KINDS, Component, Kind, PluginError, checked_class, value_of
 from empeval.local import (
     component_in_file,
@@ -166,7 +167,7 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
     Args:
         cls: the component's class.
         arguments: option -> value; text is converted by the parameter's annotation.
-        label: how errors call it, such as ``"task 'ed-empathy'"``.
+        label: how errors call it, such as ``"task 'small-talk'"``.
         fixed: passed as they are (``target``); one that is ``None`` is left out where the class
             does not take it.
 

@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 
 from empeval.answering import answers, unfinished_groups, writable
+from empeval.cards import ValueCard
 from empeval.contained import ContainedError, contained
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
+from empeval.events import ItemAnswered, ScorerFinished
 from empeval.filling import filling
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Scorer, Task, ValueCard
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
 from empeval.records import (
@@ -76,9 +78,9 @@ def generate_stage(
             ticks.update()
             hooks.fire(
                 "empeval_response_written",
-                folder=str(run.path),
-                task=asked.name,
-                response=response_of(line),
+                event=ItemAnswered(
+                    folder=str(run.path), task=asked.name, response=response_of(line)
+                ),
             )
             spending.check(line)
             if not generator.charges and not spending.allows():
@@ -118,10 +120,7 @@ def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progre
             ticks.update(len(new))  # at once, or the rate would be that of the first of them
     hooks.fire(
         "empeval_scores_written",
-        folder=str(run.path),
-        task=task,
-        scorer=asked.label,
-        count=len(lines),
+        event=ScorerFinished(folder=str(run.path), task=task, scorer=asked.label, count=len(lines)),
     )
     return time.perf_counter() - started
 

@@ -41,7 +41,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         model: ``scheme:target``, ``FILE.py:NAME``, or a ``Generator``.
-        tasks: names, patterns such as ``eqbench*``, file references, or tasks.
+        tasks: names, patterns such as ``story*``, file references, or tasks.
         scorers: names (``default`` stands for each task's own), patterns, file references, or
             scorers; ``None`` is ``["default"]``.
         model_args: options of the model.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from empeval.interfaces import Task, TaskCard
+from empeval.cards import TaskCard
+from empeval.interfaces import Task
 from empeval.records import Item
 from empeval.runs import Run, TaskEntry
 

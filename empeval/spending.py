@@ -88,7 +88,7 @@ class Spending:
         """Stop the run where nothing is left.
 
         Args:
-            unanswered: what is still to be asked, such as ``"51 of 171 items of eqbench"``.
+            unanswered: what is still to be asked, such as ``"51 of 171 items of small-talk"``.
 
         Raises:
             LimitReachedError: saying how to go on.

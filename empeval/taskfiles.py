@@ -8,7 +8,7 @@
     data: {file: stories.csv}
     columns: {id: number, cluster: dialogue, reference: reply}
     prompt: "{{ story }}"
-    scorers: [surface, my_scorer.py:thanks]
+    scorers: [my_scorer.py:thanks]
 
 ``empeval schema task`` prints its JSON Schema.
 """
@@ -21,9 +21,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from empeval.cards import TaskCard
 from empeval.data import load_rows
 from empeval.errors import DataError, nearest
-from empeval.interfaces import Task, TaskCard
+from empeval.interfaces import Task
 from empeval.items import item_of
 from empeval.metrics import mean_metric
 from empeval.prompts import Templates
@@ -164,7 +165,7 @@ class FileTask(Task):
 
     def metrics(self, scored: Mapping[str, Sequence[Scored]]) -> list[Metric]:
         """The figures of ``metrics``; those of scorers that were not used are left out."""
-        from empeval.interfaces import ValueCard
+        from empeval.cards import ValueCard
 
         return [
             mean_metric(

@@ -140,17 +140,18 @@ def test_files_of_sheets_are_all_different():
 
 def test_a_progress_bar_and_a_plugin_that_raises_steer_no_terminal(capsys, monkeypatch):
     from empeval import hookimpl
+    from empeval.events import RunFinished
     from empeval.hooks import Hooks
     from empeval.runner import bar
 
     class Raising:
         @hookimpl
-        def empeval_run_finished(self, folder, metrics):
+        def empeval_run_finished(self, event):
             raise ValueError(EVIL)
 
     hooks = Hooks()
     hooks.register(Raising(), EVIL)
-    hooks.fire("empeval_run_finished", folder="", metrics=[])
+    hooks.fire("empeval_run_finished", event=RunFinished(folder="", metrics=[]))
     assert_text(capsys.readouterr().err)
     terminal = io.StringIO()
     terminal.isatty = lambda: True

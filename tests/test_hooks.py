@@ -10,6 +10,7 @@ from support.odd import Watching
 
 import empeval
 from empeval import hookimpl
+from empeval.events import RunFinished, RunStarted
 from empeval.hooks import Hooks
 
 
@@ -38,8 +39,8 @@ def test_an_answer_is_on_disk_when_its_hook_is_called(tmp_path):
 
     class Reader:
         @hookimpl
-        def empeval_response_written(self, folder, task, response):
-            seen.append(len(empeval.Run(folder).responses(task)))
+        def empeval_response_written(self, event):
+            seen.append(len(empeval.Run(event.folder).responses(event.task)))
 
     hooks = Hooks()
     hooks.register(Reader(), "reader")
@@ -51,7 +52,7 @@ def test_an_answer_is_on_disk_when_its_hook_is_called(tmp_path):
 def test_a_hook_that_raises_is_reported_once_and_hurts_nobody(tmp_path, capsys):
     class Raising:
         @hookimpl
-        def empeval_response_written(self, response):
+        def empeval_response_written(self, event):
             raise ZeroDivisionError("no")
 
     hooks, watching = Hooks(), Watching()
@@ -64,21 +65,125 @@ def test_a_hook_that_raises_is_reported_once_and_hurts_nobody(tmp_path, capsys):
     assert capsys.readouterr().err.count("warning: plugin raising") == 1
 
 
-def test_hooks_are_called_in_the_order_of_registration():
+def started():
+    return RunStarted(folder="x", manifest={})
+
+
+def test_who_is_registered_last_is_called_first_unless_hooks_say_otherwise():
     class Named:
         def __init__(self, name):
             self.name = name
 
+    class Plain(Named):
         @hookimpl
-        def empeval_run_started(self, folder):
+        def empeval_run_started(self, event):
+            return self.name
+
+    class First(Named):
+        @hookimpl(tryfirst=True)
+        def empeval_run_started(self, event):
+            return self.name
+
+    class Last(Named):
+        @hookimpl(trylast=True)
+        def empeval_run_started(self, event):
             return self.name
 
     hooks = Hooks()
-    names = [f"plugin-{number}" for number in range(20)]
-    for name in names:
-        hooks.register(Named(name), name)
-    assert hooks.fire("empeval_run_started", folder="x", manifest={}) == names
-    assert hooks.names() == sorted(names)
+    for number, kind in enumerate((First, Plain, Last, Plain, Last)):
+        hooks.register(kind(str(number)), f"plugin-{number}")
+    assert hooks.fire("empeval_run_started", event=started()) == ["0", "3", "1", "2", "4"]
+    assert hooks.names() == [f"plugin-{number}" for number in range(5)]
+
+
+def test_a_wrapper_runs_around_the_others_and_may_change_what_they_return():
+    calls = []
+
+    class Inner:
+        @hookimpl
+        def empeval_resolve_model(self, uri):
+            calls.append("inner")
+            return uri.upper()
+
+    class Outer:
+        @hookimpl(wrapper=True)
+        def empeval_resolve_model(self, uri, arguments):
+            calls.append("before")
+            found = yield
+            calls.append("after")
+            return f"{found} {arguments['n']}"
+
+    hooks = Hooks()
+    hooks.register(Outer(), "outer")
+    hooks.register(Inner(), "inner")
+    assert hooks.fire("empeval_resolve_model", uri="a", arguments={"n": 1}) == ["A 1"]
+    assert calls == ["before", "inner", "after"]
+
+
+@pytest.mark.parametrize("place", ["before", "after", "twice"])
+def test_a_wrapper_that_fails_changes_nothing_and_is_reported(place, capsys):
+    class Inner:
+        @hookimpl
+        def empeval_resolve_model(self, uri):
+            return "found"
+
+    class Failing:
+        @hookimpl(wrapper=True)
+        def empeval_resolve_model(self):
+            if place == "before":
+                raise KeyError("no")
+            yield
+            if place == "twice":
+                yield
+            raise KeyError("no")
+
+    hooks = Hooks()
+    hooks.register(Inner(), "inner")
+    hooks.register(Failing(), "failing")
+    for _ in range(2):
+        assert hooks.fire("empeval_resolve_model", uri="a", arguments={}) == ["found"]
+    ((name, reason),) = hooks.problems
+    assert name == "failing"
+    assert reason.startswith("empeval_resolve_model raised ")
+    assert ("yields once" if place == "twice" else "KeyError: 'no'") in reason
+    assert capsys.readouterr().err.count("warning: plugin failing") == 1
+
+
+def test_a_hook_of_the_last_version_is_called_as_before_with_a_notice(capsys):
+    got = []
+
+    class Earlier:
+        @hookimpl
+        def empeval_run_started(self, folder, manifest):
+            got.append((folder, manifest))
+
+        @hookimpl
+        def empeval_run_finished(self, metrics):
+            got.append(metrics)
+
+    class Today:
+        @hookimpl
+        def empeval_run_started(self, event):
+            got.append(event)
+
+    hooks = Hooks()
+    hooks.register(Today(), "today")
+    hooks.register(Earlier(), "earlier")
+    for _ in range(2):
+        hooks.fire("empeval_run_started", event=started())
+    assert got == [("x", {}), started()] * 2
+    told = capsys.readouterr().err
+    assert told.count("plugin earlier: empeval_run_started takes folder and manifest no more") == 1
+    assert "have it take 'event'" in told
+    assert "today" not in told
+    hooks.fire("empeval_run_finished", event=RunFinished(folder="x", metrics=["m"]))
+    assert got[-1] == ["m"]
+
+
+def test_what_a_hook_is_told_cannot_be_changed():
+    event = started()
+    with pytest.raises(AttributeError):
+        event.folder = "y"
 
 
 def test_a_result_that_is_false_is_a_result():
@@ -100,7 +205,7 @@ def test_a_misspelt_hook_is_a_problem_of_its_plugin_alone():
             raise AssertionError("nobody calls this")
 
         @hookimpl
-        def empeval_run_finished(self, folder):
+        def empeval_run_finished(self, event):
             raise AssertionError("its plugin is not used")
 
     hooks, watching = Hooks(), Watching()
@@ -110,7 +215,7 @@ def test_a_misspelt_hook_is_a_problem_of_its_plugin_alone():
     ((name, problem),) = hooks.problems
     assert name == "misspelt"
     assert "unknown hook 'empeval_run_startet'" in problem
-    hooks.fire("empeval_run_finished", folder="x", metrics=[])
+    hooks.fire("empeval_run_finished", event=RunFinished(folder="x", metrics=[]))
     assert watching.calls == [("finished", 0)]
 
 
@@ -118,10 +223,8 @@ HOOKS = """
 from empeval import hookimpl
 
 @hookimpl
-def empeval_register_commands(subcommands):
-    parser = subcommands.add_parser("greet", help="greets")
-    parser.add_argument("name")
-    parser.set_defaults(run=greet)
+def empeval_register_commands(commands):
+    commands.add("greet", "greets", greet).add_argument("name")
 
 def greet(options):
     print("Hello,", options.name)
@@ -134,7 +237,7 @@ BAD = {
     "argued": "from empeval import hookimpl\n@hookimpl\ndef empeval_run_started(place): ...",
     "commanding": (
         "from empeval import hookimpl\n"
-        "@hookimpl\ndef empeval_register_commands(subcommands): raise KeyError('verb')"
+        "@hookimpl\ndef empeval_register_commands(commands): raise KeyError('verb')"
     ),
 }
 
@@ -158,6 +261,23 @@ def test_a_plugin_adds_a_verb_whatever_others_do(cli):
     outcome = cli("greet", "you")
     assert (outcome.code, outcome.out) == (5, "Hello, you\n")
     assert "greets" in cli("--help").out
+
+
+def test_a_verb_of_the_last_version_is_added_with_a_notice(cli, tmp_path, install):
+    source = HOOKS.replace("(commands)", "(subcommands)").replace(
+        'commands.add("greet", "greets", greet).add_argument("name")',
+        'parser = subcommands.add_parser("greet"); parser.set_defaults(run=greet, name="you")',
+    )
+    folder = make_distribution(
+        tmp_path / "earlier",
+        "earlier",
+        points={"empeval": {"greeting": "earlier_hooks"}},
+        modules={"earlier_hooks": source},
+    )
+    install(folder)
+    outcome = cli("greet")
+    assert (outcome.code, outcome.out) == (5, "Hello, you\n")
+    assert "plugin earlier/greeting: empeval_register_commands takes subcommands no" in outcome.err
 
 
 @pytest.mark.usefixtures("hooked")

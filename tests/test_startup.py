@@ -53,6 +53,11 @@ def test_what_a_plugin_needs_to_be_found_imports_nothing_heavy(tmp_path, name):
     assert imported(f"from empeval import {name}", tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["PooledEncoder", "load_encoder", "unusable", "warn"])
+def test_the_toolkit_imports_nothing_heavy(tmp_path, name):
+    assert imported(f"from empeval.toolkit import {name}", tmp_path) == []
+
+
 def test_this_test_can_see_what_is_imported(tmp_path):
     assert imported("import numpy", tmp_path) == ["numpy"]
 

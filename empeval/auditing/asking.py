@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from empeval.auditing.progress import progress_bar
-from empeval.errors import EmpevalError
+from empeval.errors import EmpevalError, UsageError
 from empeval.question import AskedScorer
 from empeval.records import Item, Message, Response, Sample, Score
 from empeval.runner import score_chunk
@@ -19,6 +19,9 @@ from empeval.runs import Journal, Judgements, heard, read_journal
 
 CHUNK = 64
 """Texts handed to the scorer at once; cut the same way when an audit goes on."""
+
+PROVIDED = frozenset(["reply"])
+"""What an audit has of a task's items."""
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -187,3 +190,23 @@ def directions(asked: AskedScorer) -> Mapping[str, int]:
         value.name: -1 if value.higher_is_better is False else 1
         for value in asked.scorer.card.values
     }
+
+
+def check_scorer(spec: str, prefer: str | None = None) -> AskedScorer:
+    """A scorer that can be audited.
+
+    Args:
+        spec: ``NAME`` or ``NAME:TARGET``.
+        prefer: the distribution whose scorer it is where two have one of that name.
+
+    Raises:
+        UsageError: there is none of that name, or it needs more than a reply and its context.
+    """
+    asked = AskedScorer(spec, prefer)
+    needs = sorted(set(asked.needs) - PROVIDED)
+    if needs:
+        raise UsageError(
+            f"The scorer '{spec}' needs {', '.join(needs)} of a task's items; an audit has replies "
+            "and their contexts alone, so it cannot be audited."
+        )
+    return asked

@@ -17,10 +17,10 @@ from empeval.auditing.bases import Base, Yardstick, choose_bases
 from empeval.auditing.gathering import Gathered
 from empeval.auditing.machine import Elsewhere, ask_elsewhere, speed
 from empeval.auditing.rated import Dimension, RatedReply
-from empeval.auditing.rivals import SIMILARITY, trivial_rivals, words
+from empeval.auditing.rivals import trivial_rivals, words
 from empeval.certificates import Agreement, Certificate, Domain, Trial
 from empeval.data import rows_fingerprint
-from empeval.errors import EmpevalError, RunFolderError, UsageError
+from empeval.errors import EmpevalError, RunFolderError
 from empeval.extras import is_installed
 from empeval.files import write_json
 from empeval.question import AskedScorer
@@ -29,7 +29,6 @@ from empeval.runs import slug
 METHOD = 2
 """Raise it when the same scores may give other figures: a finished audit is then made anew."""
 
-PROVIDED = frozenset(["reply"])
 FOR_INVARIANCE = 64
 
 
@@ -48,28 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         machine: whether speed and memory are measured.
         bases: the most replies that are changed in trials.
-        similarity: whether the similarity scorer is a rival, where it can be loaded.
     """
 
     machine: bool = True
     bases: int = 200
-    similarity: bool = True
-
-
-def check_scorer(spec: str) -> AskedScorer:
-    """A scorer that can be audited.
-
-    Raises:
-        UsageError: there is none of that name, or it needs more than a reply and its context.
-    """
-    asked = AskedScorer(spec)
-    needs = sorted(set(asked.needs) - PROVIDED)
-    if needs:
-        raise UsageError(
-            f"The scorer '{spec}' needs {', '.join(needs)} of a task's items; an audit has replies "
-            "and their contexts alone, so it cannot be audited."
-        )
-    return asked
 
 
 def audit(
@@ -79,7 +60,7 @@ def audit(
     out: Path,
     *,
     settings: Settings | None = None,
-    rival: AskedScorer | None = None,
+    rivals: Sequence[AskedScorer] = (),
     fresh: bool = False,
     progress: bool = False,
 ) -> tuple[Certificate, bool]:
@@ -91,7 +72,7 @@ def audit(
         sets: rated replies; none leaves the trials and the cost.
         out: the folder; ``NAME/audit.json`` and ``scores/NAME.jsonl`` are written in it.
         settings: what else decides.
-        rival: the similarity scorer, where there is one.
+        rivals: scorers that it is held against, each by the first value of its card.
         fresh: forget what the folder holds of this scorer.
         progress: show it.
 
@@ -105,7 +86,7 @@ def audit(
     settings = settings or Settings()
     label = slug(asked.label)
     path = out / label / "audit.json"
-    question = _question(asked, spec, sets, settings, rival)
+    question = _question(asked, spec, sets, settings, rivals)
     if not fresh and (found := read_finished(path)) is not None and found.question == question:
         return found, True
     book = Book(asked, out / "scores" / f"{label}.jsonl", fresh=fresh)
@@ -121,17 +102,19 @@ def audit(
         why = f" The first reason: {reasons[0]}" if reasons else ""
         raise EmpevalError(f"{asked.label} gave no reply a score; there is nothing to audit.{why}")
     primary, sign, remark = primary_value(asked, given)
-    other = None
-    if rival is not None and sets:
-        other = book if asked.label == SIMILARITY else (
-            Book(rival, out / "scores" / f"{SIMILARITY}.jsonl")
-        )  # fmt: skip
+    others = {
+        one.label: book
+        if slug(one.label) == label
+        else Book(one, out / "scores" / f"{slug(one.label)}.jsonl")
+        for one in (rivals if sets else ())
+    }
+    for other in others.values():
         other.ask(rated, "rated replies", progress=progress)
     notes = [remark] if remark else []
     agreements = []
     for one in sets:
         for dimension in one.rated.dimensions:
-            made, problem = _agreement(book, other, one, dimension, given, primary)
+            made, problem = _agreement(book, others, one, dimension, given, primary)
             agreements += [made] if made is not None else []
             notes += [problem] if problem else []
     stick = yardstick(asked, primary, book.values([base.text for base in bases], primary), bases)
@@ -213,7 +196,7 @@ def _spread(scores: np.ndarray) -> float:
 
 def _agreement(
     book: Book,
-    other: Book | None,
+    others: Mapping[str, Book],
     one: Gathered,
     dimension: Dimension,
     given: set[str],
@@ -226,8 +209,8 @@ def _agreement(
     value = value_for(dimension.name, dimension.parts, given, primary)
     sign = directions(book.asked).get(value, 1)
     rivals = trivial_rivals(texts)
-    if other is not None:
-        rivals[SIMILARITY] = other.values(texts, "context")
+    for name, other in others.items():
+        rivals[name] = other.values(texts, other.asked.scorer.card.values[0].name)
     return agreement(one, dimension, replies, sign * book.values(texts, value), value, rivals)
 
 
@@ -304,13 +287,13 @@ def _question(
     spec: str,
     sets: Sequence[Gathered],
     settings: Settings,
-    rival: AskedScorer | None,
+    rivals: Sequence[AskedScorer],
 ) -> str:
     entry = asked.entry
     facts: Mapping[str, object] = {
         "method": METHOD,
         "scorer": [spec, entry.version, entry.fingerprint, entry.distribution],
-        "rival": None if rival is None else [rival.entry.version, rival.entry.fingerprint],
+        "rivals": [[one.label, one.entry.version, one.entry.fingerprint] for one in rivals],
         "settings": msgspec.to_builtins(settings),
     }
     rows = ([one.part, msgspec.to_builtins(one.rated)] for one in sets)

@@ -1,4 +1,4 @@
-"""What any judge must beat: length, the word "sorry", chance, and being on the subject."""
+"""What any judge must beat: length, the word "sorry", chance, and what plugins add."""
 
 from __future__ import annotations
 
@@ -8,15 +8,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from empeval.auditing.asking import Text
+from empeval.auditing.asking import Text, check_scorer
+from empeval.errors import EmpevalError
+from empeval.installed import OURS
+from empeval.question import AskedScorer
+from empeval.roles import playing
 
 SORRY = re.compile(r"\bsorry\b", re.IGNORECASE)
-SIMILARITY = "similarity"
 
 
 def words(text: str) -> int:
     """Words between blanks."""
     return len(text.split())
+
+
+def rival_scorers() -> tuple[list[AskedScorer], list[str]]:
+    """The installed scorers that every other is held against, and why some are left out."""
+    found: list[AskedScorer] = []
+    left_out: list[str] = []
+    for name in playing("rival"):
+        try:
+            found.append(check_scorer(name, OURS))
+        except EmpevalError as error:
+            left_out.append(f"the rival '{name}' is left out: {error}")
+    return found, left_out
 
 
 def trivial_rivals(texts: Sequence[Text]) -> dict[str, np.ndarray]:

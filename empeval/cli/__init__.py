@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from empeval.hooks import Hooks
 
 EPILOG = """examples:
-  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
-  empeval run --model hf:org/name --tasks eqbench,ed-empathy --limit 200
-  empeval run --model human: --tasks ed-empathy --limit 200
-  empeval score answers.jsonl --scorers surface
+  empeval run --model packaged:smollm2-135m-instruct --tasks {offline}
+  empeval run --model hf:org/name --tasks {task},{replies} --limit 200
+  empeval run --model human: --tasks {replies} --limit 200
+  empeval score answers.jsonl --scorers {scorer}
   empeval show empeval-runs/NAME
 
 exit codes: 0 done; 1 runtime failure; 2 invalid input; 130 interrupted; gate has more.
@@ -142,8 +142,10 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
         score,
         show,
     )
+    from empeval.cli.options import Parser
+    from empeval.commands import Commands
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="empeval",
         description="Measures how emotionally intelligent a language model is.",
         epilog=EPILOG,
@@ -155,8 +157,10 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
     looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
     for module in (*asking, *comparing, *looking):
         module.add(verbs)
-    owners = hooks.register_commands(verbs) if hooks is not None else {}
-    parser.set_defaults(empeval_owners=owners, empeval_verbs=frozenset(verbs.choices))
+    commands = Commands(verbs)
+    if hooks is not None:
+        hooks.register_commands(commands)
+    parser.set_defaults(empeval_owners=commands.owners, empeval_verbs=frozenset(verbs.choices))
     return parser
 
 

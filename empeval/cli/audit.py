@@ -11,11 +11,10 @@ from empeval.cli.options import Verbs, add_format, add_verb, positive
 if TYPE_CHECKING:
     from empeval.auditing.gathering import Gathered
     from empeval.certificates import Certificate
-    from empeval.question import AskedScorer
 
 EPILOG = """examples:
-  empeval audit mvc --ratings esconv
-  empeval audit mvc surface mvc:FOLDER --ratings epitome.csv --ratings mine.csv
+  empeval audit {judge} --ratings esconv
+  empeval audit {judge} {scorer} {judge}:FOLDER --ratings epitome.csv --ratings mine.csv
   empeval audit my-scorer --ratings mine.csv --map response=reply,rating=score
   empeval audit --list-ratings
 
@@ -74,8 +73,10 @@ def run(options: argparse.Namespace) -> int:
 
     from pathlib import Path
 
-    from empeval.auditing.audit import Settings, audit, check_scorer
+    from empeval.auditing.asking import check_scorer
+    from empeval.auditing.audit import Settings, audit
     from empeval.auditing.page import write_page
+    from empeval.auditing.rivals import rival_scorers
     from empeval.auditing.words import markdown
     from empeval.cli.text import print_json, say
     from empeval.errors import UsageError
@@ -94,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
             "another --out."
         )
     sets, remarks = _gather(options)
-    rival = _similarity(remarks) if sets else None
+    rivals, left_out = rival_scorers() if sets else ([], [])
+    remarks += left_out
     out = Path(options.out)
     settings = Settings(machine=not options.no_cost, bases=options.trials)
     certificates = []
@@ -106,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
                 sets,
                 out,
                 settings=settings,
-                rival=rival,
+                rivals=rivals,
                 fresh=options.fresh,
                 progress=True,
             )
@@ -178,18 +180,6 @@ def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
     columns = parse_pairs(options.map, "--map") if options.map else {}
     with use_data_directory(options.data_dir):
         return gather(sources, part=options.part, columns=columns, limit=options.limit)
-
-
-def _similarity(remarks: list[str]) -> AskedScorer | None:
-    from empeval.auditing.audit import check_scorer
-    from empeval.auditing.rivals import SIMILARITY
-    from empeval.errors import EmpevalError
-
-    try:
-        return check_scorer(SIMILARITY)
-    except EmpevalError as error:
-        remarks.append(f"the rival '{SIMILARITY}' is left out: {error}")
-        return None
 
 
 def _list_ratings(form: str) -> None:

@@ -9,9 +9,9 @@ from empeval.cli.options import Verbs, add_format, add_verb, names, positive
 
 EPILOG = """examples:
   empeval compare empeval-runs/OLD empeval-runs/NEW --margin 3
-  empeval compare empeval-runs/OLD empeval-runs/NEW --margin eqbench_v2=3,mvc.empathy=0.1
+  empeval compare empeval-runs/OLD empeval-runs/NEW --margin METRIC=3,SCORER.METRIC=0.1
   empeval compare empeval-runs/OLD empeval-runs/NEW --repeat-of empeval-runs/OLD-seed-2
-  empeval compare empeval-runs/A empeval-runs/B empeval-runs/C --metrics eqbench_v2
+  empeval compare empeval-runs/A empeval-runs/B empeval-runs/C --metrics METRIC
 
 The margin is the smallest difference that matters to you: fix it before you look. Runs are joined
 by item; no model is loaded. Three or more runs give a matrix, ranks and groups.

@@ -18,7 +18,7 @@ A policy:
   max_unscored = 0.05
 
   [[headline]]
-  metric = "eqbench_v2"
+  metric = "METRIC"
   margin = 3.0
 
   [[slices]]

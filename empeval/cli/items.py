@@ -7,8 +7,8 @@ import argparse
 from empeval.cli.options import Verbs, add_verb, positive, stop_string
 
 EPILOG = """examples:
-  empeval items eqbench -o questions.jsonl
-  empeval items ed-empathy --limit 200 --format openai-batch --model NAME -o batch.jsonl
+  empeval items {task} -o questions.jsonl
+  empeval items {replies} --limit 200 --format openai-batch --model NAME -o batch.jsonl
 
 A line of the first is {"id": ..., "task": ..., "messages": [...]}; put a "response" beside them
 (the answer, or null where there is none). The second is input for OpenAI's batch endpoint and for

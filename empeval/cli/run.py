@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from empeval.runspec import RunSpec
 
 EPILOG = """examples:
-  empeval run --model packaged:smollm2-135m-instruct --tasks eqbench-mini,ed-mini
-  empeval run --model hf:org/name --tasks eqbench --model-args dtype=bfloat16,revision=main
-  empeval run --model hf:./my-model --tasks ed-empathy --task-args ed-empathy.turns=last --limit 200
-  empeval run --model openai:gpt-4o-mini --tasks eqbench --max-cost 1
-  empeval run --model openai:NAME --model-args base_url=http://localhost:8000/v1 --tasks eqbench
-  empeval run --model replay:answers.jsonl --tasks eqbench
-  empeval run --model replay:answers.csv --tasks eqbench --map id=key,response=output
-  empeval run --model human: --tasks ed-empathy --limit 200
-  empeval run --model hf:org/name --tasks eqbench --dry-run
+  empeval run --model packaged:smollm2-135m-instruct --tasks {offline}
+  empeval run --model hf:org/name --tasks {task} --model-args dtype=bfloat16,revision=main
+  empeval run --model hf:./my-model --tasks {replies} --task-args {replies}.OPTION=VALUE
+  empeval run --model openai:gpt-4o-mini --tasks {task} --max-cost 1
+  empeval run --model openai:NAME --model-args base_url=http://localhost:8000/v1 --tasks {task}
+  empeval run --model replay:answers.jsonl --tasks {task}
+  empeval run --model replay:answers.csv --tasks {task} --map id=key,response=output
+  empeval run --model human: --tasks {replies} --limit 200
+  empeval run --model hf:org/name --tasks {task} --dry-run
   empeval run --model hf:org/name --tasks ./my_task.yaml --scorers my_scorer.py:thanks
   empeval run --config run.yaml --limit 10%
 
@@ -51,9 +51,11 @@ def add(verbs: Verbs) -> None:
         "human:",
     )
     parser.add_argument(
-        "--tasks", type=names, metavar="A,B", help="tasks to ask: names, 'eqbench*', FILE.yaml, "
-        "FILE.py:NAME"
-    )  # fmt: skip
+        "--tasks",
+        type=names,
+        metavar="A,B",
+        help="tasks to ask: names, 'NAME*', FILE.yaml, FILE.py:NAME",
+    )
     parser.add_argument(
         "--scorers",
         type=names,
@@ -73,8 +75,8 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--limit",
         metavar="N",
-        help="ask only N, or a share such as 10%% (ed-empathy counts conversations, drawn evenly "
-        "over the emotions)",
+        help="ask only N, or a share such as 10%%; what is counted, and how it is drawn, is for "
+        "the task to say ('empeval show TASK')",
     )
     parser.add_argument(
         "--seed",

@@ -14,9 +14,9 @@ from empeval.cli.options import (
 )
 
 EPILOG = """examples:
-  empeval score empeval-runs/NAME --scorers similarity
+  empeval score empeval-runs/NAME --scorers {judge}
   empeval score answers.jsonl --out scored
-  empeval score log.eval --scorers surface
+  empeval score log.eval --scorers {scorer}
   empeval score rows.csv --map prompt=question,response=model_says
 
 A file is our JSONL, or what another program wrote (lm-eval, Inspect, promptfoo, llm, ShareGPT,

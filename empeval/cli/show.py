@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   empeval show empeval-runs/NAME
-  empeval show eqbench
+  empeval show {task}
 """
 
 

@@ -31,7 +31,7 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
         pair: the figure's item values.
         joined: the items.
         always: names of properties that make parts whatever they are and however many values they
-            have; ``eqbench.form`` names what lies deeper.
+            have; ``origin.form`` names what lies deeper.
     """
     change = pair.differences
     found = []

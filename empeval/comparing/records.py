@@ -209,7 +209,7 @@ class Slice(Moved, frozen=True, kw_only=True):
 
     Attributes:
         task, scorer, metric: which figure.
-        name, value: the property (``emotion``, ``sad``; ``eqbench.form``, ``plain``).
+        name, value: the property (``emotion``, ``sad``; ``origin.form``, ``plain``).
         change: candidate less base, with its t interval over clusters; of a part that is too small
             there are the counts alone.
         p, p_adjusted: of the paired t test, raw and by Benjamini-Hochberg over all slices.
@@ -237,7 +237,7 @@ class Rate(Moved, frozen=True, kw_only=True):
     Attributes:
         task, kind: ``unparsed`` (no score by one of the scorers, in whatever way), ``truncated``,
             ``empty``, ``missing``, ``error``, ``repeated`` (another item of the run has the very
-            same answer), or ``SCORER: STATUS`` (``eqbench: unparsed``).
+            same answer), or ``SCORER: STATUS`` (``politeness: unparsed``).
         base, candidate: percent of the shared items.
         change: in percent points.
         p: exact McNemar over items where clusters are single items, else the paired t test.

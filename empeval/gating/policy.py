@@ -34,7 +34,7 @@ class SliceLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     Attributes:
         by: the property of the items that makes the parts: ``emotion``, ``turn``, whatever their
-            ``target`` and ``metadata`` hold (``eqbench.form`` for what lies deeper).
+            ``target`` and ``metadata`` hold (``origin.form`` for what lies deeper).
         margin: the largest fall of a headline figure in a part, above 0.
         least: parts with fewer items are not looked at, and named.
     """
@@ -50,7 +50,7 @@ class FailureLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     Attributes:
         kind: ``unparsed``: without a score by one of the scorers, in whatever way (refused, cut,
             unreadable, missing, failed); ``truncated``, ``empty``, ``missing``, ``error``,
-            ``repeated``, or ``SCORER: STATUS`` such as ``eqbench: unparsed``.
+            ``repeated``, or ``SCORER: STATUS`` such as ``politeness: unparsed``.
         most: percent of the candidate's answers.
         rise: percent points more than the base's; ``null``: not looked at.
     """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from empeval.cards import ModelCard
 from empeval.errors import UsageError
-from empeval.interfaces import Generator, ModelCard
+from empeval.interfaces import Generator
 from empeval.records import Item, Response, Sampling
+from empeval.roles import playing
 
 
 class Human(Generator):
@@ -33,8 +35,9 @@ class Human(Generator):
         without = [n for n, items in questions.items() if any(i.reference is None for i in items)]
         if without:
             raise UsageError(
-                f"'human:' needs human replies, and {', '.join(without)} has none. "
-                "It goes with ed-empathy."
+                f"'human:' needs human replies, and {', '.join(without)} has none. It goes with "
+                f"tasks that provide a reference{_such_as()}; 'empeval show TASK' says what one "
+                "provides."
             )
         return []
 
@@ -42,3 +45,8 @@ class Human(Generator):
         """Yield each item's reference."""
         for item in items:
             yield Response(item.id, item.reference or "")
+
+
+def _such_as() -> str:
+    known = playing("example.replies")
+    return f", such as {known[0]}" if known else ""

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from empeval.cards import ModelCard
 from empeval.errors import UsageError, nearest
 from empeval.generators.hf import DType, HuggingFace
-from empeval.interfaces import ModelCard
 from empeval.models import PackagedModel, catalogue, find, packaged_model
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from empeval.answers import Fields, Joined, check_joined, join, read_answers
+from empeval.cards import ModelCard
 from empeval.errors import DataError, UsageError, some
 from empeval.files import fingerprint_of
-from empeval.interfaces import Generator, ModelCard
+from empeval.interfaces import Generator
 from empeval.records import Item, Response, Sampling
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from empeval.cards import ModelCard
 from empeval.errors import EmpevalError, UsageError
 from empeval.extras import require
 from empeval.generators.hf import HuggingFace
 from empeval.generators.hf.text import Text, special_tokens
-from empeval.interfaces import Generator, ModelCard
+from empeval.interfaces import Generator
 from empeval.pairs import json_object
 from empeval.reasoning import Tags, opened_at_end, table
 from empeval.records import Continuations, Item, LogLikelihood, Response, Sampling

@@ -10,6 +10,7 @@ from empeval import registry
 from empeval.__about__ import __version__
 from empeval.errors import StorageError, UsageError
 from empeval.files import write_text
+from empeval.roles import EXAMPLES, example, playing
 
 PluginKind = Literal["scorer", "task", "generator"]
 KINDS: tuple[PluginKind, ...] = ("scorer", "task", "generator")
@@ -68,6 +69,8 @@ def _files(name: str, kind: PluginKind) -> dict[str, str]:
         "distribution": f"empeval-{name}",
         "package": package,
         "class_name": "".join(map(str.capitalize, name.split("-"))) + kind.capitalize(),
+        "example_task": next(reversed(playing("offline")), EXAMPLES["task"]),
+        "example_scorer": example("scorer"),
         "since": ".".join(__version__.split(".")[:2]),
     }
     environment = Environment(  # noqa: S701 - Python and Markdown; a name is letters and dashes

@@ -7,15 +7,8 @@ from typing import Any
 
 import msgspec
 
-from empeval.interfaces import (
-    Generator,
-    ModelCard,
-    Scorer,
-    ScorerCard,
-    Task,
-    TaskCard,
-    ValueCard,
-)
+from empeval.cards import ModelCard, ScorerCard, TaskCard, ValueCard
+from empeval.interfaces import Generator, Scorer, Task
 from empeval.records import Item, Message, Response, Sample, Sampling, Score
 
 

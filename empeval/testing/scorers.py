@@ -10,7 +10,8 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from empeval.interfaces import INTERFACE_VERSION, Scorer, ScorerCard
+from empeval.cards import ScorerCard
+from empeval.interfaces import INTERFACE_VERSION, Scorer
 from empeval.records import Metric, Sample, Score, Scored
 from empeval.testing.fakes import FakeTask, fake_sample
 from empeval.testing.manners import Manners

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval import UsageError
-from empeval.checkpoints import ADAPTER, PACKAGED, WEIGHTS, check_target, fingerprint, locate
+from empeval.toolkit import ADAPTER, WEIGHTS, check_target, fingerprint, target_fingerprint
 from empeval_empathy.emotions import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -111,12 +111,7 @@ def checkpoint_fingerprint(folder: Path, facts: dict[str, Any]) -> str:
     own = fingerprint(folder)
     if (folder / WEIGHTS).is_file():
         return own
-    encoder = str(facts.get("encoder_name"))
-    if encoder.startswith(PACKAGED):
-        from empeval.models import find
-
-        return f"{own} on {find(encoder.removeprefix(PACKAGED)).key}"
-    return f"{own} on {fingerprint(locate(encoder))}"
+    return f"{own} on {target_fingerprint(str(facts.get('encoder_name')))}"
 
 
 def load_checkpoint(folder: Path | str) -> tuple[Any, Any]:

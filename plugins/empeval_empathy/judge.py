@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from empeval.batching import by_length
+from empeval.toolkit import PooledEncoder, TokenRow
 from empeval_empathy.checkpoints import load_checkpoint
 from empeval_empathy.modeling import CascadeModel, EmpathyModel
 from empeval_empathy.views import Dialogue, Row, ViewBuilder, Views
@@ -53,9 +53,15 @@ class Judge:
 
     def __init__(self, folder: Path) -> None:
         model, tokenizer = load_checkpoint(folder)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: EmpathyModel = model.to(self._device)
         self._views = ViewBuilder(tokenizer, model.config.max_length)
+        self._encoder = PooledEncoder(
+            model.encoder,
+            pooling=model.config.pooling,
+            padding=self._views.padding,
+            segments=self._views.segments,
+            batch_tokens=BATCH_TOKENS,
+        )
+        self._model: EmpathyModel = model.to(self._encoder.device)
         self.emotions: list[str] = [
             model.config.id2label[number] for number in range(model.config.num_labels)
         ]
@@ -81,7 +87,7 @@ class Judge:
         full = [place(view.full) for view in views]
         context = [place(view.context) for view in views] if cascade else full
         with torch.inference_mode():
-            pooled = self._pool(unique)
+            pooled = self._encoder.pooled([TokenRow(r.ids, second=r.reply_start) for r in unique])
             output: Any = self._model.heads(pooled[context], pooled[full])
             full_emotions = output.full_emotion_logits
             return Judged(
@@ -91,18 +97,6 @@ class Judge:
                 full_emotions=None if full_emotions is None else _array(full_emotions.softmax(-1)),
                 views=views,
             )
-
-    def _pool(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Pooled vectors of rows, shape (rows, hidden)."""
-        order: list[int] = []
-        parts = []
-        for batch in by_length([len(row.ids) for row in rows], BATCH_TOKENS[self._device]):
-            tensors = self._views.tensors([rows[i] for i in batch])
-            parts.append(self._model.pool({k: v.to(self._device) for k, v in tensors.items()}))
-            order += batch
-        back = torch.empty(len(order), dtype=torch.long)
-        back[torch.tensor(order)] = torch.arange(len(order))
-        return torch.cat(parts)[back.to(self._device)]
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

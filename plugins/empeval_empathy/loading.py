@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from empeval import EmpevalError, UsageError
-from empeval.checkpoints import ADAPTER, WEIGHTS, check_target, locate
+from empeval.toolkit import ADAPTER, WEIGHTS, check_target, locate
 from empeval_empathy.config import EmpathyConfig
 from empeval_empathy.modeling import MODELS, EmpathyModel
 

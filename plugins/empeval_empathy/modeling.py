@@ -21,6 +21,7 @@ from torch.nn import functional
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from empeval.toolkit import mean_pool
 from empeval_empathy.config import HIGH, LOW, MOST, EmpathyConfig
 from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.scales import LABEL, RELEVANCE, Overall
@@ -161,8 +162,7 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         states = self.encoder(**rows).last_hidden_state
         if self.config.pooling == "cls":
             return states[:, 0]
-        weights = rows["attention_mask"].unsqueeze(-1).to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return mean_pool(states, rows["attention_mask"])
 
 
 def to_scale(raw: Tensor) -> Tensor:

@@ -18,10 +18,15 @@ from empeval import (
     ValueCard,
     mean_metric,
 )
-from empeval.checkpoints import check_target, locate, on_disk
-from empeval.english import looks_english
-from empeval.notices import warn
-from empeval.replies import remarks, unusable
+from empeval.toolkit import (
+    check_target,
+    locate,
+    looks_english,
+    on_disk,
+    remarks,
+    unusable,
+    warn,
+)
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
 from empeval_empathy.emotions import EMOTIONS, MECHANISMS
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from empeval.toolkit import TokenRow, padded
+
 MIN_CONTEXT = 32
 """Tokens kept for the context when a reply alone would fill a view, but never over half of it."""
 
@@ -58,6 +60,10 @@ class ViewBuilder:
     Args:
         tokenizer: of the encoder, with ``cls``/``sep`` or ``bos``/``eos`` tokens.
         max_length: the most tokens of a view.
+
+    Attributes:
+        padding: the number of the token that fills rows up.
+        segments: whether the encoder reads token types.
     """
 
     def __init__(self, tokenizer: Any, max_length: int) -> None:
@@ -67,8 +73,8 @@ class ViewBuilder:
         last = tokenizer.sep_token_id
         self._first = tokenizer.bos_token_id if first is None else first
         self._last = tokenizer.eos_token_id if last is None else last
-        self._padding = tokenizer.pad_token_id or 0
-        self._segments = "token_type_ids" in tokenizer.model_input_names
+        self.padding = tokenizer.pad_token_id or 0
+        self.segments = "token_type_ids" in tokenizer.model_input_names
 
     def build(self, dialogues: Sequence[Dialogue]) -> list[Views]:
         """Views of dialogues, in their order; each different text is tokenized once."""
@@ -108,21 +114,5 @@ class ViewBuilder:
 
     def tensors(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Padded tensors of rows, each of shape (rows, longest), int64."""
-        import torch
-
-        longest = max(len(row.ids) for row in rows)
-        padded = [row.ids + [self._padding] * (longest - len(row.ids)) for row in rows]
-        lengths = torch.tensor([len(row.ids) for row in rows])
-        places = torch.arange(longest)
-        tensors = {
-            "input_ids": torch.tensor(padded),
-            "attention_mask": (places < lengths[:, None]).long(),
-        }
-        if self._segments:
-            starts = torch.tensor(
-                [longest if r.reply_start is None else r.reply_start for r in rows]
-            )
-            tensors["token_type_ids"] = (
-                (places >= starts[:, None]) & (places < lengths[:, None])
-            ).long()
-        return tensors
+        given = [TokenRow(row.ids, second=row.reply_start) for row in rows]
+        return padded(given, padding=self.padding, segments=self.segments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakValueDictionary
 
@@ -12,8 +11,14 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError
-from empeval.batching import by_length
-from empeval.checkpoints import PACKAGED, fingerprint, load_encoder, locate
+from empeval.toolkit import (
+    PooledEncoder,
+    TokenRow,
+    load_encoder,
+    locate,
+    on_disk,
+    target_fingerprint,
+)
 from empeval_heads.depth import blocks_of, check_layers, states_after
 
 if TYPE_CHECKING:
@@ -57,15 +62,12 @@ class FrozenBase:
     """
 
     def __init__(self, name: str) -> None:
-        import torch
-
         self.name = name
-        self.fingerprint = base_fingerprint(name)
+        self.fingerprint = target_fingerprint(name)
         model, self._tokenizer = load_encoder(locate(name), f"The base {name}")
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = model.to(self._device).eval()
-        for weight in self._model.parameters():
+        for weight in model.parameters():
             weight.requires_grad_(False)
+        self._encoder = PooledEncoder(model, batch_tokens=BATCH_TOKENS)
         self.width: int = model.config.hidden_size
         self._blocks = blocks_of(model, name)
         self.depth = len(self._blocks)
@@ -139,9 +141,13 @@ class FrozenBase:
     ) -> Iterable[tuple[list[int], np.ndarray]]:
         """Yield the numbers of passages with their embeddings, batch by batch, short ones first."""
         check_layers(layers, self.depth, self.name)
-        rows = self.tokens(passages, max_length)
-        for batch in by_length([len(ids) for ids, _ in rows], BATCH_TOKENS[self._device]):
-            yield batch, self._pooled([rows[i] for i in batch], pooling, layers, precision)
+        rows = [TokenRow(*row) for row in self.tokens(passages, max_length)]
+
+        def states(given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+            return self._states(given["input_ids"], given["attention_mask"], layers, precision)
+
+        for numbers, vectors in self._encoder.batches(rows, pooling=pooling, states=states):
+            yield numbers, vectors.cpu().numpy()
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
@@ -151,53 +157,18 @@ class FrozenBase:
         )["input_ids"]
         return ids
 
-    def _pooled(
-        self,
-        rows: Sequence[tuple[list[int], int]],
-        pooling: Pooling,
-        layers: Sequence[int],
-        precision: Precision,
-    ) -> np.ndarray:
-        import torch
-
-        longest = max(len(ids) for ids, _ in rows)
-        ids = torch.zeros(len(rows), longest, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.long)
-        own = torch.zeros(len(rows), longest, 1)
-        for place, (row, start) in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(row)
-            mask[place, : len(row)] = 1
-            own[place, start if pooling == "mean" else len(row) - 1 : len(row)] = 1
-        own = own.to(self._device)
-        with torch.inference_mode():
-            states = self._states(ids.to(self._device), mask.to(self._device), layers, precision)
-            pooled = [(state.float() * own).sum(1) / own.sum(1) for state in states]
-        array: np.ndarray = torch.cat(pooled, 1).cpu().numpy()
-        return array
-
     def _states(
         self, ids: torch.Tensor, mask: torch.Tensor, layers: Sequence[int], precision: Precision
     ) -> list[torch.Tensor]:
         """States after each of the layers, each of shape (rows, tokens, width)."""
         import torch
 
-        half = torch.autocast(self._device, dtype=torch.bfloat16, enabled=precision == "bf16")
+        half = torch.autocast(
+            self._encoder.device, dtype=torch.bfloat16, enabled=precision == "bf16"
+        )
         # One at a time: what takes the states out hangs on the model itself.
         with self._running, half:
-            return states_after(self._model, self._blocks, ids, mask, layers)
-
-
-def base_fingerprint(name: str) -> str:
-    """Identifies a base: a packaged model's key, or the hash of a folder's files.
-
-    Raises:
-        EmpevalError: the base cannot be had.
-    """
-    if name.startswith(PACKAGED):
-        from empeval.models import find
-
-        return find(name.removeprefix(PACKAGED)).key
-    return fingerprint(locate(name))
+            return states_after(self._encoder.model, self._blocks, ids, mask, layers)
 
 
 _loaded: WeakValueDictionary[str, FrozenBase] = WeakValueDictionary()
@@ -211,9 +182,8 @@ def shared_base(name: str) -> FrozenBase:
         UsageError: it cannot be loaded.
         EmpevalError: it cannot be fetched.
     """
-    key = (
-        name if name.startswith(PACKAGED) or not Path(name).exists() else str(Path(name).resolve())
-    )
+    place = on_disk(name)
+    key = name if place is None else str(place.resolve())
     with _lock:
         base = _loaded.get(key)
         if base is None:

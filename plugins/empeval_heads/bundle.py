@@ -8,8 +8,7 @@ from typing import Literal
 import msgspec
 
 from empeval import UsageError
-from empeval.checkpoints import check_target, locate, on_disk
-from empeval.files import write_json
+from empeval.toolkit import check_target, locate, on_disk, write_json
 from empeval_heads.labels import EMOTIONS, STRATEGIES
 
 BUNDLED = Path(__file__).parent / "bundled"

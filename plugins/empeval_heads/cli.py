@@ -15,14 +15,10 @@ differences are paired. The run folder is like any other: show, export and score
 """
 
 
-def add(subcommands: Any) -> None:
+def add(commands: Any) -> None:
     """Declare the verb."""
-    parser = subcommands.add_parser(
-        "eq-variants",
-        help="the EQ score of a model in its four variants",
-        description="The EQ score of a model in its four variants.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = commands.add(
+        "eq-variants", "the EQ score of a model in its four variants", run, epilog=EPILOG
     )
     parser.add_argument(
         "--model",
@@ -50,7 +46,6 @@ def add(subcommands: Any) -> None:
     )
     parser.add_argument("--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets")
     parser.add_argument("--xlsx", metavar="FILE", help="write the spreadsheet, too")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,9 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     import empeval
-    from empeval.escaping import plain
-    from empeval.notices import warn
-    from empeval.pairs import parse_pairs
+    from empeval.toolkit import parse_pairs, plain, warn
     from empeval_heads.bundle import locate_heads, read_eq
     from empeval_heads.variants import variants
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from empeval import UsageError
-from empeval.files import replacing
+from empeval.toolkit import replacing
 
 Kind = Literal["emotion", "strategy"]
 KINDS: tuple[Kind, ...] = ("emotion", "strategy")

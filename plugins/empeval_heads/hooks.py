@@ -8,11 +8,11 @@ from empeval import hookimpl
 
 
 @hookimpl
-def empeval_register_commands(subcommands: Any) -> None:
+def empeval_register_commands(commands: Any) -> None:
     """Declare ``empeval eq-variants``; what is heavy is imported when it runs."""
     from empeval_heads import cli
 
-    cli.add(subcommands)
+    cli.add(commands)
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empeval import UsageError
-from empeval.checkpoints import fingerprint
+from empeval.toolkit import fingerprint
 from empeval_heads.facts import HeadFacts, Kind, find_file, read_facts
 
 if TYPE_CHECKING:

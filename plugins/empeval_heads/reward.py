@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval import Sample, UsageError
-from empeval.checkpoints import ADAPTER, locate
+from empeval.toolkit import ADAPTER, locate
 
 MAX_LENGTH = 1024
 

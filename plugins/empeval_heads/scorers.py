@@ -22,8 +22,7 @@ from empeval import (
     ValueCard,
     mean_metric,
 )
-from empeval.checkpoints import fingerprint
-from empeval.replies import remarks, unusable
+from empeval.toolkit import fingerprint, remarks, unusable
 from empeval_heads.bundle import EqFacts, locate_heads, read_eq
 from empeval_heads.eq import align, emotion_alignment, empathy_mass, eq, strategy_alignment
 from empeval_heads.facts import Kind

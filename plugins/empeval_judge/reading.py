@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from empeval.refusals import refuses
+from empeval.toolkit import refuses
 from empeval_judge.rubrics import Rubric, Scale
 
 LONGEST = 300

@@ -10,8 +10,7 @@ from pathlib import Path
 import msgspec
 
 from empeval import DataError, UsageError
-from empeval.errors import nearest
-from empeval.yamlfiles import Document, convert, read_text, read_yaml
+from empeval.toolkit import Document, convert, nearest, read_text, read_yaml
 
 FOLDER = Path(__file__).parent / "rubrics"
 DEFAULT = "empathy"

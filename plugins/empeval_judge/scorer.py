@@ -28,7 +28,7 @@ from empeval import (
     mean_metric,
     open_model,
 )
-from empeval.replies import remarks, unusable
+from empeval.toolkit import remarks, unusable
 from empeval_judge import prompts
 from empeval_judge.reading import Judged, read
 from empeval_judge.rubrics import DEFAULT, Rubric, Scale, read_rubric

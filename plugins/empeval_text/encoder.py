@@ -11,12 +11,9 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError
-from empeval.batching import by_length
-from empeval.checkpoints import load_encoder
+from empeval.toolkit import PooledEncoder, TokenRow, load_encoder
 
 Keep = Literal["start", "end"]
-
-_BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -53,13 +50,11 @@ class Encoder:
     """
 
     def __init__(self, folder: Path) -> None:
-        import torch
-
-        self._pooling = _pooling(folder)
+        pooling = _pooling(folder)
         # BERT's pooler is not used.
         model, self._tokenizer = load_encoder(folder, str(folder), optional="pooler.")
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = model.to(self._device).eval()
+        padding = self._tokenizer.pad_token_id or 0
+        self._encoder = PooledEncoder(model, pooling=pooling, padding=padding)
         self.max_length = _max_length(folder, self._tokenizer, model.config)
 
     def encode(self, texts: Sequence[Text]) -> list[Embedded]:
@@ -71,8 +66,8 @@ class Encoder:
             return []
         ids, cut = self._tokenize(texts)
         rows: dict[int, np.ndarray] = {}
-        for batch in by_length([len(row) for row in ids], _BATCH_TOKENS[self._device]):
-            rows.update(zip(batch, self._embed([ids[i] for i in batch]), strict=True))
+        for numbers, pooled in self._encoder.batches([TokenRow(row) for row in ids]):
+            rows.update(zip(numbers, _unit(pooled), strict=True))
         side = {"start": "first", "end": "latest"}
         return [
             Embedded(
@@ -94,26 +89,14 @@ class Encoder:
                 ]
         return ids, cut
 
-    def _embed(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
-        import torch
 
-        longest = max(map(len, ids))
-        padding = self._tokenizer.pad_token_id or 0
-        padded = torch.tensor([[*row, *[padding] * (longest - len(row))] for row in ids])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
-        with torch.inference_mode():
-            states = self._model(
-                input_ids=padded.to(self._device), attention_mask=mask.to(self._device)
-            ).last_hidden_state
-            if self._pooling == "cls":
-                pooled = states[:, 0]
-            else:
-                weights = mask.to(self._device).unsqueeze(-1).to(states.dtype)
-                pooled = (states * weights).sum(1) / weights.sum(1)
-            length = pooled.norm(dim=-1, keepdim=True)
-            unit = torch.where(length > 0, pooled / length, torch.nan)
-        vectors: np.ndarray = unit.cpu().numpy()
-        return vectors
+def _unit(pooled: Any) -> np.ndarray:
+    """Vectors of length 1; NaN where there is none."""
+    import torch
+
+    length = pooled.norm(dim=-1, keepdim=True)
+    unit: np.ndarray = torch.where(length > 0, pooled / length, torch.nan).cpu().numpy()
+    return unit
 
 
 def _read(path: Path) -> Any:

@@ -17,8 +17,7 @@ from empeval import (
     mean_metric,
     packaged_model,
 )
-from empeval.checkpoints import check_target, fingerprint, locate
-from empeval.replies import remarks, unusable
+from empeval.toolkit import check_target, fingerprint, locate, remarks, unusable
 from empeval_text.encoder import Embedded, Encoder, Text
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"

@@ -19,7 +19,7 @@ from empeval import (
     cluster_share,
     mean_metric,
 )
-from empeval.replies import remarks, unusable
+from empeval.toolkit import remarks, unusable
 from empeval_text.words import sentences, words
 
 SECOND_PERSON = frozenset(["you", "your", "yours", "yourself", "yourselves"])

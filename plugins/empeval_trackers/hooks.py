@@ -7,8 +7,12 @@ others, and the run, go on.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from empeval import hookimpl
+
+if TYPE_CHECKING:
+    from empeval.events import RunFinished, RunStarted
 
 TRACKERS = ("mlflow", "trackio")
 
@@ -16,15 +20,15 @@ _failed: set[str] = set()
 
 
 @hookimpl
-def empeval_run_started(folder: str) -> None:
+def empeval_run_started(event: RunStarted) -> None:
     """Say that it begins or goes on."""
-    _tell(folder, finished=False)
+    _tell(event.folder, finished=False)
 
 
 @hookimpl
-def empeval_run_finished(folder: str) -> None:
+def empeval_run_finished(event: RunFinished) -> None:
     """Hand over its figures."""
-    _tell(folder, finished=True)
+    _tell(event.folder, finished=True)
 
 
 def _tell(folder: str, *, finished: bool) -> None:

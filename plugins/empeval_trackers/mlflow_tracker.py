@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from empeval import Run
-from empeval.extras import require
+from empeval.toolkit import require
 from empeval_trackers.facts import figures, identity, parameters
 
 EXPERIMENT = "empeval"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from empeval import Run
-from empeval.extras import require
+from empeval.toolkit import require
 from empeval_trackers.facts import figures, parameters
 
 PROJECT = "empeval"

@@ -7,9 +7,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from empeval.checkpoints import PACKAGED
 from empeval.files import write_text
 from empeval.models import find
+from empeval.toolkit import PACKAGED
 from empeval_training.data import GOEMOTIONS, PEOPLE, Prepared
 
 TITLES = {

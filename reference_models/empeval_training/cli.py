@@ -33,15 +33,14 @@ minilm-cpu, or a TOML file of your own; of teacher, sft, dpo and heads: default,
 RATINGS = "the folder of rated sets (see empeval audit --list-ratings)"
 
 
-def add(subcommands: Any) -> None:
+def add(commands: Any) -> None:
     """Declare the verb and its actions."""
-    train = subcommands.add_parser(
+    train = commands.add(
         "train",
-        help="train the reference models (needs the extra 'train')",
+        "train the reference models (needs the extra 'train')",
         description="Train the reference models: empathy scorers on EmpatheticDialogues, and the "
         "EQ pipeline (supervised fine-tuning, heads, preference optimisation).",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = train.add_subparsers(metavar="ACTION", required=True)
     _add_teacher(actions)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from empeval import UsageError
-from empeval.batching import by_length
+from empeval.toolkit import by_length
 from empeval_empathy.views import Row, ViewBuilder
 from empeval_training.progress import bar
 

@@ -8,8 +8,8 @@ from empeval import hookimpl
 
 
 @hookimpl
-def empeval_register_commands(subcommands: Any) -> None:
+def empeval_register_commands(commands: Any) -> None:
     """Declare ``empeval train``; what is heavy is imported when it runs."""
     from empeval_training import cli
 
-    cli.add(subcommands)
+    cli.add(commands)

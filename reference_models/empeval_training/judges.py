@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from empeval.auditing.asking import Text, scores_now
 from empeval.auditing.invariance import batches
-from empeval.auditing.rivals import SIMILARITY, trivial_rivals
+from empeval.auditing.rivals import trivial_rivals
 from empeval.question import AskedScorer
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
@@ -21,6 +21,7 @@ from empeval_training.ratings import Rated
 Judged = Example | Rated
 Scores = Callable[[Sequence[Judged]], np.ndarray]
 
+SIMILARITY = "similarity"
 RIVALS = ("length", "sorry", "random", SIMILARITY)
 
 
@@ -31,7 +32,7 @@ def rivals() -> dict[str, Scores]:
         return lambda dialogues: trivial_rivals(_texts(dialogues))[name]
 
     def similarity(dialogues: Sequence[Judged]) -> np.ndarray:
-        asked = AskedScorer(SIMILARITY)
+        asked = AskedScorer(SIMILARITY, "empeval")
         name = asked.scorer.card.values[0].name
         return np.nan_to_num(scores_now(asked, batches(_texts(dialogues), 64), name))
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from empeval import HubError, UsageError
-from empeval.checkpoints import locate
+from empeval.toolkit import locate
 from empeval_empathy.config import EmpathyConfig
 from empeval_empathy.modeling import MODELS, EmpathyModel
 from empeval_training.frozen import check_frozen, freeze_lower

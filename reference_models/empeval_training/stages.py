@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
 from empeval import EmpevalError, UsageError
@@ -40,18 +41,47 @@ class Stage:
     metric: str | None
 
 
-class EpochSampler(LengthGroupedSampler):  # type: ignore[misc]
+class EpochSampler(Sampler[int]):
     """Batches of rows of like length, in an order that the seed and the epoch decide.
 
-    Training that goes on in its third epoch meets the order that it would have met had it never
-    been interrupted.
+    Rows are drawn in pools of ``POOL`` batches, sorted by length within a pool and cut into
+    batches, and the batches are shuffled: in the order of their lengths every pool would end with
+    the shortest rows, which are all of one data set. Training that goes on in its third epoch
+    meets the order that it would have met had it never been interrupted.
+
+    Args:
+        lengths: of the rows, in tokens.
+        batch: rows a batch.
+        seed: of the order.
     """
 
+    POOL = 50
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+        self._lengths, self._batch, self._seed = lengths, batch, seed
+        self._epoch = 0
+
     def set_epoch(self, epoch: int) -> None:
-        """Put the generator where it stands after so many epochs."""
-        self.generator.manual_seed(self.generator.initial_seed())
-        for _ in range(epoch):
-            torch.randperm(len(self.lengths), generator=self.generator)
+        """Say which epoch is next."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        dice = random.Random(f"{self._seed} {self._epoch}")  # noqa: S311 - no secret
+        rows = list(range(len(self._lengths)))
+        dice.shuffle(rows)
+        size = self._batch * self.POOL
+        batches = []
+        for start in range(0, len(rows), size):
+            pool = sorted(rows[start : start + size], key=self._lengths.__getitem__)
+            batches += [pool[i : i + self._batch] for i in range(0, len(pool), self._batch)]
+        whole = [batch for batch in batches if len(batch) == self._batch]
+        dice.shuffle(whole)
+        rest = [row for batch in batches if len(batch) < self._batch for row in batch]
+        yield from (row for batch in whole for row in batch)
+        yield from rest
 
 
 class LengthTrainer(Trainer):  # type: ignore[misc]
@@ -59,11 +89,8 @@ class LengthTrainer(Trainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset = train_dataset if train_dataset is not None else self.train_dataset
-        return EpochSampler(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps,
-            lengths=dataset.lengths,
-            generator=torch.Generator().manual_seed(self.args.seed),
-        )
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochSampler(dataset.lengths, step, self.args.seed)
 
 
 def stage_is_done(out: Path, name: str) -> bool:

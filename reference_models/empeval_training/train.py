@@ -144,12 +144,18 @@ def _train(
         model.ratings_weight = 1.0
     stage = Stage("both", recipe.epochs, metric=None)
     run_stage(stage, recipe, network, training, None, collator, out, seed)
-    people = for_people(read_examples(data, "train"), seed)
+    people = for_people(read_examples(data, "train"), recipe.mechanism_repeats, seed)
     if recipe.people_epochs and people:
         rated = Labelled(people, views, prepared.emotions)
         prepare(rated.rows)
+        # Twice the steps at about the rate that goes with half the batch: there are few rows.
+        small = msgspec.structs.replace(
+            recipe,
+            batch_size=max(1, recipe.batch_size // 2),
+            learning_rate=recipe.learning_rate * 0.75,
+        )
         stage = Stage("people", recipe.people_epochs, metric=None)
-        run_stage(stage, recipe, network, rated, None, collator, out, seed)
+        run_stage(stage, small, network, rated, None, collator, out, seed)
 
     def latents(examples: Sequence[Example]) -> np.ndarray:
         labelled = Labelled(examples, views, prepared.emotions)
@@ -203,21 +209,27 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
     return _LOWER[key]
 
 
-OTHERS = 0.2
+OTHERS = 0.1
 """Share of replies that nobody rated in the last stage, so that what they taught is not lost."""
 
 
-def for_people(examples: Sequence[Example], seed: int) -> list[Example]:
+def for_people(examples: Sequence[Example], repeats: int, seed: int) -> list[Example]:
     """What the last stage trains on: rated replies of the sets that are measured, their variants,
     and a share of the replies of EmpatheticDialogues; none where nobody rated.
+
+    Args:
+        examples: of the training split.
+        repeats: how often replies with EPITOME's levels are there.
+        seed: of the share.
     """
     sets = tuple(f"{name}:" for name in MEASURED)
     own = [example for example in examples if example.id.startswith(sets)]
     if not own:
         return []
+    levels = [example for example in own if example.variant == "rated:epitome"]
     rated = tuple(f"{name}:" for name in RATED_SETS)
     others = [example for example in examples if not example.id.startswith(rated)]
-    return own + draw(others, round(OTHERS * len(own)), seed)
+    return own + levels * (repeats - 1) + draw(others, round(OTHERS * len(own)), seed)
 
 
 def thresholds(model: Any) -> dict[str, list[float]]:

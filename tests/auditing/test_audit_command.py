@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from support.command import finish, start
-from support.distributions import make_distribution
 from support.rated_rows import rows, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +18,7 @@ QUICK = ("--no-cost", "--trials", "40")
 @pytest.fixture(autouse=True)
 def no_similarity(monkeypatch):
     """The rival of sentence embeddings is tried once; elsewhere it would only take time."""
-    monkeypatch.setattr("empeval.auditing.rivals.SIMILARITY", "not-installed")
+    monkeypatch.setattr("empeval.auditing.rivals.playing", lambda role: ["not-installed"])
 
 
 @pytest.fixture
@@ -107,10 +106,10 @@ def test_fresh_forgets_what_was_kept(cli, biased, mine, tmp_path, monkeypatch):
 def test_an_audit_killed_in_the_middle_goes_on_to_the_same_end(biased_folder, tmp_path):
     mine = write(tmp_path / "mine.jsonl", rows(40))
     command = ("audit", "slow-marks", "--ratings", str(mine), *QUICK)
-    # a name that two plugins have is no rival: embeddings would only take time here
-    points = {"empeval.scorers": {"similarity": "support.biased:OneNote"}}
-    path = [biased_folder, make_distribution(tmp_path / "twin", "twin", points=points)]
-    process = start(*command, "--out", "killed", folder=tmp_path, path=path, SLOW_MARKS="0.01")
+    # embeddings would only take time here
+    where = {"folder": tmp_path, "path": [biased_folder]}
+    where["EMPEVAL_DISABLE_PLUGINS"] = "empeval/similarity"
+    process = start(*command, "--out", "killed", **where, SLOW_MARKS="0.01")
     scores = tmp_path / "killed" / "scores" / "slow-marks.jsonl"
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
@@ -124,7 +123,7 @@ def test_an_audit_killed_in_the_middle_goes_on_to_the_same_end(biased_folder, tm
     assert not (tmp_path / "killed" / "slow-marks" / "audit.json").exists()
     scores.write_bytes(kept + b'{"key": "torn')
     for out in ("killed", "whole"):
-        outcome = finish(start(*command, "--out", out, folder=tmp_path, path=path))
+        outcome = finish(start(*command, "--out", out, **where))
         assert outcome.code == 0, outcome.err
     assert scores.read_bytes().startswith(kept)
     killed, whole = (

@@ -8,8 +8,8 @@ import pytest
 from support.rated_rows import rows, write
 
 from empeval.auditing import changes
-from empeval.auditing.asking import Text, scores_now
-from empeval.auditing.audit import Settings, audit, check_scorer
+from empeval.auditing.asking import Text, check_scorer, scores_now
+from empeval.auditing.audit import Settings, audit
 from empeval.auditing.bases import Yardstick, choose_bases, strangers
 from empeval.auditing.gathering import gather
 from empeval.auditing.invariance import device_trial

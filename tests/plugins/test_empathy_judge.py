@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empeval_empathy import judge as judging
+from empeval.toolkit import by_length
 from empeval_empathy.emotions import EMOTIONS
-from empeval_empathy.judge import Judge, by_length
+from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_tasks.ed_mini.task import EDMini
 
@@ -37,7 +37,7 @@ def test_a_row_for_each_dialogue_in_range(judge):
 def test_scores_do_not_depend_on_the_batch_or_the_order(judge, monkeypatch):
     together = judge.judge(DIALOGUES)
     backwards = judge.judge(DIALOGUES[::-1])
-    monkeypatch.setitem(judging.BATCH_TOKENS, judge._device, 100)
+    monkeypatch.setattr(judge._encoder, "batch_tokens", 100)
     small = judge.judge(DIALOGUES)
     alone = [judge.judge([dialogue]) for dialogue in DIALOGUES]
     for other in (
@@ -53,7 +53,9 @@ def test_scores_do_not_depend_on_the_batch_or_the_order(judge, monkeypatch):
 def test_each_different_view_is_encoded_once(judge, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        judge, "_pool", lambda rows, of=judge._pool: seen.append(len(rows)) or of(rows)
+        judge._encoder,
+        "pooled",
+        lambda rows, of=judge._encoder.pooled: seen.append(len(rows)) or of(rows),
     )
     context = ("I lost my job.",)
     replies = ["I am so sorry.", "Oh no!", "I am so sorry."]

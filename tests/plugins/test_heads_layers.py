@@ -70,7 +70,7 @@ def test_no_layer_named_is_the_last_one(base, hidden):
 def test_layers_above_the_deepest_are_not_run(folder, layers, run):
     base = FrozenBase(str(folder))
     calls = [0] * DEPTH
-    blocks = base._model.layers
+    blocks = base._encoder.model.layers
 
     def counted(place, forward):
         def call(*args, **options):

@@ -224,11 +224,11 @@ GALLERY = {
     "hooks exit at import": hook("sys.exit(0)", ""),
     "hooks change the folder at import": hook("os.chdir('/')", ""),
     "a hook is misspelt": hook("@hookimpl\ndef empeval_run_finnished(folder): ...", ""),
-    "a hook raises": hook("@hookimpl\ndef empeval_run_started(folder): 1 / 0", "ZeroDivisionError"),
-    "a hook exits": hook("@hookimpl\ndef empeval_run_finished(folder): sys.exit(9)", "SystemExit"),
-    "a hook prints": hook("@hookimpl\ndef empeval_run_started(folder): print('NOISE')", ""),
+    "a hook raises": hook("@hookimpl\ndef empeval_run_started(event): 1 / 0", "ZeroDivisionError"),
+    "a hook exits": hook("@hookimpl\ndef empeval_run_finished(event): sys.exit(9)", "SystemExit"),
+    "a hook prints": hook("@hookimpl\ndef empeval_run_started(event): print('NOISE')", ""),
     "a verb is taken twice": hook(
-        "@hookimpl\ndef empeval_register_commands(subcommands): subcommands.add_parser('run')",
+        "@hookimpl\ndef empeval_register_commands(commands): commands.add('run', 'x')",
         "empeval_register_commands raised ",
     ),
 }  # fmt: skip

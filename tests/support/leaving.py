@@ -133,10 +133,9 @@ class Hooks:
 
     @staticmethod
     @hookimpl
-    def empeval_register_commands(subcommands):
+    def empeval_register_commands(commands):
         passes("register")
-        parser = subcommands.add_parser("leave")
-        parser.set_defaults(run=Hooks.leave)
+        commands.add("leave", "leaves", Hooks.leave)
 
     @staticmethod
     def leave(options):

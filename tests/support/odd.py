@@ -294,17 +294,17 @@ class Watching:
         self.calls: list[tuple] = []
 
     @hookimpl
-    def empeval_run_started(self, folder, manifest):
-        self.calls.append(("started", manifest["status"]))
+    def empeval_run_started(self, event):
+        self.calls.append(("started", event.manifest["status"]))
 
     @hookimpl
-    def empeval_response_written(self, folder, task, response):
-        self.calls.append(("response", task, response.id))
+    def empeval_response_written(self, event):
+        self.calls.append(("response", event.task, event.response.id))
 
     @hookimpl
-    def empeval_scores_written(self, folder, task, scorer, count):
-        self.calls.append(("scores", task, scorer, count))
+    def empeval_scores_written(self, event):
+        self.calls.append(("scores", event.task, event.scorer, event.count))
 
     @hookimpl
-    def empeval_run_finished(self, folder, metrics):
-        self.calls.append(("finished", len(metrics)))
+    def empeval_run_finished(self, event):
+        self.calls.append(("finished", len(event.metrics)))

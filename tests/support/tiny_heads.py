@@ -20,7 +20,7 @@ def make_heads(folder: Path, base: Path, /, *, width: int = 32, **changes: Any) 
     """Both heads and ``eq.json``; ``changes`` replace fields of ``eq.json``."""
     import torch
 
-    from empeval_heads.base import base_fingerprint
+    from empeval.toolkit import target_fingerprint
     from empeval_heads.bundle import EqFacts, write_eq
     from empeval_heads.facts import KINDS, HeadFacts, write_head
     from empeval_heads.head import Head
@@ -37,7 +37,7 @@ def make_heads(folder: Path, base: Path, /, *, width: int = 32, **changes: Any) 
             kind=kind,
             labels=labels,
             base=str(base),
-            base_fingerprint=base_fingerprint(str(base)),
+            base_fingerprint=target_fingerprint(str(base)),
             width=width,
             hidden=8,
             max_length=200,

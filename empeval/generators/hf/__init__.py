@@ -11,13 +11,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from empeval.cards import ModelCard
 from empeval.errors import UsageError, some
 from empeval.extras import require
 from empeval.generators.hf.batches import cut_batches, cut_families
 from empeval.generators.hf.files import ModelFiles, find_files, looks_local
 from empeval.generators.hf.loading import DType, Quantize, check_quantize
 from empeval.generators.hf.weights import has_tokenizer
-from empeval.interfaces import Generator, ModelCard, Preview
+from empeval.interfaces import Generator, Preview
 from empeval.records import (
     Continuations,
     Item,

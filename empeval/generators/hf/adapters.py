@@ -8,7 +8,7 @@ from typing import Any
 
 from empeval.errors import UsageError
 from empeval.generators.hf.files import ModelFiles, fetch_weights
-from empeval.generators.hf.loading import load_failure
+from empeval.generators.hf.reasons import load_failure
 
 
 def with_adapter(model: Any, adapter: ModelFiles, *, merge: bool) -> Any:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from empeval.errors import EmpevalError, UsageError
 from empeval.extras import require
+from empeval.generators.hf.adapters import with_adapter
 from empeval.generators.hf.files import ModelFiles, fetch_weights
+from empeval.generators.hf.reasons import load_failure
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["4bit", "8bit"]
@@ -104,8 +106,6 @@ def load_model(
         )
         _check_complete(files, report)
         if adapter is not None:
-            from empeval.generators.hf.adapters import with_adapter
-
             model = with_adapter(model, adapter, merge=quantize is None)
         if quantize is None:
             model = model.to(device)
@@ -223,17 +223,3 @@ def _only_data(files: ModelFiles) -> dict[str, Any]:
     """Options of ``from_pretrained``: no code from the model, nothing from the hub."""
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     return options | ({"gguf_file": files.gguf} if files.gguf else {})
-
-
-def load_failure(error: Exception) -> str:
-    """Why tokenizer, configuration or weights could not be loaded, as the end of a sentence."""
-    text = str(error)
-    if "trust_remote_code" in text or "custom code" in text:
-        return "it needs code that comes with the model, which empeval never runs."
-    if "Weights only load failed" in text or "weights_only" in text:
-        return (
-            "its weights are a pickle that would run code, which empeval never does. Save the "
-            "model as safetensors."
-        )
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}".rstrip(" .:") + "."

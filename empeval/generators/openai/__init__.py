@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from empeval.cards import ModelCard
 from empeval.errors import EmpevalError, UsageError, nearest
 from empeval.generators.openai.questions import Api, Asking
 from empeval.generators.openai.replies import Price, Reader, is_version
 from empeval.generators.openai.server import Server
-from empeval.interfaces import Generator, ModelCard, Preview
+from empeval.interfaces import Generator, Preview
 from empeval.notices import warn
 from empeval.pairs import json_object
 from empeval.records import Item, Response, Sampling

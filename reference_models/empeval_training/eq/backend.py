@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from empeval import UsageError
-from empeval.checkpoints import locate
 from empeval.extras import install_line, is_installed
+from empeval.toolkit import locate
 from empeval_training.eq.recipes import Backend, Tuning
 
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

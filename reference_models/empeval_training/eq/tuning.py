@@ -63,7 +63,7 @@ def adapter_key(adapter: Path | None) -> str | None:
     """Identifies an adapter by its files."""
     if adapter is None:
         return None
-    from empeval.checkpoints import fingerprint
+    from empeval.toolkit import fingerprint
 
     return fingerprint(adapter, ("adapter_config.json", "adapter_model.safetensors"))
 

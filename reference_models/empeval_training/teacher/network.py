@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from empeval.toolkit import mean_pool
 from empeval_training.teacher.targets import HEADS
 
 MARGIN = 1.0
@@ -57,7 +58,8 @@ class Teacher(nn.Module):
         """
         states = self.encoder(**{k: v for k, v in rows.items() if k != "reply_mask"})
         last = states.last_hidden_state.float()
-        pooled = [last[:, 0], _mean(last, rows["attention_mask"]), _mean(last, rows["reply_mask"])]
+        means = [mean_pool(last, rows[mask]) for mask in ("attention_mask", "reply_mask")]
+        pooled = [last[:, 0], *means]
         hidden = functional.gelu(self.hidden(self.dropout(torch.cat(pooled, dim=-1))))
         return self.heads(self.dropout(hidden)).float()
 
@@ -140,8 +142,3 @@ def _within_dialogues(latents: Tensor, targets: Tensor, ratings: Tensor) -> Tens
         return latents.new_zeros(())
     gaps = (shown[:, None] - shown[None, :])[chosen]
     return functional.softplus(-gaps).mean()
-
-
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from empeval import UsageError, rows_fingerprint
 from empeval.auditing.rated import RatedSet
-from empeval.batching import by_length
 from empeval.files import replacing
+from empeval.toolkit import by_length
 from empeval_empathy.views import Row, ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished, read_json
 from empeval_training.data import make_folder, write_json

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from empeval import DataError
-from empeval.data import require_columns
+from empeval import DataError, require_columns
 from empeval_tasks.dialogues import EMOTIONS, Conversation
 
 DATASET = "facebook/empathetic_dialogues"

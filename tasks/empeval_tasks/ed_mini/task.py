@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from empeval import Sampling, TaskCard
-from empeval.data import read_rows
+from empeval import Sampling, TaskCard, read_rows
 from empeval_tasks.dialogues import Conversation, DialogueTask
 
 DIALOGUES = Path(__file__).with_name("dialogues.jsonl")

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval import DataError, load_rows, read_rows
-from empeval.data import require_columns
+from empeval import DataError, load_rows, read_rows, require_columns
 
 DATASET = "SahandSab/EmoBench"
 Part = Literal["EU", "EA"]

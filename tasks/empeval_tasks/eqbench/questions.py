@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from empeval import DataError, Item, Message
-from empeval.data import read_rows, require_columns
+from empeval import DataError, Item, Message, read_rows, require_columns
 from empeval_tasks.eqbench.likelihood import Mode, blanks
 from empeval_tasks.eqbench.parsing import Form, Language
 from empeval_tasks.eqbench.prompts import (

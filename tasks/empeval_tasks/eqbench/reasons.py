@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from empeval import Response
-from empeval.refusals import refuses
+from empeval.toolkit import refuses
 from empeval_tasks.eqbench.parsing import Official, labels
 from empeval_tasks.eqbench.tolerant import Plain, stated_emotions
 

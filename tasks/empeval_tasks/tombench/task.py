@@ -7,8 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from empeval import DataError, Item, Sampling, Task, TaskCard, data_directory, read_rows
-from empeval.data import require_columns
+from empeval import (
+    DataError,
+    Item,
+    Sampling,
+    Task,
+    TaskCard,
+    data_directory,
+    read_rows,
+    require_columns,
+)
 from empeval_tasks.multiple_choice.questions import PROVIDES, Mode, Question, choice_item, spread
 
 REPOSITORY = "zhchen18/ToMBench"
