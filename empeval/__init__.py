@@ -28,7 +28,7 @@ _HOMES = {
     "empeval.models": "packaged_model",
     "empeval.spreadsheets": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
-    "MetricsFile Sheet Source",
+    "MetricsFile Sheet Source Turn",
     "empeval.runs": "Run",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -61,6 +61,7 @@ __all__ = [
     "StorageError",
     "Task",
     "TaskCard",
+    "Turn",
     "UsageError",
     "ValueCard",
     "__version__",
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
         Scored,
         Sheet,
         Source,
+        Turn,
     )
     from empeval.rescoring import score
     from empeval.runs import Run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
         spending = Spending(spec.max_cost, spec.max_tokens_total, folder.manifest.discarded)
         try:
             for asked in prepared.tasks:
-                for line in folder.responses(asked.name):
+                for line in chain(folder.responses(asked.name), folder.steps(asked.name)):
                     spending.add(line)
             generator.spending = spending
             for asked in prepared.tasks:

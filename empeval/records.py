@@ -33,8 +33,25 @@ class Message(msgspec.Struct, frozen=True):
     content: str
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """What a user says next in a dialogue whose replies are the model's own.
+
+    Attributes:
+        content: what the user says, whatever the model replied before.
+        reference: what a person replied here, if the data set knows.
+        target, metadata: as in ``Item``; laid over the item's.
+        scored: whether the reply is an answer that is scored, or only a step towards a later one.
+    """
+
+    content: str
+    reference: str | None = None
+    target: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    scored: bool = True
+
+
 class Item(msgspec.Struct, frozen=True):
-    """One question of a task.
+    """One question of a task, or a dialogue of several.
 
     Attributes:
         id: unique within the task, stable between versions of the data.
@@ -44,6 +61,11 @@ class Item(msgspec.Struct, frozen=True):
         target: what scorers compare with (an emotion's name, reference intensities).
         metadata: whatever helps a reader (situation, turn), never shown to the model.
         task: the task's name; the runner fills it in.
+        script: the user's turns after ``messages``, with the model's own replies between them;
+            empty: one reply to ``messages``. The runner asks a scripted item turn by turn, as
+            items ``ID#1``, ``ID#2`` ... (see ``empeval.scripts``).
+        turn: of such an item, which turn of its script it is, from 1; else 0. Its last
+            ``2 * turn - 1`` messages are the user's turns and the model's own replies between them.
     """
 
     id: str
@@ -53,6 +75,8 @@ class Item(msgspec.Struct, frozen=True):
     target: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     task: str = ""
+    script: tuple[Turn, ...] = ()
+    turn: int = 0
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from empeval.files import replacing
 from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
 from empeval.notices import warn
-from empeval.records import Sheet
+from empeval.records import ResponseLine, Sheet
 from empeval.runs import Run, RunFiles, notices, require_whole
 
 Format = Literal["xlsx", "csv", "parquet"]
@@ -151,9 +151,14 @@ def _about(run: Run) -> Sheet:
 
 
 def _task(files: RunFiles, task: str) -> Sheet:
-    """A row an item: what was asked and answered, and what every scorer said of it."""
+    """A row an item: what was asked and answered, and what every scorer said of it.
+
+    In dialogues whose replies are the model's own, ``before`` is what was said before the prompt.
+    """
     lines = files.lines(task)
     columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
+    if any(line.item.turn for line in lines):
+        columns.append("before")
     rows: list[list[Cell]] = [
         [
             line.id,
@@ -163,6 +168,7 @@ def _task(files: RunFiles, task: str) -> Sheet:
             line.status,
             line.item.reference,
             len(line.response.split()),
+            *([_before(line)] if columns[-1] == "before" else []),
         ]
         for line in lines
     ]
@@ -179,6 +185,11 @@ def _task(files: RunFiles, task: str) -> Sheet:
             row += [score.labels.get(text) if score else None for text in labels]
             row.append(score.note if score else None)
     return Sheet(task, tuple(columns), [tuple(row) for row in rows])
+
+
+def _before(line: ResponseLine) -> str:
+    """The conversation without its last turn, a line a turn."""
+    return "\n".join(f"{m.role}: {m.content}" for m in line.item.messages[:-1])
 
 
 def sheet_names(every: Sequence[Sheet]) -> list[str]:

@@ -34,7 +34,7 @@ class Human(Generator):
         if without:
             raise UsageError(
                 f"'human:' needs human replies, and {', '.join(without)} has none. "
-                "It goes with ed-empathy."
+                "It goes with ed-empathy and esconv-replay."
             )
         return []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from empeval.comparing.joined import RunFiles
 from empeval.estimates import item_values
-from empeval.records import Metric, ResponseLine, Score
+from empeval.records import Item, Metric, ResponseLine, Score
 from empeval.runs import Run
+from empeval.scripts import own_replies
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_RUNS = len(LETTERS)
@@ -164,7 +165,7 @@ def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
                     "task": task,
                     "id": identifier,
                     "emotion": str(item.target.get("emotion") or ""),
-                    "turns": [[m.role, m.content] for m in item.messages],
+                    "turns": _said({letter: line.item for letter, line in answers.items()}),
                     "reference": item.reference,
                     "answers": {
                         letter: {
@@ -181,6 +182,21 @@ def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
                 }
             )
     return made
+
+
+def _said(items: Mapping[str, Item]) -> list[list[str]]:
+    """What stood before the answers: roles and texts; replies of each run's own with its letter."""
+    first = next(iter(items.values()))
+    own = set(own_replies(first))
+    turns = []
+    for place, message in enumerate(first.messages):
+        if place not in own:
+            turns.append([message.role, message.content])
+            continue
+        for letter, item in items.items():
+            who = f"assistant {letter}" if len(items) > 1 else "assistant"
+            turns.append([who, item.messages[place].content])
+    return turns
 
 
 def _score(score: Score) -> dict[str, Any]:
