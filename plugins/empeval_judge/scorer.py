@@ -50,14 +50,15 @@ COST = ValueCard(
 
 def card_of(rubric: Rubric, repeats: int = 1) -> ScorerCard:
     """The card of a judge that is asked by a rubric."""
-    values = [_value(scale) for scale in rubric.scales]
+    values = [_mean(rubric, name) for name in rubric.means]
+    values += [_value(scale) for scale in rubric.scales]
     if repeats > 1:
         values += [_variance(scale) for scale in rubric.scales]
     return ScorerCard(
         version="1",
         summary=f"{rubric.summary.strip()} By a language model: judge:MODEL, see docs/judges.md.",
         values=(*values, TOKENS, COST),
-        needs=("reply",),
+        needs=(rubric.of,),
         citation=rubric.citation,
     )
 
@@ -70,6 +71,19 @@ def _value(scale: Scale) -> ValueCard:
         low=scale.low,
         high=scale.high,
         higher_is_better=scale.higher_is_better,
+    )
+
+
+def _mean(rubric: Rubric, name: str) -> ValueCard:
+    of = rubric.means[name]
+    one = next(scale for scale in rubric.scales if scale.name == of[0])
+    return ValueCard(
+        name=name,
+        unit=_unit(one),
+        summary=f"The mean of {', '.join(of)}.",
+        low=one.low,
+        high=one.high,
+        higher_is_better=one.higher_is_better,
     )
 
 
@@ -221,6 +235,8 @@ class Judge(Scorer):
             values[scale.name] = round(statistics.fmean(numbers), 6)
             if len(numbers) > 1:
                 values[f"{scale.name}_variance"] = round(statistics.variance(numbers), 6)
+        for name, of in self.rubric.means.items():
+            values[name] = round(statistics.fmean(values[one] for one in of), 6)
         notes = [*remarks(sample)]
         if len(good) < len(judged):
             notes.append(f"{len(good)} of {len(judged)} judgements could be read")
