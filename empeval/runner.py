@@ -34,7 +34,7 @@ from empeval.registry import label_of
 from empeval.rounds import Rounds
 from empeval.runs import AuditMark, Journal, Run, heard, response_of, samples_in
 from empeval.saved import SavedTask
-from empeval.spending import Spending
+from empeval.spending import LimitReachedError, Spending
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
@@ -60,7 +60,8 @@ def generate_stage(
         return 0.0
     sampling = asked.entry.sampling
     owner = label_of(generator)
-    spending = generator.spending or Spending()
+    spending = generator.spending if generator.counts_tokens else None
+    spending = spending or Spending()
     rounds = Rounds(asked, chain(*before))
     with (
         AnswerJournals(run, asked) as journal,
@@ -94,7 +95,7 @@ def generate_stage(
             for line in answers(generator, todo, by_id, sampling, done, asked.name):
                 spending.add(line)
                 keep(line)
-                spending.check(line)
+                spending.check(line, charges=generator.charges)
                 if not generator.charges and not spending.allows():
                     break
             left = [i for i in by_id if i not in done]
@@ -127,8 +128,21 @@ class AnswerJournals(ExitStack):
         self._open[step].append(line)
 
 
-def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progress: bool) -> float:
-    """Have the unscored samples of a task scored; returns the seconds it took."""
+def score_stage(
+    run: Run,
+    task: str,
+    asked: AskedScorer,
+    hooks: Hooks,
+    *,
+    progress: bool,
+    spending: Spending | None = None,
+) -> float:
+    """Have the unscored samples of a task scored; returns the seconds it took.
+
+    Raises:
+        LimitReachedError: what the run may spend is spent.
+        EmpevalError: as of ``score_chunk``.
+    """
     started = time.perf_counter()
     scores = run.scores(task, asked.label)
     done, lines = scores.by_id, run.ordered(task)
@@ -136,7 +150,7 @@ def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progre
         return 0.0
     with (
         run.journal_scores(task, asked.label) as journal,
-        heard(asked.scorer, run.judgements(asked.label)),
+        heard(asked.scorer, run.judgements(asked.label), spending),
         bar(len(lines), len(done), f"{task}: {asked.label}", progress) as ticks,
     ):
         for start in range(0, len(lines), SCORING_CHUNK):
@@ -167,6 +181,7 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     others are not tried.
 
     Raises:
+        LimitReachedError: what the run may spend is spent.
         EmpevalError: one of empeval's own that does not hang on the sample (a checkpoint that is
             not there).
     """
@@ -182,6 +197,8 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     if answered:
         try:
             given = _checked(scorer, answered)
+        except LimitReachedError:
+            raise
         except EmpevalError as error:  # find out on which sample
             given = _one_by_one(scorer, answered, error)
         scores.update({s.id: s for s in given})
