@@ -39,6 +39,8 @@ class Spending:
         self.max_tokens = max_tokens
         self.usage = before or Usage()
         self.answers = 0
+        self._dearest = 0.0
+        self._longest = 0
         self._held: dict[str, tuple[int, float]] = {}
         self._lock = Lock()
 
@@ -50,6 +52,8 @@ class Spending:
     def add(self, answer: Taken) -> None:
         """Count an answer."""
         self.usage = plus(self.usage, answer)
+        self._dearest = max(self._dearest, answer.cost or 0.0)
+        self._longest = max(self._longest, _tokens(answer))
         self.answers += answer.status not in ("error", "missing")
 
     def check(self, answer: Taken, *, charges: bool = True) -> None:
@@ -84,8 +88,9 @@ class Spending:
     def reserve(self, key: str, tokens: int, cost: float | None, *, alone: bool) -> bool:
         """Whether a question may be asked now; what it may take is then kept aside.
 
-        One that goes alone needs only that something is left. May be called from another thread
-        than ``add``.
+        One that goes alone needs only that something is left. A server may count more than is
+        thought possible, so one goes alone until something was answered, and none is taken for
+        smaller than the largest so far. May be called from another thread than ``add``.
 
         Args:
             key: of the question, for ``release``.
@@ -96,21 +101,25 @@ class Spending:
         with self._lock:
             if not self.allows():
                 return False
-            if not alone:
-                held = [sum(column) for column in zip(*self._held.values(), strict=True)] or [
-                    0,
-                    0.0,
-                ]
-                if self.max_tokens is not None and (
-                    self.tokens + held[0] + tokens > self.max_tokens
-                ):
-                    return False
-                if self.max_cost is not None and (
-                    cost is None or self.usage.cost + held[1] + cost > self.max_cost
-                ):
-                    return False
+            if not alone and not self._fits(tokens, cost):
+                return False
             self._held[key] = tokens, cost or 0.0
             return True
+
+    def _fits(self, tokens: int, cost: float | None) -> bool:
+        """Whether a question fits into what is left beside those that are under way."""
+        if self.max_cost is None and self.max_tokens is None:
+            return True
+        if not self.answers:
+            return False  # whether what is thought of is enough, the first answer shows
+        every = [*self._held.values(), (tokens, cost or 0.0)]
+        longest = sum(max(most, self._longest) for most, _ in every)
+        dearest = sum(max(most, self._dearest) for _, most in every)
+        if self.max_tokens is not None and self.tokens + longest > self.max_tokens:
+            return False
+        return self.max_cost is None or (
+            cost is not None and self.usage.cost + dearest <= self.max_cost
+        )
 
     def release(self, key: str) -> None:
         """Give back what was kept aside for a question, once its answer was counted."""
@@ -151,3 +160,7 @@ def plus(usage: Usage, answer: Taken) -> Usage:
         completion_tokens=usage.completion_tokens + (answer.completion_tokens or 0),
         cost=usage.cost + (answer.cost or 0.0),
     )
+
+
+def _tokens(answer: Taken) -> int:
+    return (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)

@@ -37,6 +37,7 @@ def test_without_a_limit_there_is_always_more():
 )
 def test_what_goes_out_beside_others_fits_into_what_is_left(limits):
     spending = Spending(**limits)
+    spending.add(answer(cost=0.125))
     keys = [str(n) for n in range(50)]
     out = [k for k in keys if spending.reserve(k, 15, 0.125, alone=k == "0")]
     assert 1 < len(out) < 50
@@ -57,19 +58,37 @@ def test_one_that_goes_alone_needs_only_that_something_is_left():
     assert not spending.reserve("b", 1, None, alone=True)
 
 
+def test_no_question_is_taken_for_smaller_than_the_largest_answer_so_far():
+    spending = Spending(max_tokens=100, max_cost=10.0)
+    spending.add(answer(30, 10, cost=3.0))
+    asked = [spending.reserve(k, 1, 0.001, alone=k == "0") for k in "012"]
+    assert asked == [True, False, False]
+
+
 def test_what_is_kept_aside_is_given_back():
     spending = Spending(max_tokens=30)
+    spending.add(answer(1, 1))
     assert spending.reserve("a", 20, None, alone=True)
     assert not spending.reserve("b", 20, None, alone=False)
     spending.release("a")
     assert spending.reserve("b", 20, None, alone=False)
 
 
+def test_with_a_limit_one_goes_alone_until_something_was_answered():
+    spending = Spending(max_tokens=1000)
+    assert not spending.reserve("a", 1, None, alone=False)
+    spending.add(answer(1, 1, status="error"))
+    assert not spending.reserve("a", 1, None, alone=False)
+    spending.add(answer(1, 1))
+    assert spending.reserve("a", 1, None, alone=False)
+
+
 def test_what_nobody_knows_the_price_of_goes_alone_under_a_limit_of_cost():
     spending = Spending(max_cost=1.0)
+    spending.add(answer(cost=0.1))
     assert spending.reserve("a", 20, None, alone=True)
     assert not spending.reserve("b", 20, None, alone=False)
-    assert Spending(max_tokens=100).reserve("b", 20, None, alone=False)
+    assert spending.reserve("c", 20, 0.01, alone=False)
 
 
 @pytest.mark.parametrize(
