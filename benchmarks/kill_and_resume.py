@@ -217,9 +217,9 @@ def verbs(asked: list[str], work: Path) -> dict[str, Verb]:
         made = work / "making"
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
-        if fresh(["run", *asked, "--out", "new"], made).wait():
-            sys.exit("The run that everything begins with failed: empeval run " + " ".join(asked))
-        shutil.copytree(made / "new", made / "base")
+        for name in ("base", "new"):  # no run is its own baseline, nor is a copy
+            if fresh(["run", *asked, "--out", name], made).wait():
+                sys.exit("The run that all begins with failed: empeval run " + " ".join(asked))
         made.rename(whole)
     figures = json.loads((whole / "new" / "metrics.json").read_text())["metrics"]
     means = [figure["metric"] for figure in figures if figure.get("source")]

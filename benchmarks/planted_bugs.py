@@ -77,8 +77,8 @@ BUGS = (
     Bug(
         "guardrail",
         "a guardrail never regresses",
-        'outcome="regression" if shown else "inconclusive",',
-        'outcome="inconclusive",',
+        'return "regression" if shown else "inconclusive", (',
+        'return "inconclusive", (',
         GATED,
         "matrix/test_matrix_gate.py::test_a_guardrail_stops_what_is_paid_for",
     ),

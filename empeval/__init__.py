@@ -17,6 +17,7 @@ _HOMES = {
     "empeval.api": "run",
     "empeval.comparing.two": "compare",
     "empeval.data": "data_directory load_rows read_rows require_columns rows_fingerprint",
+    "empeval.formats": "ExportFormat",
     "empeval.functions": "scorer task",
     "empeval.rescoring": "score",
     "empeval.runspec": "RunSpec",
@@ -26,7 +27,7 @@ _HOMES = {
     "INTERFACE_VERSION",
     "empeval.metrics": "cluster_mean cluster_share mean_metric",
     "empeval.models": "packaged_model",
-    "empeval.spreadsheets": "export",
+    "empeval.exporting": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
     "MetricsFile Sheet Source Turn",
     "empeval.runs": "Run",
@@ -37,6 +38,7 @@ __all__ = [
     "INTERFACE_VERSION",
     "DataError",
     "EmpevalError",
+    "ExportFormat",
     "Generator",
     "HubError",
     "Item",
@@ -104,6 +106,8 @@ if TYPE_CHECKING:
         StorageError,
         UsageError,
     )
+    from empeval.exporting import export
+    from empeval.formats import ExportFormat
     from empeval.functions import scorer, task
     from empeval.hooks import hookimpl
     from empeval.interfaces import (
@@ -137,7 +141,6 @@ if TYPE_CHECKING:
     from empeval.rescoring import score
     from empeval.runs import Run
     from empeval.runspec import RunSpec
-    from empeval.spreadsheets import export
 
 
 def __getattr__(name: str) -> Any:

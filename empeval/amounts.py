@@ -10,6 +10,8 @@ def amount(value: float | None) -> str:
     if value is None:
         return "-"
     size = abs(value)
+    if size >= 1e9:
+        return f"{value:.3g}"
     text = f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
     return text.removeprefix("-") if float(text) == 0 else text
 

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 import numpy as np
 
-from empeval.records import Estimate, Interval, Metric, Score, Source
+from empeval.records import LARGEST_VALUE, Estimate, Interval, Metric, Score, Source
 
 LEVEL = 0.95
 
@@ -60,6 +60,7 @@ def item_values(
             [s.values[source.value] if s and counts(s, source) else math.nan for s in own_scores],
             dtype=float,
         )
+    found[np.abs(found) > LARGEST_VALUE] = np.nan  # their sums would be no numbers
     if source.failed_as is not None and not own:
         found[np.isnan(found)] = source.failed_as
     return in_unit(found, metric)

@@ -73,12 +73,14 @@ def score_and_finish(
         known = {(name, label) for name, labels in before.scorers.items() for label in labels}
         kept = _without(folder, marked, failed - known)
         whole = finished and not failed & known and len(failed) == len(problems)
+        kept = msgspec.structs.replace(kept, sealed=folder.seals(kept.scorers))
         folder.write_manifest(
             msgspec.structs.replace(kept, status="complete" if whole else "running", timing=timing)
         )
         if len(problems) == 1:
             raise problems[0]
         raise EmpevalError(" ".join(str(problem) for problem in problems))
+    marked = msgspec.structs.replace(marked, sealed=folder.seals(marked.scorers))
     folder.write_manifest(
         msgspec.structs.replace(marked, status="complete", finished=now(), timing=timing)
     )

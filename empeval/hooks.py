@@ -28,6 +28,7 @@ from empeval.notices import waiting, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from empeval.formats import ExportFormat
     from empeval.interfaces import Generator
     from empeval.records import Metric, Response, Sheet
     from empeval.runs import Run
@@ -79,6 +80,15 @@ def empeval_export_sheets(run: Run) -> list[Sheet]:
     """Tables of your own for ``empeval export``; an empty list where the run has nothing for you.
 
     ``run`` is finished. A sheet whose name is taken is refused, so begin it with your plugin's.
+    """
+    return []
+
+
+@hookspec
+def empeval_export_formats() -> list[ExportFormat]:
+    """Formats of your own for ``empeval export --to NAME``.
+
+    A name that is taken is left out. What ``write`` does runs only when the format is asked for.
     """
     return []
 

@@ -7,6 +7,7 @@ Floats are finite everywhere: JSON has no NaN, and a figure that could not be ha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -298,15 +299,19 @@ class MetricsFile(msgspec.Struct, frozen=True):
     metrics: list[Metric]
 
 
+LARGEST_VALUE = 1e100
+"""A value of a scorer that is further from 0 than this counts as none."""
+
+
 class Sheet(msgspec.Struct, frozen=True):
     """A table for a spreadsheet: what ``empeval export`` writes and plugins may add.
 
     Attributes:
         name: of the sheet or file; unique within an export.
         columns: the headers.
-        rows: as many cells each as there are columns.
+        rows: as many cells each as there are columns; they are walked more than once.
     """
 
     name: str
     columns: tuple[str, ...]
-    rows: list[tuple[str | float | int | bool | None, ...]]
+    rows: Sequence[tuple[str | float | int | bool | None, ...]]

@@ -23,6 +23,7 @@ from empeval.interfaces import Generator, Scorer, Task, ValueCard
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
 from empeval.records import (
+    LARGEST_VALUE,
     Metric,
     ResponseLine,
     Sample,
@@ -260,8 +261,8 @@ def _kept(score: Score, declared: Sequence[ValueCard]) -> Score:
 
 def _wrong(value: float, card: ValueCard | None) -> str:
     """What is wrong with a value, ``""`` where nothing is; rounding may go past a bound."""
-    if not math.isfinite(value):
-        return "is not a finite number"
+    if not abs(value) <= LARGEST_VALUE:
+        return f"is {value:g}" if math.isfinite(value) else "is not a finite number"
     if card is None:
         return f"({value:g}) is no value of the scorer's card"
     for bound, sign in ((card.low, 1), (card.high, -1)):

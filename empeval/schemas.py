@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Literal
-
-import msgspec
+from typing import Any, Literal, get_args
 
 SchemaName = Literal[
     "run",
@@ -19,6 +17,8 @@ SchemaName = Literal[
     "task",
     "config",
 ]
+
+NAMES: tuple[SchemaName, ...] = get_args(SchemaName)
 
 _RECORDS: dict[SchemaName, str] = {
     "run": "empeval.runs:Manifest",
@@ -37,6 +37,8 @@ _RECORDS: dict[SchemaName, str] = {
 
 def schema(name: SchemaName) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of one kind of file, or of a line of it."""
+    import msgspec
+
     module, _, record = _RECORDS[name].partition(":")
     made = msgspec.json.schema(getattr(importlib.import_module(module), record))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

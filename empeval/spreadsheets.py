@@ -7,7 +7,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +18,7 @@ from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
 from empeval.notices import warn
 from empeval.records import ResponseLine, Sheet
-from empeval.runs import Run, RunFiles, notices, require_whole
+from empeval.runs import Mapped, Run, RunFiles, notices, require_whole
 
 Format = Literal["xlsx", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
@@ -29,6 +28,10 @@ Cell = str | float | int | bool | None
 CELL_LIMIT = 32_767
 """Characters that a cell of a spreadsheet holds."""
 CUT = " ... (cut)"
+ROW_LIMIT = 1_048_575
+"""Rows below the header that a page of a spreadsheet holds."""
+BATCH = 5_000
+"""Rows of a Parquet file that are written at once."""
 
 
 def export(
@@ -73,6 +76,12 @@ def export(
         require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
     every = sheets(run, hooks if hooks is not None else Hooks().load_installed())
     if chosen == "xlsx":
+        long = [sheet.name for sheet in every if len(sheet.rows) > ROW_LIMIT]
+        if long:
+            raise UsageError(
+                f"'{long[0]}' has more than the {ROW_LIMIT:,} rows that a spreadsheet holds; "
+                "export it with --format csv or parquet."
+            )
         with replacing(place) as part:
             _write_xlsx(part, every)
         return [path]
@@ -97,7 +106,7 @@ def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
     doubled = [n for n, count in Counter(s.name.casefold() for s in every).items() if count > 1]
     if doubled:
         raise UsageError(f"Two sheets are called '{doubled[0]}'; a plugin must rename its own.")
-    for sheet in every:
+    for sheet in added:
         if any(len(row) != len(sheet.columns) for row in sheet.rows):
             raise UsageError(f"The sheet '{sheet.name}' has rows of another width than its header.")
     return every
@@ -156,11 +165,14 @@ def _task(files: RunFiles, task: str) -> Sheet:
     In dialogues whose replies are the model's own, ``before`` is what was said before the prompt.
     """
     lines = files.lines(task)
+    dialogues = any(line.item.turn for line in lines)
     columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
-    if any(line.item.turn for line in lines):
-        columns.append("before")
-    rows: list[list[Cell]] = [
-        [
+    columns += ["before"] if dialogues else []
+    scored = [_Scored(files, task, label) for label in files.run.manifest.scorers.get(task, {})]
+    columns += [name for scorer in scored for name in scorer.columns]
+
+    def row(line: ResponseLine) -> tuple[Cell, ...]:
+        return (
             line.id,
             line.item.cluster,
             line.item.messages[-1].content,
@@ -168,23 +180,34 @@ def _task(files: RunFiles, task: str) -> Sheet:
             line.status,
             line.item.reference,
             len(line.response.split()),
-            *([_before(line)] if columns[-1] == "before" else []),
-        ]
-        for line in lines
-    ]
-    for label in files.run.manifest.scorers.get(task, {}):
-        scores = files.scores(task, label)
-        found = scores.values()
-        values = list(dict.fromkeys(name for score in found for name in score.values))
-        labels = list(dict.fromkeys(name for score in found for name in score.labels))
-        columns += [f"{label}.{name}" for name in ("status", *values, *labels, "note")]
-        for name, row in zip(lines.ids, rows, strict=True):
-            score = scores.get(name)
-            row.append(score.status if score else None)
-            row += [score.values.get(value) if score else None for value in values]
-            row += [score.labels.get(text) if score else None for text in labels]
-            row.append(score.note if score else None)
-    return Sheet(task, tuple(columns), [tuple(row) for row in rows])
+            *((_before(line),) if dialogues else ()),
+            *(cell for scorer in scored for cell in scorer.cells(line.id)),
+        )
+
+    return Sheet(task, tuple(columns), Mapped(lines, row))
+
+
+class _Scored:
+    """One scorer's columns of a task's table; its scores are read as they are asked for."""
+
+    def __init__(self, files: RunFiles, task: str, label: str) -> None:
+        self._scores = files.scores(task, label)
+        values: dict[str, None] = {}
+        labels: dict[str, None] = {}
+        for score in self._scores.values():
+            values |= dict.fromkeys(score.values)
+            labels |= dict.fromkeys(score.labels)
+        self._values, self._labels = list(values), list(labels)
+        self.columns = [f"{label}.{n}" for n in ("status", *values, *labels, "note")]
+
+    def cells(self, identifier: str) -> list[Cell]:
+        """What the scorer said of an item."""
+        score = self._scores.get(identifier)
+        if score is None:
+            return [None] * len(self.columns)
+        values = [score.values.get(name) for name in self._values]
+        labels = [score.labels.get(name) for name in self._labels]
+        return [score.status, *values, *labels, score.note]
 
 
 def _before(line: ResponseLine) -> str:
@@ -230,23 +253,50 @@ def _write_csv(path: Path, sheet: Sheet) -> None:
 
 
 def _write_parquet(path: Path, sheet: Sheet) -> None:
+    """Write rows in batches. Of what type a column is, all of its cells say, so they are read
+    twice.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [[row[place] for row in sheet.rows] for place in range(len(sheet.columns))]
-    table = pa.table([pa.array(_one_type(column)) for column in columns], names=list(sheet.columns))
-    pq.write_table(table, path)
+    kinds: list[set[type]] = [set() for _ in sheet.columns]
+    for row in sheet.rows:
+        for known, cell in zip(kinds, row, strict=True):
+            known.add(type(cell))
+    types = [_column_type(known - {type(None)}) for known in kinds]
+    arrow = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    fields = [(name, arrow[kind] if kind else pa.null())
+              for name, kind in zip(sheet.columns, types, strict=True)]  # fmt: skip
+    with pq.ParquetWriter(path, pa.schema(fields)) as writer:
+        for start in range(0, len(sheet.rows), BATCH):
+            columns = zip(*sheet.rows[start : start + BATCH], strict=True)
+            arrays = [
+                pa.array([None if cell is None or kind is None else kind(cell) for cell in column],
+                         of)
+                for column, kind, (_, of) in zip(columns, types, fields, strict=True)
+            ]  # fmt: skip
+            writer.write_table(pa.table(arrays, schema=writer.schema))
 
 
-def _one_type(column: list[Cell]) -> list[Cell]:
-    """The cells as they are, or all as text where their types differ."""
-    kinds = {type(cell) for cell in column if cell is not None}
-    if kinds <= {int, float} or len(kinds) < 2:
-        return [float(c) if kinds == {int, float} and c is not None else c for c in column]
-    return [None if cell is None else str(cell) for cell in column]
+def _column_type(kinds: set[type]) -> type[str] | type[float] | type[int] | type[bool] | None:
+    """One type for cells of these: numbers of two kinds are floats, and others that differ texts.
+
+    ``None`` where there is no cell.
+    """
+    if len(kinds) < 2:
+        return next(iter(kinds), None)
+    return float if kinds == {int, float} else str
 
 
 def _write_xlsx(path: Path, every: Sequence[Sheet]) -> None:
+    # The file is opened first: where it cannot be, openpyxl would leave pages half written, and
+    # each would complain when it is thrown away.
+    with open(path, "wb") as file:
+        _book(every).save(file)
+
+
+def _book(every: Sequence[Sheet]) -> Any:
+    """A workbook whose pages are written to files of the system's temporary folder already."""
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -274,8 +324,4 @@ def _write_xlsx(path: Path, every: Sequence[Sheet]) -> None:
         page.append(header)
         for row in sheet.rows:
             page.append([cell(page, value) for value in row])
-    # First into memory: where the file cannot be opened, openpyxl would leave pages half written,
-    # and each would complain when it is thrown away.
-    buffer = BytesIO()
-    book.save(buffer)
-    path.write_bytes(buffer.getvalue())
+    return book

@@ -19,6 +19,7 @@ from empeval.runs import (
     check_free,
     differences,
     is_run,
+    only_marks_differ,
     question_hash,
     slug,
 )
@@ -44,6 +45,13 @@ def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None
         return
     existing = Run(path)
     differing = differences(existing.manifest, manifest)
+    if differing and only_marks_differ(existing.manifest, manifest):
+        raise RunFolderError(
+            f"{path} holds an unfinished run that an older version of empeval began. That one "
+            "looked for other marks of thoughts in the answers, so the rest would not be of the "
+            "same kind: finish the run with the version that began it, or ask anew with another "
+            "--out."
+        )
     if differing:
         raise RunFolderError(
             f"{path} holds a run of another question; name another --out. What differs "

@@ -39,9 +39,12 @@ def test_items_are_joined_by_id_and_content_and_never_by_order(tmp_path):
     ids = [str(n) for n in range(40)][::-1]
     candidate = make_run(tmp_path / "candidate", [v + 1 for v in values[::-1]], ids=ids)
     found = only(compare(base, candidate))
-    assert found.difference == pytest.approx(1)
-    assert found.correlation == pytest.approx(1)
-    assert (found.ci_low, found.ci_high) == (pytest.approx(1), pytest.approx(1))
+    assert found.change.value == pytest.approx(1)
+    assert found.effect.correlation == pytest.approx(1)
+    assert (found.change.interval.low, found.change.interval.high) == (
+        pytest.approx(1),
+        pytest.approx(1),
+    )
     assert found.verdict == "better"
 
 
@@ -111,9 +114,9 @@ def test_figures_agree_with_scipy_where_clusters_are_single_items(tmp_path):
         )
     )
     paired = stats.ttest_rel(after, before)
-    assert found.p_t == pytest.approx(paired.pvalue)
+    assert found.p_values.t == pytest.approx(paired.pvalue)
     low, high = paired.confidence_interval()
-    assert (found.ci_low, found.ci_high) == (
+    assert (found.change.interval.low, found.change.interval.high) == (
         pytest.approx(low, abs=0.05),
         pytest.approx(high, abs=0.05),
     )
@@ -121,12 +124,12 @@ def test_figures_agree_with_scipy_where_clusters_are_single_items(tmp_path):
     permuted = stats.permutation_test(
         (change,), np.mean, permutation_type="samples", n_resamples=9999, rng=1
     )
-    assert found.p == pytest.approx(permuted.pvalue, abs=0.02)
-    assert found.effect_size == pytest.approx(change.mean() / change.std(ddof=1))
-    assert found.improved == pytest.approx((change > 0).mean())
-    assert found.correlation == pytest.approx(np.corrcoef(before, after)[0, 1])
+    assert found.p_values.deciding == pytest.approx(permuted.pvalue, abs=0.02)
+    assert found.effect.size == pytest.approx(change.mean() / change.std(ddof=1))
+    assert found.effect.improved == pytest.approx((change > 0).mean())
+    assert found.effect.correlation == pytest.approx(np.corrcoef(before, after)[0, 1])
     saved = 1 - change.var() / (np.var(before) + np.var(after))
-    assert found.variance_saved == pytest.approx(saved)
+    assert found.effect.variance_saved == pytest.approx(saved)
 
 
 def test_yes_no_figures_have_an_exact_mcnemar_test(tmp_path):
@@ -140,8 +143,8 @@ def test_yes_no_figures_have_an_exact_mcnemar_test(tmp_path):
     )
     from scipy.stats import binomtest
 
-    assert found.difference == pytest.approx(100 * (sum(after) - sum(before)) / 36)
-    assert found.p_mcnemar == pytest.approx(binomtest(15, 18).pvalue)
+    assert found.change.value == pytest.approx(100 * (sum(after) - sum(before)) / 36)
+    assert found.p_values.mcnemar == pytest.approx(binomtest(15, 18).pvalue)
     clusters = [str(n // 2) for n in range(36)]
     together = only(
         compare(
@@ -149,7 +152,7 @@ def test_yes_no_figures_have_an_exact_mcnemar_test(tmp_path):
             make_run(tmp_path / "c2", after, unit="percent", clusters=clusters),
         )
     )
-    assert together.p_mcnemar is None, "items of a cluster are not independent"
+    assert together.p_values.mcnemar is None, "items of a cluster are not independent"
 
 
 def test_clusters_are_resampled_and_not_items(tmp_path):
@@ -164,10 +167,13 @@ def test_clusters_are_resampled_and_not_items(tmp_path):
             make_run(tmp_path / "c2", many, clusters=clusters),
         )
     )
-    assert same.n_clusters == 30
-    assert same.difference == pytest.approx(few.difference)
-    assert same.p_t == pytest.approx(few.p_t)
-    assert (same.ci_low, same.ci_high) == (pytest.approx(few.ci_low), pytest.approx(few.ci_high))
+    assert same.change.clusters == 30
+    assert same.change.value == pytest.approx(few.change.value)
+    assert same.p_values.t == pytest.approx(few.p_values.t)
+    assert (same.change.interval.low, same.change.interval.high) == (
+        pytest.approx(few.change.interval.low),
+        pytest.approx(few.change.interval.high),
+    )
 
 
 def test_failed_items_count_as_the_convention_says(tmp_path):
@@ -175,14 +181,18 @@ def test_failed_items_count_as_the_convention_says(tmp_path):
     broken = [None if n < 6 else v for n, v in enumerate(after)]
     base = make_run(tmp_path / "base", before)
     left_out = only(compare(base, make_run(tmp_path / "c1", broken)))
-    assert (left_out.n, left_out.base_failed, left_out.candidate_failed) == (24, 0, 6)
-    assert left_out.difference == pytest.approx(0)
+    assert (left_out.change.n, left_out.sides.base.failed, left_out.sides.candidate.failed) == (
+        24,
+        0,
+        6,
+    )
+    assert left_out.change.value == pytest.approx(0)
     lowest = min(before)
     assert left_out.worst_case == pytest.approx(sum(lowest - v for v in before[:6]) / 30)
     zero = make_run(tmp_path / "b2", before, failed_as=0.0)
     counted = only(compare(zero, make_run(tmp_path / "c2", broken, failed_as=0.0)))
-    assert counted.n == 30
-    assert counted.difference == pytest.approx(-sum(before[:6]) / 30)
+    assert counted.change.n == 30
+    assert counted.change.value == pytest.approx(-sum(before[:6]) / 30)
     rates = compare(base, make_run(tmp_path / "c3", broken)).rates
     assert [(rate.kind, rate.base, rate.candidate) for rate in rates] == [
         ("unparsed", 0, 20),
@@ -202,17 +212,22 @@ def test_longer_answers_are_told_apart_from_better_ones(tmp_path):
     longer = ["word " * (w + 1) for w in words]
     candidate = make_run(tmp_path / "candidate", after, answers=longer, clusters=clusters)
     found = only(compare(base, candidate))
-    assert found.difference == pytest.approx(0.1 * words.mean(), abs=0.1)
+    assert found.change.value == pytest.approx(0.1 * words.mean(), abs=0.1)
     assert found.verdict == "better"
-    assert abs(found.length_adjusted) < 0.1
-    assert found.adjusted_low < 0 < found.adjusted_high
+    assert abs(found.at_equal_length.change.value) < 0.1
+    assert (
+        found.at_equal_length.change.interval.low < 0 < found.at_equal_length.change.interval.high
+    )
     change = np.array(after) - np.array(before)
     fitted = sm.OLS(change, sm.add_constant(words.astype(float))).fit(
         cov_type="cluster", cov_kwds={"groups": np.arange(80) // 2}, use_t=True
     )
-    assert found.length_adjusted == pytest.approx(fitted.params[0])
-    assert found.per_word == pytest.approx(fitted.params[1])
-    assert (found.adjusted_low, found.adjusted_high) == pytest.approx(fitted.conf_int()[0])
+    assert found.at_equal_length.change.value == pytest.approx(fitted.params[0])
+    assert found.at_equal_length.per_word == pytest.approx(fitted.params[1])
+    assert (
+        found.at_equal_length.change.interval.low,
+        found.at_equal_length.change.interval.high,
+    ) == pytest.approx(fitted.conf_int()[0])
 
 
 def test_slices_are_of_what_items_say_and_adjusted_together(tmp_path):
@@ -227,7 +242,7 @@ def test_slices_are_of_what_items_say_and_adjusted_together(tmp_path):
     )
     found = {s.value: s for s in result.slices}
     assert set(found) == {"sad", "proud", "angry"}
-    assert found["sad"].difference == pytest.approx(2, abs=0.3)
+    assert found["sad"].change.value == pytest.approx(2, abs=0.3)
     assert found["sad"].p_adjusted < 0.001
     assert [found[v].p_adjusted for v in ("sad", "proud", "angry")] == pytest.approx(
         benjamini_hochberg([found[v].p for v in ("sad", "proud", "angry")])
@@ -252,7 +267,12 @@ def test_one_cluster_and_constant_scores_do_not_raise(tmp_path):
             make_run(tmp_path / "c1", normal(12, 2), **one),
         )
     )
-    assert (found.ci_low, found.p, found.p_t, found.verdict) == (None, None, None, "inconclusive")
+    assert (found.change.interval, found.p_values.deciding, found.p_values.t, found.verdict) == (
+        None,
+        None,
+        None,
+        "inconclusive",
+    )
     assert "one cluster" in sentence(found)
     same = only(
         compare(
@@ -261,8 +281,8 @@ def test_one_cluster_and_constant_scores_do_not_raise(tmp_path):
             margins=0.5,
         )
     )
-    assert (same.difference, same.p, same.verdict) == (0, 1, "equivalent")
-    assert same.correlation is None
+    assert (same.change.value, same.p_values.deciding, same.verdict) == (0, 1, "equivalent")
+    assert same.effect.correlation is None
     free = only(
         compare(make_run(tmp_path / "b3", [1.0] * 12), make_run(tmp_path / "c3", [1.0] * 12))
     )
@@ -296,7 +316,9 @@ def test_a_comparison_is_json_and_comes_back(tmp_path):
         ({"margins": {"warmth": 0.0}}, "margin of warmth is 0"),
         ({"margins": {"warmht": 1.0}}, "No figure 'warmht'.*Did you mean 'warmth'"),
         ({"metrics": ["kindness"]}, "No figure 'kindness'"),
-        ({"resamples": 10}, "--resamples is 10"),
+        ({"resamples": 10}, "resamples is 10"),
+        ({"resamples": 10**7}, "from 100 to 1,000,000"),
+        ({"seed": -1}, "seed is -1"),
     ],
 )
 def test_names_and_margins_that_make_no_sense_are_refused(tmp_path, options, message):

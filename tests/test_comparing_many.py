@@ -43,14 +43,14 @@ def test_runs_are_ranked_with_intervals_and_grouped(runs):
 def test_every_pair_is_there_with_the_better_run_as_candidate(runs):
     (matrix,) = compare_many(runs, **QUICK).matrices
     assert len(matrix.pairs) == 6
-    means = {r.run: r.mean for r in matrix.ranking}
+    means = {r.run: r.estimate.value for r in matrix.ranking}
     for pair in matrix.pairs:
         assert means[pair.candidate] >= means[pair.base]
         d = pair.difference
-        assert d.difference == pytest.approx(means[pair.candidate] - means[pair.base])
-        assert d.ci_low <= d.difference <= d.ci_high
-        assert d.p_holm >= d.p
-        assert d.verdict == ("better" if d.p_holm < 0.05 else "inconclusive")
+        assert d.change.value == pytest.approx(means[pair.candidate] - means[pair.base])
+        assert d.change.interval.low <= d.change.value <= d.change.interval.high
+        assert d.p_values.holm >= d.p_values.deciding
+        assert d.verdict == ("better" if d.p_values.holm < 0.05 else "inconclusive")
 
 
 @pytest.mark.parametrize(

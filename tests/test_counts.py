@@ -117,6 +117,21 @@ def test_runs_of_other_items_are_compared_only_on_request(cli, tmp_path):
     assert "FORCED: talks: not the same items" in forced.out
 
 
+def test_two_models_are_said_whichever_lines_name_them(cli, tmp_path):
+    run = make_run(tmp_path / "run", normal(COUNT, 1, 5))
+
+    def named(lines):
+        rows = [json.loads(line) for line in lines]
+        for number, row in enumerate(rows):
+            row["model"] = {0: None, 1: "first", 2: "second"}.get(number)
+        rows[3] |= {"model": "third", "status": "error"}  # it gave no answer
+        return [json.dumps(row) + "\n" for row in rows]
+
+    edit(run.responses_path("talks"), named)
+    shown = cli("show", run.path).out
+    assert "the answers are not of one model (1 by first, 1 by second)" in shown
+
+
 @pytest.mark.usefixtures("plugin")
 @pytest.mark.parametrize(("count", "said"), [(1, False), (2, True)])
 def test_many_failures_stand_above_every_table(cli, tmp_path, count, said):

@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
+from support.made_runs import make_run
 
 import empeval
-from empeval import RunFolderError, Sheet, StorageError, UsageError, hookimpl
+from empeval import RunFolderError, Sheet, StorageError, UsageError, hookimpl, spreadsheets
 from empeval.hooks import Hooks
+from empeval.runs import lines
 from empeval.spreadsheets import CELL_LIMIT, CUT, sheet_names
 
 SAID = {
@@ -208,3 +211,40 @@ def test_the_command_line_writes_it(run, cli, tmp_path):
     assert cli("export", "moved").out.strip() == "moved.xlsx"
     named = cli("export", "moved", "--format", "csv", "--out", "tables")
     assert named.out.split() == [f"tables/{n}.csv" for n in ("summary", "about", "ed-mini")]
+
+
+def test_a_long_table_is_written_in_parts_and_read_back_whole(run, tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr(spreadsheets, "BATCH", 7)
+    mixed = [(n, None if n % 3 else n + 0.5, n if n % 2 else "two", True) for n in range(20)]
+    hooks = with_hook(Sheet("mixed", ("n", "some", "kinds", "yes"), mixed))
+    paths = {p.stem: p for p in empeval.export(run, tmp_path / "out", "parquet", hooks=hooks)}
+    table = pq.read_table(paths["mixed"])
+    assert [str(t) for t in table.schema.types] == ["int64", "double", "string", "bool"]
+    assert table.to_pylist() == [
+        {"n": n, "some": s, "kinds": str(k), "yes": y} for n, s, k, y in mixed
+    ]
+    whole = pq.read_table(paths["ed-mini"])
+    assert whole.column("id").to_pylist() == [line.id for line in run.lines("ed-mini")]
+    assert pq.ParquetFile(paths["ed-mini"]).num_row_groups > 1
+
+
+def test_a_table_that_no_spreadsheet_holds_is_refused_for_xlsx_alone(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(spreadsheets, "ROW_LIMIT", 30)
+    with pytest.raises(UsageError, match=r"'ed-mini' has more than the 30 rows .* csv or parquet"):
+        empeval.export(run, tmp_path / "results.xlsx")
+    assert len(empeval.export(run, tmp_path / "out", "csv")) == 3
+
+
+def test_an_exports_memory_does_not_grow_with_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "HELD", 1 << 16)
+    answers = ["word " * 2000] * 400  # 4 MB of text
+    run = make_run(tmp_path / "run", [1.0] * len(answers), answers=answers)
+    tracemalloc.start()
+    try:
+        empeval.export(run, tmp_path / "out", "csv", hooks=Hooks())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2e6

@@ -164,7 +164,7 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(
 
 
 def test_every_package_of_the_table_is_one_of_its_extra():
-    named = {"sklearn": "scikit-learn"}
+    named = {"sklearn": "scikit-learn", "inspect_ai": "inspect-ai", "mlflow": "mlflow-skinny"}
     inside = {"safetensors": "transformers", "tokenizers": "transformers"}  # they come with it
     project = tomllib.loads(
         (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")

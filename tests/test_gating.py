@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 from support.made_runs import MadeScorer, MadeTask, Value, make_run, normal, write_run
 
-from empeval import UsageError
+from empeval import Run, UsageError
 from empeval.gating.documents import junit, markdown
 from empeval.gating.passed import read_note
 from empeval.gating.policy import Guardrail, Headline, Policy, read_policy
@@ -208,6 +209,12 @@ def test_the_latest_run_that_passed_is_found(cli, run, policy, tmp_path):
         (POLICY + "mragin = 3\n", "unknown field `mragin`"),
         (POLICY + '[[slices]]\nby = "emotion"\nmargin = -1\n', "slices by emotion: the margin"),
         (POLICY + '[[failures]]\nkind = "truncated"\nmost = 120\n', "percents from 0 to 100"),
+        (POLICY + '[[failures]]\nkind = "truncated"\nrise = nan\n', "percents from 0 to 100"),
+        (POLICY + '[[failures]]\nkind = "truncated"\nmost = nan\n', "percents from 0 to 100"),
+        (POLICY + '[[slices]]\nby = "emotion"\nmargin = nan\n', "slices by emotion: the margin"),
+        ("resamples = 10000000\n" + POLICY, "from 100 to 1,000,000"),
+        ("seed = -1\n" + POLICY, "seed is -1"),
+        ("max_unscored = nan\n" + POLICY, "max_unscored is nan"),
         ('inconclusive = "maybe"\n' + POLICY, "Invalid enum value 'maybe'"),
         ("[[headline", "is no TOML file"),
     ],
@@ -268,6 +275,14 @@ def test_runs_are_listed_shown_and_pruned(cli, run, policy, tmp_path):
     assert cli("runs", "list", "--runs", "nowhere").code == 2
 
 
+def test_a_policy_in_a_fifo_is_refused_and_one_with_a_byte_order_mark_is_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo.toml")
+    with pytest.raises(UsageError, match=r"fifo\.toml cannot be read: it is a FIFO"):
+        read_policy(tmp_path / "fifo.toml")
+    (tmp_path / "marked.toml").write_text(POLICY, encoding="utf-8-sig")
+    assert read_policy(tmp_path / "marked.toml").headline[0].margin == 0.5
+
+
 def test_the_policy_of_the_example_is_one():
     path = Path(__file__).parents[1] / "examples" / "github-action" / "gate.toml"
     assert len(read_policy(path).headline) == 2
@@ -280,7 +295,12 @@ def test_a_run_is_no_baseline_of_itself(cli, run, policy, tmp_path):
     shutil.copytree(candidate.path, copy)
     link = tmp_path / "link"
     link.symlink_to(candidate.path)
-    for baseline in (candidate.path, copy, link):
+    rescored = tmp_path / "rescored"
+    shutil.copytree(candidate.path, rescored)
+    manifest = Run(rescored).manifest
+    later = msgspec.structs.replace(manifest, finished="2027-01-01", timing={"x": 1.0}, scored={})
+    Run(rescored).write_manifest(later)
+    for baseline in (candidate.path, copy, link, rescored):
         found = cli(
             "gate", str(candidate.path), "--baseline", str(baseline), "--policy", str(policy())
         )

@@ -125,8 +125,11 @@ def test_old_notes_and_runs_without_marks_add_nothing(run, gate, tmp_path):
     assert "agreement" not in found.out + (tmp_path / "gate.md").read_text()
     every = ElementTree.parse(tmp_path / "gate.xml").getroot().findall("properties/property")
     assert [(one.get("name"), one.get("value")) for one in every] == [
-        ("items", "talks: 60 of 60 items compared")
+        ("items", "talks: 60 of 60 items compared"),
+        ("note", "both runs are of the same model"),
     ]
+    assert "note: both runs are of the same model" in found.out
+    assert "Note: both runs are of the same model" in (tmp_path / "gate.md").read_text()
     note = tmp_path / "candidate" / "gate.json"
     old = {k: v for k, v in json.loads(note.read_text()).items() if k != "audits"}
     note.write_text(json.dumps(old))

@@ -77,9 +77,9 @@ def test_any_property_makes_parts(moved, by, value, holds):
     change = np.array([two[str(n)] - one[str(n)] for n, t in enumerate(TARGETS) if holds(t)])
     (part,) = [s for s in verdict.comparison.slices if (s.name, s.value) == (by, value)]
     interval = stats.ttest_1samp(change, 0).confidence_interval()
-    assert (part.n, part.items) == (len(change), len(change))
-    assert part.difference == pytest.approx(change.mean())
-    assert (part.ci_low, part.ci_high) == (
+    assert (part.change.n, part.items) == (len(change), len(change))
+    assert part.change.value == pytest.approx(change.mean())
+    assert (part.change.interval.low, part.change.interval.high) == (
         pytest.approx(interval.low),
         pytest.approx(interval.high),
     )
@@ -177,12 +177,12 @@ def test_a_table_of_many_runs_rests_on_one_set_of_items(tmp_path):
     assert matrix.shared == len(common)
     means = {n: np.mean([c[i] for i in common]) for n, c in columns.items()}
     for ranked in matrix.ranking:
-        assert ranked.mean == pytest.approx(means[ranked.run.rsplit("/", 1)[-1]])
+        assert ranked.estimate.value == pytest.approx(means[ranked.run.rsplit("/", 1)[-1]])
     assert len(matrix.pairs) == 3
     for pair in matrix.pairs:
         one, two = (means[path.rsplit("/", 1)[-1]] for path in (pair.base, pair.candidate))
-        assert pair.difference.n == len(common)
-        assert pair.difference.difference == pytest.approx(two - one)
+        assert pair.difference.change.n == len(common)
+        assert pair.difference.change.value == pytest.approx(two - one)
 
 
 def test_a_run_without_a_single_value_is_named(tmp_path):

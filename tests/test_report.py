@@ -10,7 +10,7 @@ import pytest
 from support.made_runs import make_run, normal
 
 from empeval import RunFolderError, StorageError, UsageError
-from empeval.report import build_report
+from empeval.report import build_report, collect
 
 EVIL = (
     "<script>window.hacked = 1</script>",
@@ -232,6 +232,19 @@ def test_ten_thousand_answers_are_in_the_file_and_not_in_the_page(tmp_path, repo
     page = report(many)
     assert len(page.data["samples"]) == 10_000
     assert page.tags.count("article") == 0, "they are made as they are scrolled to"
+
+
+def test_of_more_answers_than_a_page_holds_some_are_shown_evenly_and_that_is_said(
+    run, report, monkeypatch
+):
+    monkeypatch.setattr(collect, "MOST_ITEMS", 20)
+    page = report(run("base"), run("candidate", -1.0))
+    assert [sample["id"] for sample in page.data["samples"]] == [str(3 * n) for n in range(20)]
+    assert "This page holds 20 of 60 items, at even distances" in " ".join(page.text)
+    monkeypatch.setattr(collect, "MOST_ITEMS", 60)
+    page = report(run("whole"))
+    assert len(page.data["samples"]) == 60
+    assert "This page holds" not in " ".join(page.text)
 
 
 def test_mistakes_are_refused(run, tmp_path):

@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.command import finish, python, start
 
@@ -305,6 +306,22 @@ def test_another_question_in_the_same_folder_is_refused_with_what_differs(
     assert outcome.code == 2
     assert "holds a run of another question" in outcome.err
     assert difference in outcome.err
+
+
+def test_a_run_that_an_older_version_began_is_refused_with_the_reason(copy, again):
+    run = copy
+    tasks = {
+        name: msgspec.structs.replace(entry, reasoning=())
+        for name, entry in run.manifest.tasks.items()
+    }
+    run.write_manifest(msgspec.structs.replace(run.manifest, tasks=tasks))
+    assert again().code == 0, "what it finished stays what it is"
+    run.write_manifest(msgspec.structs.replace(run.manifest, tasks=tasks, status="running"))
+    outcome = again()
+    assert outcome.code == 2
+    assert "holds an unfinished run that an older version of empeval began" in outcome.err
+    assert "finish the run with the version that began it" in outcome.err
+    assert "holds a run of another question" in again("--seed", "3").err
 
 
 def test_another_scorer_is_added_to_a_finished_run_and_nothing_is_asked_again(copy, cli, again):

@@ -48,9 +48,13 @@ def test_scores_on_the_easy_items_do_not_carry_a_release(run, way):
     verdict = gate(candidate, run("base", values), policy())
     assert (verdict.outcome, verdict.exit_code) == ("regression", 3)
     (d,) = verdict.comparison.differences
-    assert d.difference == pytest.approx(0)
+    assert d.change.value == pytest.approx(0)
     assert d.worst_case == pytest.approx(-sum(values[:80]) / COUNT)  # as if they were 0, the end
-    assert (d.candidate_unscored, d.candidate_items, d.base_unscored) == (80, COUNT, 0)
+    assert (d.sides.candidate.unscored, d.sides.candidate.items, d.sides.base.unscored) == (
+        80,
+        COUNT,
+        0,
+    )
     assert "80 of 100 items of the candidate have no score" in verdict.checks[0].said
 
 
@@ -158,12 +162,17 @@ def test_a_convention_says_itself_what_a_failed_answer_counts(run):
     base = run("base", lacking(values, 50), failed_as=0.0)
     candidate = run("candidate", lacking(values, 50), failed_as=0.0)
     (d,) = compare(base, candidate, margins=0.5, resamples=200).differences
-    assert (d.n, d.difference, d.base_unscored, d.candidate_unscored) == (COUNT, 0, 50, 50)
+    assert (d.change.n, d.change.value, d.sides.base.unscored, d.sides.candidate.unscored) == (
+        COUNT,
+        0,
+        50,
+        50,
+    )
     assert (d.verdict, d.not_worse_by_margin) == ("inconclusive", False)
     worse = run("worse", lacking(values, 90), failed_as=0.0)
     (d,) = compare(base, worse, margins=0.5, resamples=200).differences
     assert d.worst_case is None
-    assert d.difference == pytest.approx(-sum(values[50:90]) / COUNT)
+    assert d.change.value == pytest.approx(-sum(values[50:90]) / COUNT)
     assert d.verdict == "worse"
 
 

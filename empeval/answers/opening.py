@@ -60,8 +60,10 @@ def open_answers(path: Path) -> Opened:
             size = os.fstat(file.fileno()).st_size
             if size > LARGEST:
                 raise DataError(
-                    f"{label} has {size / (1 << 30):.1f} GiB; files of answers are read up to "
-                    f"{LARGEST >> 30} GiB. Split it."
+                    f"{label} has {size / (1 << 30):.1f} GiB; what another program wrote is held "
+                    f"in memory and read up to {LARGEST >> 30} GiB. 'empeval score' reads lines of "
+                    "JSON in empeval's own layout (id, messages, response) one by one, however "
+                    "many; cut other files at line ends, as 'split -C 1G FILE' does."
                 )
             return _opened(file, path, label)
     except OSError as error:

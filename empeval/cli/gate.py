@@ -80,6 +80,8 @@ def run(options: argparse.Namespace) -> int:
     print_notices(verdict.comparison.notices, options.format)
     for line in compared_items(verdict.comparison):
         say(line, options.format)
+    for remark in verdict.comparison.remarks:
+        say(f"note: {remark}", options.format)
     blank(options.format)
     for problem in verdict.comparison.forced:
         say(f"FORCED: {problem}", options.format)

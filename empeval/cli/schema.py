@@ -19,24 +19,13 @@ An editor completes and checks a YAML file whose first line is
   # yaml-language-server: $schema=task.schema.json
 """
 
-FILES = (
-    "run",
-    "responses",
-    "scores",
-    "metrics",
-    "comparison",
-    "policy",
-    "gate",
-    "audit",
-    "task",
-    "config",
-)
-
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
+    from empeval.schemas import NAMES
+
     parser = add_verb(verbs, "schema", "print the JSON Schema of a file", EPILOG)
-    parser.add_argument("file", choices=FILES)
+    parser.add_argument("file", choices=NAMES)
     parser.set_defaults(run=run)
 
 

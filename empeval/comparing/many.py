@@ -126,7 +126,7 @@ def compare_many(
 
     Args and errors as of ``two.compare``.
     """
-    check_numbers(max_unscored, resamples)
+    check_numbers(max_unscored, resamples, seed)
     files = [opened(run, partial) for run in runs]
     margin_of = margins_of(margins)
     forced: dict[str, None] = {}

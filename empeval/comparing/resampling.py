@@ -17,6 +17,9 @@ from threadpoolctl import threadpool_limits
 from empeval.estimates import Sums
 
 RESAMPLES = 10_000
+FEWEST_RESAMPLES = 100
+MOST_RESAMPLES = 1_000_000
+"""More show nothing that these do not, and take hours."""
 FEW = 10
 """With fewer clusters the studentised bootstrap is unstable, and Student's t stands alone."""
 

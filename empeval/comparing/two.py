@@ -30,7 +30,7 @@ from empeval.comparing.joined import (
 from empeval.comparing.parts import slices, with_adjusted
 from empeval.comparing.rates import rates
 from empeval.comparing.records import Comparison, Difference, Noise, Slice, TaskFacts
-from empeval.comparing.resampling import RESAMPLES
+from empeval.comparing.resampling import FEWEST_RESAMPLES, MOST_RESAMPLES, RESAMPLES
 from empeval.comparing.unscored import MAX_UNSCORED
 from empeval.errors import UsageError, nearest
 from empeval.estimates import item_values, quantile
@@ -81,7 +81,7 @@ def compare(
             no sense.
         RunFolderError: a folder that cannot be read.
     """
-    check_numbers(max_unscored, resamples)
+    check_numbers(max_unscored, resamples, seed)
     base, candidate = files = opened(base, partial), opened(candidate, partial)
     tasks = shared_tasks(*files)
     problems = problems_of(*files, force=force)
@@ -134,14 +134,18 @@ def compare(
     )
 
 
-def check_numbers(max_unscored: float, resamples: int) -> None:
-    """Refuse a share or a number of resamples that makes no sense.
+def check_numbers(max_unscored: float, resamples: int, seed: int) -> None:
+    """Refuse a share, a number of resamples or a seed that makes no sense.
 
     Raises:
         UsageError: with what is allowed.
     """
-    if resamples < 100:
-        raise UsageError(f"--resamples is {resamples}; it must be 100 or more.")
+    if not FEWEST_RESAMPLES <= resamples <= MOST_RESAMPLES:
+        raise UsageError(
+            f"resamples is {resamples}; it must be from {FEWEST_RESAMPLES} to {MOST_RESAMPLES:,}."
+        )
+    if seed < 0:
+        raise UsageError(f"seed is {seed}; it must be 0 or more.")
     if not 0 <= max_unscored <= 1:
         raise UsageError(
             f"max_unscored is {max_unscored:g}; it is a share from 0 to 1 (0.05 for 5 %)."

@@ -46,6 +46,7 @@ def junit(verdict: Verdict) -> str:
     said = [("audit", line) for line in audits(verdict)]
     said += [("items", line) for line in compared_items(verdict.comparison)]
     said += [("notice", line) for line in verdict.comparison.notices]
+    said += [("note", line) for line in verdict.comparison.remarks]
     properties = ElementTree.SubElement(suite, "properties")
     for name, line in said:
         ElementTree.SubElement(properties, "property", name=name, value=plain(line))
@@ -76,6 +77,7 @@ def markdown(verdict: Verdict) -> str:
     ]
     lines += [f"**{as_markdown(text)}**\n" for text in comparison.notices]
     lines += [f"{as_markdown(text)}\n" for text in compared_items(comparison)]
+    lines += [f"Note: {as_markdown(text)}\n" for text in comparison.remarks]
     lines += [f"**Forced:** {as_markdown(problem)}\n" for problem in comparison.forced]
     lines += ["| | check | result |", "|---|---|---|"]
     lines += [_row(check) for check in verdict.checks]

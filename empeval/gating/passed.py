@@ -69,8 +69,8 @@ def find_base(wanted: str, root: Path, candidate: Run) -> Run:
     """The run to hold a candidate against.
 
     Args:
-        wanted: a run folder, or ``latest-passed``: the run with the same tasks that passed a gate
-            last.
+        wanted: a run folder, or ``latest-passed``: of the runs that share most tasks with the
+            candidate, the one that passed a gate last.
         root: where ``latest-passed`` looks.
         candidate: which is never its own base.
 
@@ -89,11 +89,11 @@ def find_base(wanted: str, root: Path, candidate: Run) -> Run:
                 continue
         except RunFolderError:
             continue  # a damaged one hides no other; 'empeval runs list' says what is wrong with it
-        if tasks & set(run.manifest.tasks):
-            found.append((own.when, path, run))
+        if shared := len(tasks & set(run.manifest.tasks)):
+            found.append((shared, own.when, str(path), run))
     if not found:
         raise UsageError(
             f"No run in {root} that shares a task with {candidate.path} has passed a gate. Name "
             "the first baseline yourself: --baseline RUN."
         )
-    return max(found, key=lambda one: (one[0], str(one[1])))[2]
+    return max(found, key=lambda one: one[:3])[3]

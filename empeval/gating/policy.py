@@ -8,8 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from empeval.comparing.resampling import FEWEST_RESAMPLES, MOST_RESAMPLES
 from empeval.comparing.unscored import MAX_UNSCORED
 from empeval.errors import UsageError
+from empeval.files import open_regular
 
 
 class Headline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -107,10 +109,11 @@ def read_policy(path: Path) -> Policy:
             or has a margin that makes no sense; the place is named.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(open_regular(path, follow=True), encoding="utf-8-sig") as file:
+            text = file.read()
         policy = msgspec.convert(tomllib.loads(text), Policy)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML file: {error}.") from error
     except msgspec.ValidationError as error:
@@ -146,12 +149,17 @@ def check_policy(policy: Policy, where: str) -> None:
                 "far a figure may fall, written without a sign."
             )
     for limit in policy.failures:
-        if not 0 <= limit.most <= 100 or (limit.rise is not None and limit.rise < 0):
+        if not 0 <= limit.most <= 100 or not 0 <= (limit.rise or 0) <= 100:
             raise UsageError(f"{where}, failures {limit.kind}: limits are percents from 0 to 100.")
     if not 0 <= policy.max_unscored <= 1:
         raise UsageError(
             f"{where}: max_unscored is {policy.max_unscored:g}; it is a share from 0 to 1 (0.05 "
             "for 5 %)."
         )
-    if policy.resamples < 100:
-        raise UsageError(f"{where}: resamples is {policy.resamples}; it must be 100 or more.")
+    if not FEWEST_RESAMPLES <= policy.resamples <= MOST_RESAMPLES:
+        raise UsageError(
+            f"{where}: resamples is {policy.resamples}; it must be from {FEWEST_RESAMPLES} to "
+            f"{MOST_RESAMPLES:,}."
+        )
+    if policy.seed < 0:
+        raise UsageError(f"{where}: seed is {policy.seed}; it must be 0 or more.")

@@ -10,15 +10,17 @@ import msgspec
 from empeval.amounts import amount, interval
 from empeval.comparing.adjusting import ALPHA
 from empeval.comparing.figures import names_of
-from empeval.comparing.joined import RunFiles, opened
+from empeval.comparing.joined import opened
 from empeval.comparing.parts import FEWEST, MOST_VALUES
-from empeval.comparing.records import Comparison, Difference
+from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
+from empeval.comparing.records import Comparison, Difference, Rate
 from empeval.comparing.two import compare
 from empeval.comparing.unscored import over_limit
 from empeval.comparing.words import sentence
 from empeval.errors import UsageError, nearest, some
 from empeval.gating.audited import audit_gaps
-from empeval.gating.policy import Guardrail, Headline, Policy, SliceLimit
+from empeval.gating.lost import Lost
+from empeval.gating.policy import FailureLimit, Guardrail, Headline, Policy, SliceLimit
 from empeval.runs import Run, is_copy
 
 Outcome = Literal["pass", "regression", "inconclusive"]
@@ -38,12 +40,16 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         name: what it is about.
         outcome: of this check.
         said: why, in a sentence.
+        blocks: whether it blocks although it is only inconclusive and the policy lets that pass:
+            it rests on answers, scores or figures that are not there, or on a scorer without the
+            audit that the policy requires.
     """
 
     kind: Literal["headline", "slice", "failures", "guardrail"]
     name: str
     outcome: Outcome
     said: str
+    blocks: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: of the whole: a regression anywhere is one; an inconclusive check makes it
-            inconclusive when the policy says that this blocks. Two things block whatever it says:
-            a scorer that is not audited where that is required, and a headline figure that lacks
-            the scores of too many items.
+            inconclusive when the policy says that this blocks, or the check does (see ``Check``).
         exit_code: 0 pass, 3 regression, 4 inconclusive.
         checks: one by one.
         comparison: behind them.
@@ -103,19 +107,17 @@ def gate(
         seed=policy.seed,
     )
     _check_twice(comparison, names)
-    left = {name: _left_out(*files, comparison, name) for name in names}
+    lost = Lost(*files, comparison)
     headlines = [
-        _demoted(_headline(comparison, one), "The candidate lacks", left[one.metric])
+        _without(_headline(comparison, one, lost.added(one.metric)), lost.figures(one.metric))
         for one in policy.headline
     ]
-    unaudited = False
     if policy.require_audit:
         gaps = [audit_gaps(candidate, comparison, find(comparison, n, "headline")) for n in names]
         headlines = [
             _demoted(check, "The policy requires an audit:", found)
             for check, found in zip(headlines, gaps, strict=True)
         ]
-        unaudited = any(gaps)
     checks = [
         *headlines,
         *(
@@ -123,29 +125,21 @@ def gate(
             for limit in policy.slices
             for check in _slices(comparison, limit, policy.max_unscored)
         ),
-        *_failures(comparison, policy),
-        *(_guardrail(comparison, one) for one in policy.guardrails),
+        *_failures(comparison, policy, lost),
+        *(_guardrail(comparison, one, lost) for one in policy.guardrails),
     ]
     outcomes = {check.outcome for check in checks}
     outcome: Outcome = "pass"
     if "regression" in outcomes:
         outcome = "regression"
-    elif (
-        unaudited
-        or any(left.values())
-        or _lacking(comparison, names)
-        or ("inconclusive" in outcomes and policy.inconclusive == "block")
+    elif any(
+        check.outcome == "inconclusive" and (check.blocks or policy.inconclusive == "block")
+        for check in checks
     ):
         outcome = "inconclusive"
     return Verdict(
         outcome=outcome, exit_code=EXIT_CODES[outcome], checks=checks, comparison=comparison
     )
-
-
-def _lacking(comparison: Comparison, names: Sequence[str]) -> bool:
-    """Whether a headline figure lacks the scores of too many items to be judged."""
-    every = [d for name in names for d in find(comparison, name, "headline")]
-    return any(d.too_unscored for d in every)
 
 
 def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
@@ -161,12 +155,18 @@ def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
     return found
 
 
-def _headline(comparison: Comparison, wanted: Headline) -> Check:
+def _headline(comparison: Comparison, wanted: Headline, added: Sequence[str]) -> Check:
     """A name that stands for figures of several tasks asks all of them; the worst one counts."""
-    parts = [_judged(d, wanted) for d in find(comparison, wanted.metric, "headline")]
-    outcome = min((outcome for outcome, _ in parts), key=WORST_FIRST.index)
-    said = " ".join(text for _, text in parts)
-    return Check(kind="headline", name=wanted.metric, outcome=outcome, said=said)
+    every = find(comparison, wanted.metric, "headline")
+    parts = [_judged(d, wanted) for d in every]
+    new = [f"The base has no {'; '.join(added)}: nothing is said of that."] if added else []
+    return Check(
+        kind="headline",
+        name=wanted.metric,
+        outcome=min((outcome for outcome, _ in parts), key=WORST_FIRST.index),
+        said=" ".join([*(text for _, text in parts), *new]),
+        blocks=any(d.too_unscored for d in every),
+    )
 
 
 def _check_twice(comparison: Comparison, names: Sequence[str]) -> None:
@@ -184,25 +184,20 @@ def _check_twice(comparison: Comparison, names: Sequence[str]) -> None:
             )
 
 
-def _left_out(base: RunFiles, candidate: RunFiles, comparison: Comparison, name: str) -> list[str]:
-    """Figures of the base that a headline's name stands for and the candidate does not have."""
-    there = {(d.task, d.scorer, d.metric) for d in find(comparison, name, "headline")}
-    return [
-        f"{metric.task}.{metric.scorer}.{metric.metric}"
-        for task in base.run.manifest.tasks
-        for metric in base.metrics(task, valueless=True).values()
-        if name in names_of(metric) and (metric.task, metric.scorer, metric.metric) not in there
-    ]
+def _without(check: Check, lost: Sequence[str]) -> Check:
+    """A check as it is when the candidate lacks what it is about."""
+    return _demoted(check, "The candidate lacks", lost)
 
 
 def _demoted(check: Check, what: str, which: Sequence[str]) -> Check:
-    """A headline that passed and may not rest on that cannot be told; what is worse stays."""
+    """A check that passed and may not rest on that cannot be told; what is worse stays."""
     if not which:
         return check
     made: Check = msgspec.structs.replace(
         check,
         outcome="inconclusive" if check.outcome == "pass" else check.outcome,
         said=f"{check.said} {what} {'; '.join(which)}.",
+        blocks=True,
     )
     return made
 
@@ -257,6 +252,7 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
             name=f"{part.metric}, {part.name} = {part.value}",
             outcome=outcome,  # type: ignore[arg-type]
             said=said,
+            blocks=part in lacking,
         )
     least = f"{limit.least} items or {FEWEST} clusters"
     names = some([f"{s.value} ({s.change.n})" for s in small], most=MOST_VALUES)
@@ -277,33 +273,42 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
         )
 
 
-def _failures(comparison: Comparison, policy: Policy) -> Iterator[Check]:
+def _failures(comparison: Comparison, policy: Policy, lost: Lost) -> Iterator[Check]:
+    """A check for each kind and task; what is not there has no rate, so it cannot be told."""
+    uncounted = [
+        f"{t.items - t.shared} of {t.items} answers to {t.task}"
+        for t in comparison.tasks
+        if over_limit(t.items - t.shared, t.items, policy.max_unscored)
+    ]
     for limit in policy.failures:
         found = [r for r in comparison.rates if r.kind == limit.kind]
+        checks = [_limited(rate, limit) for rate in found]
+        lacking = [*lost.answers(limit.kind), *uncounted]
         if not found:
-            _check_kind(limit.kind, comparison)
-            yield Check(
-                kind="failures", name=limit.kind, outcome="pass", said="no answer of either run."
-            )
-        for rate in found:
-            high = rate.candidate > limit.most
-            risen = limit.rise is not None and (rate.change.value or 0.0) > limit.rise
-            said = f"{rate.candidate:.1f} % of the answers to {rate.task} (base {rate.base:.1f} %)"
-            limits = f"at most {limit.most:g} %" + (
-                "" if limit.rise is None else f", and {limit.rise:g} points more than the base"
-            )
-            yield Check(
-                kind="failures",
-                name=limit.kind,
-                outcome="regression" if high or risen else "pass",
-                said=f"{said}; allowed: {limits}.",
-            )
+            _check_kind(limit.kind, comparison, lost)
+            said = "no answer of either run."
+            checks = [Check(kind="failures", name=limit.kind, outcome="pass", said=said)]
+        yield from (_without(check, lacking) for check in checks)
 
 
-def _check_kind(kind: str, comparison: Comparison) -> None:
-    from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
+def _limited(rate: Rate, limit: FailureLimit) -> Check:
+    high = rate.candidate > limit.most
+    risen = limit.rise is not None and (rate.change.value or 0.0) > limit.rise
+    said = f"{rate.candidate:.1f} % of the answers to {rate.task} (base {rate.base:.1f} %)"
+    limits = f"at most {limit.most:g} %" + (
+        "" if limit.rise is None else f", and {limit.rise:g} points more than the base"
+    )
+    return Check(
+        kind="failures",
+        name=limit.kind,
+        outcome="regression" if high or risen else "pass",
+        said=f"{said}; allowed: {limits}.",
+    )
 
-    scorers = {d.scorer for d in comparison.differences}
+
+def _check_kind(kind: str, comparison: Comparison, lost: Lost) -> None:
+    own = lost.base.run.manifest.scorers.values()
+    scorers = {d.scorer for d in comparison.differences} | {s for labels in own for s in labels}
     known = {
         *STATUSES,
         "repeated",
@@ -314,19 +319,22 @@ def _check_kind(kind: str, comparison: Comparison) -> None:
         raise UsageError(f"failures: unknown kind '{kind}'.{nearest(kind, known)}")
 
 
-def _guardrail(comparison: Comparison, wanted: Guardrail) -> Check:
+def _guardrail(comparison: Comparison, wanted: Guardrail, lost: Lost) -> Check:
     """Names that stand for figures of several tasks ask all of them; the worst one counts."""
     kept = find(comparison, wanted.metric, "guardrail")
     rising = find(comparison, wanted.rises, "guardrail")
     pairs = [(one, other) for one in kept for other in rising]
     within = [(one, other) for one, other in pairs if one.task == other.task]
     parts = [_guarded(*pair, wanted) for pair in within or pairs]
-    return Check(
+    check = Check(
         kind="guardrail",
         name=f"{wanted.metric} while {wanted.rises} rises",
         outcome=min((outcome for outcome, _ in parts), key=WORST_FIRST.index),
         said=" ".join(text for _, text in parts),
+        blocks=any(d.too_unscored for pair in within or pairs for d in pair),
     )
+    names = dict.fromkeys((wanted.metric, wanted.rises))
+    return _without(check, [one for name in names for one in lost.figures(name)])
 
 
 def _guarded(kept: Difference, rising: Difference, wanted: Guardrail) -> tuple[Outcome, str]:

@@ -26,6 +26,7 @@ from empeval.report.collect import (
     Column,
     Values,
     columns,
+    count_of,
     failures,
     main_figures,
     samples,
@@ -184,6 +185,7 @@ def _page(
     names = front.run_names(every)
     letters = {str(one.run.path): one.letter for one in every}
     first, last = every[0].letter, every[-1].letter
+    shown = samples(every)
     return environment.from_string(read["report.html.j2"]).render(
         title=f"empeval: {', '.join(names.values())}",
         names=names,
@@ -217,10 +219,10 @@ def _page(
             for number, plot in enumerate(made)
         ],
         unplotted=unplotted,
-        data=Markup(_script_json(_data(every, names))),  # noqa: S704 - escaped for a script element
-        count=sum(len({i for one in every if t in one.run.manifest.tasks
-                       for i in one.files.answers(t)}) for t in tasks_of(every)),
-    )  # fmt: skip
+        data=Markup(_script_json(_data(every, names, shown))),  # noqa: S704 - escaped for a script element
+        shown=len(shown),
+        count=count_of(every),
+    )
 
 
 def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
@@ -242,7 +244,9 @@ def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _data(every: Sequence[Column], names: Mapping[str, str]) -> dict[str, Any]:
+def _data(
+    every: Sequence[Column], names: Mapping[str, str], shown: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     return {
         "runs": [{"letter": letter, "name": name} for letter, name in names.items()],
         "main": [
@@ -250,7 +254,7 @@ def _data(every: Sequence[Column], names: Mapping[str, str]) -> dict[str, Any]:
             for task in tasks_of(every)
             for metric in main_figures(every, task)
         ],
-        "samples": samples(every),
+        "samples": shown,
     }
 
 

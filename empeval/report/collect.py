@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from empeval.scripts import own_replies
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_RUNS = len(LETTERS)
+MOST_ITEMS = 10_000
+"""Items whose answers a page holds: with more, a browser takes too long to open it."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,13 @@ def main_figures(every: Sequence[Column], task: str) -> list[Metric]:
 def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
     """A figure's item values in every run that has it; items are those of any run."""
     own = [one for one in every if task in one.run.manifest.tasks]
-    lines: dict[str, ResponseLine] = {}
+    items: dict[str, tuple[str, str]] = {}  # cluster and emotion; texts of any length are left
     for one in own:
-        for line in one.files.lines(task):
-            lines.setdefault(line.id, line)
-    ids = list(lines)
+        for name, answer in one.files.answers(task).items():
+            if name not in items:
+                emotion = str(answer.item.target.get("emotion") or "")
+                items[name] = intern(answer.item.cluster), intern(emotion)
+    ids = list(items)
     by_run, words = {}, {}
     for one in own:
         figure = one.files.metrics(task).get((metric.scorer, metric.metric))
@@ -113,8 +118,8 @@ def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
         ids=ids,
         by_run=by_run,
         words=words,
-        emotions=[str(lines[i].item.target.get("emotion") or "") for i in ids],
-        clusters=[lines[i].item.cluster for i in ids],
+        emotions=[emotion for _, emotion in items.values()],
+        clusters=[cluster for cluster, _ in items.values()],
     )
 
 
@@ -139,49 +144,67 @@ def failures(every: Sequence[Column], task: str) -> dict[str, Counter[str]]:
     return found
 
 
-def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
-    """Every item once, with what each run answered and each scorer said; as JSON.
+def count_of(every: Sequence[Column]) -> int:
+    """How many items the tasks of a report have, those of any run."""
+    return sum(len(_items(every, task)) for task in tasks_of(every))
 
-    Texts are as they were written: whoever shows them must treat them as text.
+
+def _items(every: Sequence[Column], task: str) -> list[str]:
+    """Ids of a task's items in any run, those of a run in their natural order.
+
+    So a dialogue's turns stand together.
     """
-    made = []
+    own = [one.files for one in every if task in one.run.manifest.tasks]
+    return list(dict.fromkeys(name for files in own for name in files.lines(task).ids))
+
+
+def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
+    """Items with what each run answered and each scorer said; as JSON.
+
+    Of more than ``MOST_ITEMS``, so many at even distances. Texts are as they were written: whoever
+    shows them must treat them as text.
+    """
+    share = min(1.0, MOST_ITEMS / (count_of(every) or 1))
+    made: list[dict[str, Any]] = []
     for task in tasks_of(every):
         own = [one for one in every if task in one.run.manifest.tasks]
-        lines: dict[tuple[str, str], dict[str, ResponseLine]] = {}
-        for one in own:
-            for line in one.files.lines(task):
-                lines.setdefault((line.id, line.item_hash), {})[one.letter] = line
-        scores = {
-            one.letter: {
-                label: one.files.scores(task, label)
-                for label in one.run.manifest.scorers.get(task, {})
-            }
-            for one in own
-        }
-        for (identifier, _), answers in lines.items():
-            item = next(iter(answers.values())).item
-            made.append(
-                {
-                    "task": task,
-                    "id": identifier,
-                    "emotion": str(item.target.get("emotion") or ""),
-                    "turns": _said({letter: line.item for letter, line in answers.items()}),
-                    "reference": item.reference,
-                    "answers": {
-                        letter: {
-                            "text": line.response,
-                            "status": line.status,
-                            "scores": {
-                                label: _score(by_id[identifier])
-                                for label, by_id in scores[letter].items()
-                                if identifier in by_id
-                            },
-                        }
-                        for letter, line in answers.items()
+        ids = _items(every, task)
+        chosen = int(share * len(ids))
+        for identifier in (ids[n * len(ids) // chosen] for n in range(chosen)):
+            made += _sample(own, task, identifier)
+    return made
+
+
+def _sample(own: Sequence[Column], task: str, identifier: str) -> Iterator[dict[str, Any]]:
+    """An item as JSON; more than one where runs ask something else under one id."""
+    asked: dict[str, dict[str, ResponseLine]] = {}
+    for one in own:
+        line = one.files.line(task, identifier)
+        if line is not None:
+            asked.setdefault(line.item_hash, {})[one.letter] = line
+    scorers = {one.letter: one.run.manifest.scorers.get(task, {}) for one in own}
+    files = {one.letter: one.files for one in own}
+    for lines in asked.values():
+        item = next(iter(lines.values())).item
+        yield {
+            "task": task,
+            "id": identifier,
+            "emotion": str(item.target.get("emotion") or ""),
+            "turns": _said({letter: line.item for letter, line in lines.items()}),
+            "reference": item.reference,
+            "answers": {
+                letter: {
+                    "text": line.response,
+                    "status": line.status,
+                    "scores": {
+                        label: _score(score)
+                        for label in scorers[letter]
+                        if (score := files[letter].scores(task, label).get(identifier)) is not None
                     },
                 }
-            )
-    return made
+                for letter, line in lines.items()
+            },
+        }
 
 
 def _said(items: Mapping[str, Item]) -> list[list[str]]:

@@ -81,13 +81,14 @@ class Board:
     """Runs in order by one figure, with their intervals drawn to one scale.
 
     Attributes:
-        figure: its name; ``shared``: how many items all runs have a value of.
+        figure: its name. items: that were asked; ``shared``: those of which all runs have a value.
         rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
         cells: (row's letter, column's letter) -> the row less the column, and a star where they
             differ.
     """
 
     figure: str
+    items: int
     shared: int
     rows: list[dict[str, Any]]
     cells: dict[tuple[str, str], str]
@@ -206,13 +207,13 @@ def _falls(
     change = values.by_run[candidate] - values.by_run[base]
     if values.higher_is_better is False:
         change = -change
-    lines = {one.letter: {line.id: line for line in one.files.lines(task)} for one in pair}
+    files = {one.letter: one.files for one in pair}
     found: list[Fall] = []
     for place in np.argsort(change, kind="stable"):
         identifier = values.ids[place]
         if not change[place] < 0 or len(found) == FALLS:  # NaN sorts last
             break
-        before, after = lines[base].get(identifier), lines[candidate].get(identifier)
+        before, after = (files[side].line(task, identifier) for side in (base, candidate))
         if before is None or after is None:
             continue
         found.append(
@@ -263,7 +264,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
             )
         cells = {(letters[a], letters[b]): text for (a, b), text in matrix_cells(matrix).items()}
         name = f"{matrix.task} {matrix.scorer}.{matrix.metric}"
-        found.append(Board(name, matrix.shared, rows, cells))
+        found.append(Board(name, matrix.items, matrix.shared, rows, cells))
     return found
 
 

@@ -214,7 +214,8 @@ def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any
     reasons = sorted({r for c in counts.values() for r in c}, key=lambda r: _total(counts, r))
     if not reasons:
         return None
-    made, axes = figure(7.2, 0.6 + 0.34 * len(reasons))
+    each = max(0.34, 0.09 * len(counts))
+    made, axes = figure(7.2, 0.7 + each * len(reasons) + 0.02 * len(counts))
     height = 0.8 / len(counts)
     for number, (letter, own) in enumerate(counts.items()):
         shares = [100 * own[reason] / max(1, sizes[letter]) for reason in reasons]
@@ -223,7 +224,7 @@ def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any
     axes.set_yticks(range(len(reasons)), reasons)
     axes.set_xlabel("percent of answers")
     if len(counts) > 1:
-        _legend(axes)
+        _legend(axes, loc="upper left", bbox_to_anchor=(1, 1))  # not over the bars
     return made
 
 
@@ -328,5 +329,6 @@ def _with_room(scale: tuple[float, float]) -> tuple[float, float]:
     return scale[0] - room, scale[1] + room
 
 
-def _legend(axes: Any) -> None:
-    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8)
+def _legend(axes: Any, **place: Any) -> None:
+    columns = 1 + (len(axes.get_legend_handles_labels()[0]) - 1) // 6
+    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8, ncols=columns, **place)

@@ -20,6 +20,7 @@ from empeval.runs.identity import (
     differences,
     is_copy,
     item_hash,
+    only_marks_differ,
     prompts_hash,
     question_hash,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "item_hash",
     "natural_key",
     "notices",
+    "only_marks_differ",
     "prompts_hash",
     "question_hash",
     "read_journal",

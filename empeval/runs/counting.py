@@ -104,6 +104,35 @@ def require_scored(run: Run) -> None:
             )
 
 
+def require_sealed(run: Run) -> None:
+    """Refuse a finished run whose scores or figures are not those that it was finished with.
+
+    Runs of older versions do not say what those were; scores that lack lines are what
+    ``shortfalls`` speaks of.
+
+    Raises:
+        RunFolderError: a file was changed when the run was finished.
+    """
+    if not run.complete or not run.manifest.sealed:
+        return
+    whole = {
+        task: [
+            label
+            for label in labels
+            if task in run.manifest.tasks
+            and len(run.score_lines(task, label)) == run.manifest.tasks[task].n_items
+        ]
+        for task, labels in run.manifest.scorers.items()
+    }
+    for name, seal in run.seals(whole).items():
+        if run.manifest.sealed.get(name) != seal:
+            raise RunFolderError(
+                f"{run.path / name} was changed after the run was finished. To have answers scored "
+                "anew, delete the folder's scores and 'empeval score' it, or run its command again "
+                "with another --out."
+            )
+
+
 def require_whole(run: Run, otherwise: str) -> None:
     """Refuse a run that is unfinished, or whose files lack what it says they hold.
 
@@ -174,8 +203,9 @@ def _none(tally: Tally, what: str) -> str:
 
 
 def _served(lines: Lines[Any]) -> Counter[str]:
-    """What a server called the models that answered; only a served model's lines are read."""
-    if not len(lines) or lines[0].model is None:
-        return Counter()
-    answered = (line.model for line in lines if line.status not in UNANSWERED)
-    return Counter(model for model in answered if model)
+    """What a server called the models that answered, wherever a line names one."""
+    found: Counter[str] = Counter()
+    for (model, status), count in lines.stored.models.items():
+        if status not in UNANSWERED:
+            found[model] += count
+    return found

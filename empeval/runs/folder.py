@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,6 +163,19 @@ class Run:
             return fingerprint_of(self.responses_path(task))
         except OSError:
             return None
+
+    def seals(self, scorers: Mapping[str, Collection[str]]) -> dict[str, str]:
+        """``sha256:<hex>`` of the files of these scores and of the figures, by path in the folder.
+
+        Args:
+            scorers: task -> labels.
+        """
+        scores = [self.scores_path(task, label) for task in scorers for label in scorers[task]]
+        return {
+            path.relative_to(self.path).as_posix(): fingerprint_of(path)
+            for path in (*scores, self.path / "metrics.json")
+            if os.path.lexists(path)
+        }
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``run.json`` and its copy; no secret is written into them."""

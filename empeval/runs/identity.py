@@ -60,7 +60,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     """What two manifests ask differently: one ``name: old -> new`` each; scorers do not count."""
     before, after = _question(old), _question(new)
     keys = sorted(set(before) | set(after))
-    if old.status == "complete" and not any(task.reasoning for task in old.tasks.values()):
+    if old.status == "complete" and _noted_no_marks(old):
         # an older version looked for other marks; what it finished stays what it is
         keys = [key for key in keys if not key.endswith(_MARKS)]
     return [
@@ -70,28 +70,34 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     ]
 
 
+def only_marks_differ(old: Manifest, new: Manifest) -> bool:
+    """Whether a run is of an older version and asks the same but for the marks of thoughts."""
+    finished = msgspec.structs.replace(old, status="complete")
+    return _noted_no_marks(old) and not differences(finished, new)
+
+
+def _noted_no_marks(manifest: Manifest) -> bool:
+    return not any(task.reasoning for task in manifest.tasks.values())
+
+
 def question_hash(manifest: Manifest) -> str:
     """8 hex digits that identify the question a manifest asks."""
     return hashlib.sha256(canonical(_question(manifest))).hexdigest()[:8]
 
 
 def is_copy(one: Run, other: Run) -> bool:
-    """Whether two folders are one run: the same folder, or all of it copied.
+    """Whether two folders are one run: the same folder, or a copy, whoever scored it since.
 
     Raises:
         RunFolderError: a line of a folder is damaged.
     """
     if os.path.realpath(one.path) == os.path.realpath(other.path):
         return True
-    manifest = one.manifest
-    return manifest == other.manifest and all(
-        one.lines(task) == other.lines(task)
-        and all(
-            one.score_lines(task, label) == other.score_lines(task, label)
-            for label in manifest.scorers.get(task, {})
-        )
-        for task in manifest.tasks
-    )
+    ours, theirs = one.manifest, other.manifest
+    return (
+        (ours.created, ours.model, ours.tasks) == (theirs.created, theirs.model, theirs.tasks)
+        and all(one.lines(task) == other.lines(task) for task in ours.tasks)
+    )  # fmt: skip
 
 
 def _question(manifest: Manifest) -> dict[str, Any]:

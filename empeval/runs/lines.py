@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from io import BytesIO
@@ -55,6 +56,7 @@ class Stored:
 
     Attributes:
         index: of its lines.
+        models: (model that a line names, its status) -> how many lines.
         state: what the file was, so that a change can be noticed.
 
     Raises:
@@ -65,6 +67,7 @@ class Stored:
     def __init__(self, path: Path, record: type[Known]) -> None:
         self.path = path
         self.index = Index.of([])
+        self.models: Counter[tuple[str, str]] = Counter()
         self._statuses = bytearray()
         self._kinds: list[str] = []
         self._starts = array("q", [0])
@@ -96,6 +99,8 @@ class Stored:
             ids.append(intern(line.id))  # other files name the same items
             self._statuses.append(kinds.setdefault(line.status, len(kinds)))
             self._starts.append(self._starts[-1] + size)
+            if model := getattr(line, "model", None):
+                self.models[model, line.status] += 1
         self._kinds = list(kinds)
         self.index = Index.of(ids)
 

@@ -96,7 +96,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``.
 
     ``discarded`` is what answers took that failed and were taken out to be asked again,
-    ``scored`` by task the sha256 of the answers' file when its scores were complete.
+    ``scored`` by task the sha256 of the answers' file when its scores were complete, ``sealed`` by
+    path in the folder that of each file of scores and of the figures then.
     """
 
     schema: Literal[1]
@@ -115,6 +116,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     timing: dict[str, float] = {}
     discarded: Usage = Usage()
     scored: dict[str, str] = {}
+    sealed: dict[str, str] = {}
 
 
 def read_manifest(path: Path) -> Manifest:

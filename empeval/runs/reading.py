@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
-from empeval.runs.counting import require_scored, require_whole
+from empeval.runs.counting import UNANSWERED, require_scored, require_sealed, require_whole
 from empeval.runs.folder import Run
-from empeval.runs.lines import ById, Lines
+from empeval.runs.lines import ById, Lines, Stored
 
 
 class AskedItem(msgspec.Struct, frozen=True):
@@ -36,7 +36,21 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Scores(ById[Score]):
-    """One scorer's scores of a task by id; their values stand in columns as well."""
+    """One scorer's scores of a task by id; their values stand in columns as well.
+
+    Args:
+        stored: the file.
+        unanswered: ids of items without an answer: whatever the file says, they have no score.
+    """
+
+    def __init__(self, stored: Stored, unanswered: Collection[str] = ()) -> None:
+        super().__init__(stored, Score)
+        self._unanswered = unanswered
+
+    def status_of(self, identifier: str) -> str | None:
+        """The status of an item's score; ``None``: there is none."""
+        found = super().status_of(identifier)
+        return "error" if found == "ok" and identifier in self._unanswered else found
 
     @cached_property
     def columns(self) -> dict[str, array[float]]:
@@ -57,7 +71,8 @@ class Scores(ById[Score]):
         found = array("d")
         for name in ids:
             row = places[name] if values and name in self else -1
-            there = row >= 0 and (source.any_status or status(row) == "ok")
+            there = row >= 0 and name not in self._unanswered
+            there = there and (source.any_status or status(row) == "ok")
             found.append(values[row] if values and there else math.nan)
         return found
 
@@ -73,7 +88,7 @@ class RunFiles:
 
     Raises:
         RunFolderError: it is unfinished or lacks lines, and may not, or its answers are not those
-            that were scored.
+            that were scored, or its scores or figures not those that it was finished with.
     """
 
     run: Run
@@ -83,6 +98,7 @@ class RunFiles:
 
     def __post_init__(self) -> None:
         require_scored(self.run)
+        require_sealed(self.run)
         if not self.partial:
             require_whole(self.run, "compare what is there with --partial")
 
@@ -96,6 +112,11 @@ class RunFiles:
         if task not in self._answers:
             self._answers[task] = ById(self.run.lines(task).stored, Answer)
         return self._answers[task]
+
+    def line(self, task: str, identifier: str) -> ResponseLine | None:
+        """The whole response line of an item; ``None`` where there is none of it."""
+        stored = self.answers(task).stored
+        return ById(stored, ResponseLine).get(identifier)
 
     def lines(self, task: str) -> Lines[ResponseLine]:
         """Whole response lines of a task, for a report; ``answers`` is lighter.
@@ -111,7 +132,8 @@ class RunFiles:
         """One scorer's scores of a task by id."""
         key = task, label
         if key not in self._scores:
-            self._scores[key] = Scores(self.run.score_lines(task, label).stored, Score)
+            unanswered = self.run.lines(task).ids_of(lambda status: status in UNANSWERED)
+            self._scores[key] = Scores(self.run.score_lines(task, label).stored, unanswered)
         return self._scores[key]
 
     def items(self, task: str) -> int:
@@ -143,8 +165,9 @@ class RunFiles:
         """
         found = {}
         for metric in self.run.metrics():
-            if metric.task != task:
-                continue
+            known = self.run.manifest.scorers.get(task, {})
+            if metric.task != task or (metric.scorer and metric.scorer not in known):
+                continue  # of what version and checkpoint it is, nobody can say
             source = metric.source
             if source is None and self._is_value(task, metric):
                 source = Source(metric.metric)

@@ -168,11 +168,9 @@ def _summary(stage: Stage, state: Any, loss: float) -> str:
     said = f"stage {stage.name}, {state.global_step} steps"
     best = state.best_global_step
     for entry in state.log_history:
-        if best and entry["step"] == best and "eval_mae" in entry:
-            return (
-                f"{said}; validation at step {best}: MAE {entry['eval_mae']:.4f}, "
-                f"emotion accuracy {entry['eval_emotion_accuracy']:.4f}"
-            )
+        if best and entry["step"] == best and "eval_emotion_accuracy" in entry:
+            accuracy = entry["eval_emotion_accuracy"]
+            return f"{said}; validation at step {best}: emotion accuracy {accuracy:.4f}"
     return f"{said}; training loss {loss:.4f}"
 
 
@@ -189,8 +187,8 @@ def _arguments(
             "eval_steps": every,
             "load_best_model_at_end": True,
             "metric_for_best_model": f"eval_{stage.metric}",
-            "greater_is_better": stage.metric != "mae",
-            "label_names": ["empathy_labels", "emotion_labels", "mechanism_labels"],
+            "greater_is_better": True,
+            "label_names": ["emotion_labels", "rating_labels"],
         }
     return TrainingArguments(
         output_dir=str(folder),
@@ -234,14 +232,11 @@ def device_name(device: torch.device) -> str:
 
 
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """MAE and emotion accuracy on the validation split."""
-    empathy, logits, *_ = prediction.predictions
-    target, emotion, _ = prediction.label_ids
+    """Emotion accuracy on the validation split."""
+    _, logits, *_ = prediction.predictions
+    emotion, _ = prediction.label_ids
     known = emotion != NO_EMOTION
-    return {
-        "mae": float(np.nanmean(np.abs(empathy - target))),
-        "emotion_accuracy": float((logits.argmax(-1) == emotion)[known].mean()),
-    }
+    return {"emotion_accuracy": float((logits.argmax(-1) == emotion)[known].mean())}
 
 
 def predict(
@@ -250,14 +245,14 @@ def predict(
     """Empathy and emotion numbers for every row, in order.
 
     Returns:
-        ``empathy`` (rows,), ``emotion`` (rows,), ``mechanisms`` (rows, 3), and for MVC
-        ``full_emotion`` (rows,).
+        ``empathy`` (rows,), ``emotion`` (rows,), ``mechanisms`` (rows, 3), ``latents``
+        (rows, scales), and for MVC ``full_emotion`` (rows,).
     """
     model.eval()
     order = np.argsort(data.lengths, kind="stable")
     loader = DataLoader([data[int(i)] for i in order], batch_size=64, collate_fn=collator)
     parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("empathy", "emotion", "full_emotion", "mechanisms")
+        name: [] for name in ("empathy", "emotion", "full_emotion", "mechanisms", "latents")
     }
     with torch.inference_mode():
         for batch in bar(loader, "test replies, batches"):
@@ -271,6 +266,8 @@ def predict(
             parts["emotion"].append(output.emotion_logits.argmax(-1).cpu().numpy())
             if output.mechanisms is not None:
                 parts["mechanisms"].append(output.mechanisms.cpu().numpy())
+            if output.latents is not None:
+                parts["latents"].append(output.latents.cpu().numpy())
             if output.full_emotion_logits is not None:
                 parts["full_emotion"].append(output.full_emotion_logits.argmax(-1).cpu().numpy())
     back = np.argsort(order, kind="stable")

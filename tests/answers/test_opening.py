@@ -120,7 +120,7 @@ def test_a_file_that_is_too_large_is_refused_unread(path, monkeypatch):
     monkeypatch.setattr(opening, "LARGEST", 1 << 16)
     with open(path, "wb") as file:
         file.truncate((1 << 16) + 1)
-    with pytest.raises(DataError, match=r"files of answers are read up to .* Split it"):
+    with pytest.raises(DataError, match=r"read up to .*split -C 1G"):
         read_answers(path)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -135,7 +136,7 @@ def write_run(
     manifest = Manifest(
         schema=1,
         status=status,  # type: ignore[arg-type]
-        created="2026-01-01T00:00:00+00:00",
+        created=f"2026-01-01T00:00:00.{crc32(str(path).encode()) % 10**6:06}+00:00",
         finished="2026-01-01T00:01:00+00:00",
         command=["empeval", "run"],
         model=ModelEntry(uri=model, name=model, fingerprint=model),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from math import isfinite
 
 import pytest
 from hypothesis import given, settings
@@ -127,8 +128,11 @@ def test_lm_eval_reads_the_whole_text_and_the_last_of_each_label(text: str) -> N
 @settings(max_examples=300)
 @given(st.text(max_size=300), st.sampled_from(["en", "de"]), st.sampled_from(["plain", "revise"]))
 def test_no_text_makes_the_parsers_fail(text: str, language: str, asked: str) -> None:
-    parse_official(text, NAMES, language=language, asked=asked)  # type: ignore[arg-type]
-    parse_lm_eval(text, NAMES)
+    official = parse_official(text, NAMES, language=language, asked=asked)  # type: ignore[arg-type]
+    for scores in (official.first, official.revised, parse_lm_eval(text, NAMES)):
+        assert scores is None or (
+            scores.keys() <= set(NAMES) and all(map(isfinite, scores.values()))
+        )
 
 
 whole = st.integers(0, 10)

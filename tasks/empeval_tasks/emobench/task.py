@@ -16,6 +16,21 @@ CITATION = (
 )
 
 
+def _card(summary: str, fingerprint: str) -> TaskCard:
+    """The card of one part: they differ in what is asked and in the rows."""
+    return TaskCard(
+        version="1",
+        summary=summary,
+        provides=(PROVIDES,),
+        scorers=("choices",),
+        license="MIT",
+        sampling=Sampling(max_tokens=64),
+        dataset=DATASET,
+        citation=CITATION,
+        fingerprints={"seed=0": (fingerprint,)},
+    )
+
+
 class EmoBench(Task):
     """What both parts share.
 
@@ -76,18 +91,9 @@ class EmoBenchEU(EmoBench):
     """
 
     part: ClassVar[Part] = "EU"
-    card = TaskCard(
-        version="1",
-        summary="Choose what a person in a scenario feels, and why (EmoBench, understanding).",
-        provides=(PROVIDES,),
-        scorers=("choices",),
-        license="MIT",
-        sampling=Sampling(max_tokens=64),
-        dataset=DATASET,
-        citation=CITATION,
-        fingerprints={
-            "seed=0": ("sha256:da25337aec7712a7a19e9bfb8b45d0d04d50d83f1ecaf6fe957b3a734568a041",)
-        },
+    card = _card(
+        "Choose what a person in a scenario feels, and why (EmoBench, understanding).",
+        "sha256:da25337aec7712a7a19e9bfb8b45d0d04d50d83f1ecaf6fe957b3a734568a041",
     )
 
     def questions(self, row: Mapping[str, Any], where: str) -> list[Question]:
@@ -122,18 +128,9 @@ class EmoBenchEA(EmoBench):
     """
 
     part: ClassVar[Part] = "EA"
-    card = TaskCard(
-        version="1",
-        summary="Choose what a person had best do or say in a scenario (EmoBench, application).",
-        provides=(PROVIDES,),
-        scorers=("choices",),
-        license="MIT",
-        sampling=Sampling(max_tokens=64),
-        dataset=DATASET,
-        citation=CITATION,
-        fingerprints={
-            "seed=0": ("sha256:42e7a303d39682f08d0001aa55c211cf9e7f90fa5ff3bf00f2816581b761bfe8",)
-        },
+    card = _card(
+        "Choose what a person had best do or say in a scenario (EmoBench, application).",
+        "sha256:42e7a303d39682f08d0001aa55c211cf9e7f90fa5ff3bf00f2816581b761bfe8",
     )
 
     def questions(self, row: Mapping[str, Any], where: str) -> list[Question]:

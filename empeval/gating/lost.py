@@ -1,0 +1,58 @@
+"""What one of two runs has and the other does not, so that no comparison shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from empeval.comparing.figures import names_of
+from empeval.comparing.joined import RunFiles
+from empeval.comparing.rates import UNPARSED
+from empeval.comparing.records import Comparison
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What is not compared, since only one of two runs has it.
+
+    Attributes:
+        base, candidate: the runs. comparison: of them.
+    """
+
+    base: RunFiles
+    candidate: RunFiles
+    comparison: Comparison
+
+    def figures(self, name: str) -> list[str]:
+        """Figures of the base that a policy's name stands for."""
+        return self._uncompared(self.base, name)
+
+    def added(self, name: str) -> list[str]:
+        """Figures of the candidate that a policy's name stands for and the base does not have."""
+        return self._uncompared(self.candidate, name)
+
+    def _uncompared(self, files: RunFiles, name: str) -> list[str]:
+        there = {(d.task, d.scorer, d.metric) for d in self.comparison.differences}
+        return [
+            f"{metric.task}.{metric.scorer}.{metric.metric}"
+            for task in files.run.manifest.tasks
+            for metric in files.metrics(task, valueless=True).values()
+            if name in names_of(metric) and (metric.task, metric.scorer, metric.metric) not in there
+        ]
+
+    def answers(self, kind: str) -> list[str]:
+        """Tasks whose answers, and scorers whose scores, a kind of failure is counted in."""
+        theirs = self.candidate.run.manifest
+        named, _, status = kind.rpartition(": ")
+        found = []
+        for task in self.base.run.manifest.tasks:
+            scorers = list(self.base.run.manifest.scorers.get(task, {}))
+            if named:
+                scorers = [label for label in scorers if label == named]
+                if not scorers:
+                    continue
+            if task not in theirs.tasks:
+                found.append(f"task {task}")
+            elif named or status == UNPARSED:
+                there = theirs.scorers.get(task, {})
+                found += [f"scores of {task} by {label}" for label in scorers if label not in there]
+        return found
