@@ -18,6 +18,7 @@ from empeval.reasoning import KNOWN, Tags, split_reasoning, table
 from empeval.records import Item, Response, ResponseLine, Sampling
 from empeval.registry import label_of
 from empeval.runs import item_hash, response_of
+from empeval.spending import Spending
 
 
 def open_model(uri: str, arguments: Mapping[str, Any] | None = None) -> Generator:
@@ -38,6 +39,7 @@ def ask(
     items: Sequence[Item],
     sampling: Sampling,
     kept: MutableMapping[str, Response] | None = None,
+    spending: Spending | None = None,
 ) -> dict[str, Response]:
     """Answers of a model to items of a caller's own, by id; thoughts are set apart.
 
@@ -47,9 +49,11 @@ def ask(
         sampling: how to decode.
         kept: answers so far, by id. Those are not asked again, and new ones are put there as they
             come, but for failures (status ``error``).
+        spending: what may be spent; new answers are counted there.
 
     Raises:
         UsageError: the model cannot answer these.
+        LimitReachedError: nothing is left to spend.
         EmpevalError: the generator left items unanswered, or nothing can go on.
     """
     kept = {} if kept is None else kept
@@ -63,13 +67,25 @@ def ask(
             _warn_once(text)
         plan = [list(group) for group in generator.plan(list(by_id.values()), sampling)]
     todo = unfinished_groups(plan, set(found))
+    limits = spending or Spending()
+    generator.spending = spending
+    limits.require(_questions(by_id, found))
     for line in answers(generator, todo, by_id, sampling, found, owner):
         found[line.id] = response = response_of(line)
+        limits.add(response)
         if response.status != "error":
             kept[line.id] = response
+        limits.check(response, charges=generator.charges)
+        if not generator.charges and not limits.allows():
+            break
     if len(found) < len(by_id):
+        limits.require(_questions(by_id, found))
         raise EmpevalError(f"{owner} left {len(by_id) - len(found)} of {len(by_id)} unanswered.")
     return found
+
+
+def _questions(asked: Collection[str], answered: Collection[str]) -> str:
+    return f"{len(asked) - len(answered)} of {len(asked)} questions to a judge"
 
 
 @lru_cache(maxsize=256)

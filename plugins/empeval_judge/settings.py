@@ -14,6 +14,10 @@ REPEATED_TEMPERATURE = 0.7
 """Of repeats, unless another is given: a greedy judge would say the same again."""
 
 
+NEWER = ("against",)
+"""Options that older versions did not have."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How a judge is asked.
 
@@ -26,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_tokens: of a judgement, thoughts included.
         seed: of the first judgement; each repeat has the next one.
         examples: whether the rubric's examples are shown.
+        against: of pairs, whose replies the others are: ``human`` or a run folder.
     """
 
     model: str
@@ -36,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 1024
     seed: int = 0
     examples: bool = True
+    against: str = ""
 
     @property
     def warmth(self) -> float:
