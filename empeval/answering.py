@@ -10,6 +10,7 @@ import msgspec
 
 from empeval.contained import contained, each
 from empeval.errors import EmpevalError
+from empeval.filling import filling
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator
 from empeval.notices import warn
@@ -52,7 +53,7 @@ def ask(
         spending: what may be spent; new answers are counted there.
 
     Raises:
-        UsageError: the model cannot answer these.
+        UsageError: the model cannot answer these, or gives no likelihoods for items with blanks.
         LimitReachedError: nothing is left to spend.
         EmpevalError: the generator left items unanswered, or nothing can go on.
     """
@@ -62,15 +63,16 @@ def ask(
     if len(found) == len(by_id):
         return found
     owner = label_of(generator)
+    generator.spending = spending
+    answerer = filling(generator, items)
     with contained(owner):
         for text in generator.prepare({owner: items}):
             _warn_once(text)
-        plan = [list(group) for group in generator.plan(list(by_id.values()), sampling)]
+        plan = [list(group) for group in answerer.plan(list(by_id.values()), sampling)]
     todo = unfinished_groups(plan, set(found))
     limits = spending or Spending()
-    generator.spending = spending
     limits.require(_questions(by_id, found))
-    for line in answers(generator, todo, by_id, sampling, found, owner):
+    for line in answers(answerer, todo, by_id, sampling, found, owner):
         found[line.id] = response = response_of(line)
         limits.add(response)
         if response.status != "error":

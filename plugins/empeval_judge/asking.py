@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from empeval import (
+    Blank,
     Generator,
     Item,
     Message,
@@ -134,15 +135,22 @@ class ModelJudge(Scorer):
         )
 
     def _ask(
-        self, prompts: Sequence[tuple[Message, ...]], number: int
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        number: int,
+        blanks: tuple[Blank, ...] = (),
     ) -> Mapping[tuple[Message, ...], Response]:
-        """What the judge says to each prompt, asked the ``number``-th time."""
+        """What the judge says to each prompt, asked the ``number``-th time.
+
+        With ``blanks`` it writes nothing: how likely it is to fill them with what is read instead.
+        """
         if not prompts:
             return {}
         sampling = self._sampling(number)
         asked = [self._who, msgspec.to_builtins(sampling)]
+        asked += [msgspec.to_builtins(blanks)] if blanks else []
         keys = {messages: hashed([asked, msgspec.to_builtins(messages)]) for messages in prompts}
-        items = [Item(key, messages, cluster=key) for messages, key in keys.items()]
+        items = [Item(key, m, cluster=key, blanks=blanks) for m, key in keys.items()]
         answers = ask(self._judge, items, sampling, self.judgements, self.spending)
         return {messages: answers[key] for messages, key in keys.items()}
 

@@ -88,6 +88,10 @@ class Pairwise(ModelJudge):
                 "'pairwise' needs what to compare with: against=human, or the folder of a run that "
                 "answered the same items (pairwise:MODEL?against=empeval-runs/NAME)."
             )
+        if self.settings.expected:
+            raise UsageError(
+                "The judge's option 'expected' goes with 'judge', not with 'pairwise'."
+            )
         if not compared(self.rubric):
             raise UsageError(
                 f"In the rubric '{self.rubric.name}' nothing is better than anything: none of its "

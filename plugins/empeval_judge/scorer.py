@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from empeval import Message, Response, Sample, Score, ScorerCard, UsageError, ValueCard
+from empeval import Blank, Message, Response, Sample, Score, ScorerCard, UsageError, ValueCard
 from empeval.toolkit import remarks, unusable
 from empeval_judge import prompts
 from empeval_judge.asking import COST, TOKENS, ModelJudge, failed, problems, taken_by, unread_status
@@ -65,6 +65,22 @@ def _unit(scale: Scale) -> str:
     return f"score {scale.low}-{scale.high}"
 
 
+def blanks_of(rubric: Rubric) -> tuple[Blank, ...]:
+    """A blank for each scale: a line of the form, and its numbers."""
+    return tuple(
+        Blank(
+            scale.name, f"{scale.name}:", tuple(f" {n}" for n in range(scale.low, scale.high + 1))
+        )
+        for scale in rubric.scales
+    )
+
+
+def expected_value(scale: Scale, response: Response) -> float:
+    """The mean of a scale's numbers, each as likely as the judge finds it among them."""
+    shares = (response.likelihoods or {})[scale.name]
+    return sum(n * share for n, share in zip(range(scale.low, scale.high + 1), shares, strict=True))
+
+
 class Judge(ModelJudge):
     """Asks a model to rate each reply, and reads the numbers that it plainly gives.
 
@@ -100,14 +116,19 @@ class Judge(ModelJudge):
             self._prompt(sample) if failure is None else ()
             for sample, failure in zip(samples, failures, strict=True)
         ]
+        blanks = blanks_of(self.rubric) if self.settings.expected else ()
         heard = [
-            self._ask([messages for messages in asked if messages], number)
+            self._ask([messages for messages in asked if messages], number, blanks)
             for number in range(self.settings.repeats)
         ]
         return [
             failure or self._score(sample, [answers[messages] for answers in heard])
             for sample, failure, messages in zip(samples, failures, asked, strict=True)
         ]
+
+    def deciding(self) -> list[object]:
+        """Whether probabilities are read."""
+        return ["expected values 1"] if self.settings.expected else []
 
     def _prompt(self, sample: Sample) -> tuple[Message, ...]:
         return prompts.prompt(self.rubric, sample, examples=self.settings.examples)
@@ -121,6 +142,8 @@ class Judge(ModelJudge):
             return Score(sample.id, unread_status(bad), values, note=problems(bad))
         for scale in self.rubric.scales:
             numbers = [one.scores[scale.name] for one in good]
+            if self.settings.expected:
+                numbers = [expected_value(scale, response) for response in responses]
             values[scale.name] = round(statistics.fmean(numbers), 6)
             if len(numbers) > 1:
                 values[f"{scale.name}_variance"] = round(statistics.variance(numbers), 6)
