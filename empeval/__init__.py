@@ -30,8 +30,8 @@ _HOMES = {
     "empeval.models": "packaged_model",
     "empeval.exporting": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
-    "MetricsFile Sheet Source Blank Continuations LogLikelihood",
-    "empeval.runs": "Run",
+    "MetricsFile Sheet Source Turn Blank Continuations LogLikelihood",
+    "empeval.runs": "Run item_hash response_of",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -67,6 +67,7 @@ __all__ = [
     "StorageError",
     "Task",
     "TaskCard",
+    "Turn",
     "UsageError",
     "ValueCard",
     "__version__",
@@ -77,6 +78,7 @@ __all__ = [
     "data_directory",
     "export",
     "hookimpl",
+    "item_hash",
     "load_rows",
     "loglikelihood",
     "mean_metric",
@@ -85,6 +87,7 @@ __all__ = [
     "probabilities",
     "read_rows",
     "require_columns",
+    "response_of",
     "rows_fingerprint",
     "run",
     "score",
@@ -136,9 +139,10 @@ if TYPE_CHECKING:
         Scored,
         Sheet,
         Source,
+        Turn,
     )
     from empeval.rescoring import score
-    from empeval.runs import Run
+    from empeval.runs import Run, item_hash, response_of
     from empeval.runspec import RunSpec
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from empeval.contained import contained, each
 from empeval.errors import EmpevalError
+from empeval.filling import filling
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator
 from empeval.notices import warn
@@ -18,6 +19,7 @@ from empeval.reasoning import KNOWN, Tags, split_reasoning, table
 from empeval.records import Item, Response, ResponseLine, Sampling
 from empeval.registry import label_of
 from empeval.runs import item_hash, response_of
+from empeval.spending import Spending
 
 
 def open_model(uri: str, arguments: Mapping[str, Any] | None = None) -> Generator:
@@ -38,6 +40,7 @@ def ask(
     items: Sequence[Item],
     sampling: Sampling,
     kept: MutableMapping[str, Response] | None = None,
+    spending: Spending | None = None,
 ) -> dict[str, Response]:
     """Answers of a model to items of a caller's own, by id; thoughts are set apart.
 
@@ -47,9 +50,11 @@ def ask(
         sampling: how to decode.
         kept: answers so far, by id. Those are not asked again, and new ones are put there as they
             come, but for failures (status ``error``).
+        spending: what may be spent; new answers are counted there.
 
     Raises:
-        UsageError: the model cannot answer these.
+        UsageError: the model cannot answer these, or gives no likelihoods for items with blanks.
+        LimitReachedError: nothing is left to spend.
         EmpevalError: the generator left items unanswered, or nothing can go on.
     """
     kept = {} if kept is None else kept
@@ -58,18 +63,31 @@ def ask(
     if len(found) == len(by_id):
         return found
     owner = label_of(generator)
+    generator.spending = spending
+    answerer = filling(generator, items)
     with contained(owner):
         for text in generator.prepare({owner: items}):
             _warn_once(text)
-        plan = [list(group) for group in generator.plan(list(by_id.values()), sampling)]
+        plan = [list(group) for group in answerer.plan(list(by_id.values()), sampling)]
     todo = unfinished_groups(plan, set(found))
-    for line in answers(generator, todo, by_id, sampling, found, owner):
+    limits = spending or Spending()
+    limits.require(_questions(by_id, found))
+    for line in answers(answerer, todo, by_id, sampling, found, owner):
         found[line.id] = response = response_of(line)
+        limits.add(response)
         if response.status != "error":
             kept[line.id] = response
+        limits.check(response, charges=generator.charges)
+        if not generator.charges and not limits.allows():
+            break
     if len(found) < len(by_id):
+        limits.require(_questions(by_id, found))
         raise EmpevalError(f"{owner} left {len(by_id) - len(found)} of {len(by_id)} unanswered.")
     return found
+
+
+def _questions(asked: Collection[str], answered: Collection[str]) -> str:
+    return f"{len(asked) - len(answered)} of {len(asked)} questions to a judge"
 
 
 @lru_cache(maxsize=256)

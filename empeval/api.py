@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,12 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
     generator = resolve_generator(spec.model, spec.model_args, hooks)
     if spec.system and not generator.reads_prompts:
         raise UsageError(f"--system has no effect on '{uri}', which reads no prompt; leave it out.")
-    _check_limits(spec, generator, uri)
     by_task = split_task_arguments(flat_arguments(spec.task_args), names)
     asked = [
         AskedTask(one, by_task[name], spec) for one, name in zip(tasks, names, strict=True)
     ]  # fmt: skip
     chosen = scorers_for({a.name: a.task for a in asked}, spec.scorers)
+    _check_limits(spec, generator, uri, [one.scorer for many in chosen.values() for one in many])
     warnings = [w for a in asked for w in a.warnings]
     with contained(registry.label_of(generator)):
         warnings += [str(text) for text in generator.prepare({a.name: a.shown for a in asked})]
@@ -165,7 +166,8 @@ def run(
         limit: ask only so many, or a share such as ``"10%"``.
         seed: of the choice of items and of random decoding (0).
         out: the run folder; by default one under ``empeval-runs/`` named after what is asked.
-        max_cost: stop, to be gone on with, when the answers have cost so many US dollars.
+        max_cost: stop, to be gone on with, when answers and judgements have cost so many US
+            dollars.
         max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
         resume: go on with an unfinished run in that folder; ``False`` refuses instead.
@@ -217,8 +219,12 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
         spending = Spending(spec.max_cost, spec.max_tokens_total, folder.manifest.discarded)
         try:
             for asked in prepared.tasks:
-                for line in folder.responses(asked.name):
+                taken = chain(folder.responses(asked.name), folder.steps(asked.name))
+                for line in taken if generator.counts_tokens else ():
                     spending.add(line)
+            for label in {one.label for many in prepared.scorers.values() for one in many}:
+                for judgement in folder.judgements(label).values():
+                    spending.add(judgement)
             generator.spending = spending
             for asked in prepared.tasks:
                 seconds = runner.generate_stage(folder, asked, generator, hooks, progress=progress)
@@ -231,20 +237,29 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             facts = {**folder.manifest.environment, "generator": decided}
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
-        return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress)
+        return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress, spending)
 
 
-def _check_limits(spec: RunSpec, generator: Generator, uri: str) -> None:
+def _check_limits(spec: RunSpec, generator: Generator, uri: str, scorers: Sequence[Scorer]) -> None:
     for option, value in (
         ("--max-cost", spec.max_cost),
         ("--max-tokens-total", spec.max_tokens_total),
     ):
         if value is not None and not value > 0:
             raise UsageError(f"{option} is {value}; it must be above 0.")
-    if spec.max_cost is not None and not generator.charges:
+    if spec.max_cost is not None and not (
+        generator.charges or any(scorer.charges for scorer in scorers)
+    ):
         raise UsageError(
             f"--max-cost: the answers of '{uri}' have no price; leave it out (where their tokens "
             "are counted, --max-tokens-total limits them)."
+        )
+    if spec.max_tokens_total is not None and not (
+        generator.counts_tokens or any(scorer.asks for scorer in scorers)
+    ):
+        raise UsageError(
+            f"--max-tokens-total: '{uri}' takes no tokens, and no scorer asks a model; leave it "
+            "out."
         )
 
 

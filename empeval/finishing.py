@@ -16,6 +16,7 @@ from empeval.marks import with_marks, without_marks
 from empeval.question import AskedScorer
 from empeval.records import Metric
 from empeval.runs import Manifest, Run
+from empeval.spending import Spending
 
 
 def score_and_finish(
@@ -25,6 +26,7 @@ def score_and_finish(
     hooks: Hooks,
     timing: dict[str, float],
     progress: bool,
+    spending: Spending | None = None,
 ) -> Run:
     """Score the answers of a run, compute its figures and mark it complete.
 
@@ -35,6 +37,7 @@ def score_and_finish(
         hooks: told when scores and figures are written.
         timing: seconds by stage so far; gets those of scoring.
         progress: show progress bars when standard error is a terminal.
+        spending: what scorers that ask a model may spend.
 
     Raises:
         EmpevalError: a scorer or its figures failed; what the others gave is written. The run
@@ -49,7 +52,9 @@ def score_and_finish(
     for name, chosen in scorers.items():
         for asked in chosen:
             try:
-                seconds = runner.score_stage(folder, name, asked, hooks, progress=progress)
+                seconds = runner.score_stage(
+                    folder, name, asked, hooks, progress=progress, spending=spending
+                )
             except (StorageError, RunFolderError):
                 raise
             except EmpevalError as error:  # the others' figures are not this one's to spoil

@@ -93,8 +93,10 @@ class Generator(ABC):
             not what it answers; a run may go on with others.
         reads_prompts: whether the messages decide the answers; saved answers do not read them.
         gives_likelihood: whether it has a ``loglikelihood``.
-        charges: whether its answers may cost money. Such a generator looks at ``spending`` before
-            each question, ends early when nothing is left, and brings in what is on its way.
+        counts_tokens: whether asking it takes tokens; saved answers take none.
+        charges: whether its answers may cost money. Such a generator reserves what a question may
+            take of ``spending`` before it asks, ends early when nothing is left, and brings in what
+            is on its way.
         spending: what the run may spend, set before ``generate``; ``None`` outside of a run.
     """
 
@@ -103,6 +105,7 @@ class Generator(ABC):
     operational: ClassVar[tuple[str, ...]] = ()
     reads_prompts: ClassVar[bool] = True
     gives_likelihood: ClassVar[bool] = False
+    counts_tokens: ClassVar[bool] = True
     charges: ClassVar[bool] = False
     spending: Spending | None = None
 
@@ -189,6 +192,8 @@ class Scorer(ABC):
         judgements: where a scorer that asks a model keeps what it said, by a key that identifies
             the question and the model; what is put there is on the disk at once, and is there
             again when the same scorer scores anew. ``None`` where nothing is kept.
+        asks: whether it asks a model.
+        spending: what the run may spend, for scorers that ask; ``None`` outside of a run.
     """
 
     interface: ClassVar[int] = INTERFACE_VERSION
@@ -196,6 +201,8 @@ class Scorer(ABC):
     card: ScorerCard
     short: str | None = None
     judgements: MutableMapping[str, Response] | None = None
+    asks: ClassVar[bool] = False
+    spending: Spending | None = None
 
     def __init__(self, target: str | None = None) -> None:
         """Remember the target; load nothing yet.
@@ -227,6 +234,11 @@ class Scorer(ABC):
         from empeval.metrics import mean_metric  # brings numpy
 
         return [mean_metric(value, scored) for value in self.card.values]
+
+    @property
+    def charges(self) -> bool:
+        """Whether what it asks may cost money."""
+        return False
 
     def fingerprint(self) -> str | None:
         """Identify what decides the scores beyond the version (a checkpoint's hash)."""

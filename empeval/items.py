@@ -39,6 +39,8 @@ def item_of(one: Any, number: int) -> Item:
             f"item {identifier} has the unknown field {unknown[0]!r}; an item has prompt, "
             f"{', '.join(Item.__struct_fields__)}."
         )
+    if given.get("script"):
+        given.setdefault("messages", ())
     if "messages" not in given:
         raise DataError(f"item {identifier} asks nothing; give 'prompt' or 'messages'.")
     try:

@@ -23,6 +23,7 @@ from empeval.records import Item, Message, Sampling
 from empeval.references import parse_reference, split_target
 from empeval.runs import ModelEntry, ScorerEntry, TaskEntry, data_fingerprint, prompts_hash, slug
 from empeval.runspec import ModelName, RunSpec, ScorerName, TaskName, limit_of, limited
+from empeval.scripts import scored_turns, steps, turn_items
 
 DEFAULT_SCORERS = "default"
 
@@ -32,8 +33,11 @@ class AskedTask:
 
     Attributes:
         name: what files and tables call it: as the user wrote it, or the name in its file.
-        task: the instance. items: those asked, in order.
-        shown: the same as the model gets them, behind the user's own system message.
+        task: the instance. chosen: those of its items that are asked, in order.
+        items: the same as they are answered: of a dialogue, an item for each turn.
+        shown: these as the model gets them, behind the user's own system message.
+        steps: ids of turns whose replies are no answers, only steps towards one.
+        system: the user's own system message.
         owner: how errors call it, with its distribution.
         entry: what the manifest says. warnings: for the user.
 
@@ -61,8 +65,11 @@ class AskedTask:
             every = [msgspec.structs.replace(i, task=name) for i in self.task.items()]
         check_items(name, every)
         with contained(self.owner):
-            self.items = limited(self.task, every, limit_of(spec.limit), spec.seed)
+            self.chosen = limited(self.task, every, limit_of(spec.limit), spec.seed)
             key = self.task.data_key()
+        self.items = [turn for item in self.chosen for turn in turn_items(item)]
+        self.steps = {name for item in self.chosen for name in steps(item)}
+        self.system = spec.system
         self.shown = [with_system(item, spec.system) for item in self.items]
         self.warnings: list[str] = []
         fingerprint = data_fingerprint(every)
@@ -77,9 +84,9 @@ class AskedTask:
         self.entry = TaskEntry(
             version=component.identity(card.version),
             data_fingerprint=fingerprint,
-            prompts_hash=prompts_hash(self.items),
-            n_items=len(self.items),
-            n_clusters=len({i.cluster for i in self.items}),
+            prompts_hash=prompts_hash(self.chosen),
+            n_items=len(self.items) - len(self.steps),
+            n_clusters=len({i.cluster for i in self.chosen}),
             sampling=asked,
             reasoning=recorded(asked.reasoning_tags),
             arguments={k: str(v) for k, v in arguments.items()},
@@ -88,6 +95,11 @@ class AskedTask:
             distribution=component.origin,
             provides=card.provides,
         )
+
+    @property
+    def scripted(self) -> bool:
+        """Whether there are dialogues among its items, which are asked turn by turn."""
+        return any(item.script for item in self.chosen)
 
 
 class AskedScorer:
@@ -152,12 +164,22 @@ def check_items(name: str, items: Sequence[Item]) -> None:
             msgspec.json.decode(msgspec.json.encode(item), type=Item)
         except (TypeError, UnicodeEncodeError, msgspec.ValidationError) as error:
             raise DataError(f"Task '{name}' has an invalid item, {item.id!r}: {error}.") from error
-    doubled = [i for i, n in Counter(item.id for item in items).items() if n > 1]
+    ids = [turn.id for item in items for turn in turn_items(item)]
+    doubled = [i for i, n in Counter(ids).items() if n > 1]
     if doubled:
         raise DataError(f"Task '{name}' has doubled item ids: {some(doubled)}.")
-    silent = [item.id for item in items if not item.messages]
+    silent = [
+        item.id
+        for item in items
+        if not (item.messages or item.script) or not all(t.content.strip() for t in item.script)
+    ]
     if silent:
         raise DataError(f"Task '{name}' has items without a message: {some(silent)}.")
+    unscored = [item.id for item in items if not scored_turns(item)]
+    if unscored:
+        raise DataError(
+            f"Task '{name}' has dialogues of which no turn is scored: {some(unscored)}."
+        )
 
 
 def with_system(item: Item, system: str | None) -> Item:
@@ -165,7 +187,7 @@ def with_system(item: Item, system: str | None) -> Item:
     if system is None:
         return item
     rest = item.messages
-    if rest[0].role == "system":
+    if rest and rest[0].role == "system":
         system, rest = f"{system}\n\n{rest[0].content}", rest[1:]
     shown: Item = msgspec.structs.replace(item, messages=(Message("system", system), *rest))
     return shown

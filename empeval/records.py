@@ -49,8 +49,25 @@ class Blank(msgspec.Struct, frozen=True):
     options: tuple[str, ...]
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """What a user says next in a dialogue whose replies are the model's own.
+
+    Attributes:
+        content: what the user says, whatever the model replied before.
+        reference: what a person replied here, if the data set knows.
+        target, metadata: as in ``Item``; laid over the item's.
+        scored: whether the reply is an answer that is scored, or only a step towards a later one.
+    """
+
+    content: str
+    reference: str | None = None
+    target: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    scored: bool = True
+
+
 class Item(msgspec.Struct, frozen=True):
-    """One question of a task.
+    """One question of a task, or a dialogue of several.
 
     Attributes:
         id: unique within the task, stable between versions of the data.
@@ -62,6 +79,11 @@ class Item(msgspec.Struct, frozen=True):
         task: the task's name; the runner fills it in.
         blanks: where there are some, the model writes no answer: the likelihoods of each blank's
             options are read, and the answer is the form with the likeliest.
+        script: the user's turns after ``messages``, with the model's own replies between them;
+            empty: one reply to ``messages``. The runner asks a scripted item turn by turn, as
+            items ``ID#1``, ``ID#2`` ... (see ``empeval.scripts``).
+        turn: of such an item, which turn of its script it is, from 1; else 0. Its last
+            ``2 * turn - 1`` messages are the user's turns and the model's own replies between them.
     """
 
     id: str
@@ -72,6 +94,8 @@ class Item(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] = {}
     task: str = ""
     blanks: tuple[Blank, ...] = ()
+    script: tuple[Turn, ...] = ()
+    turn: int = 0
 
 
 class Response(msgspec.Struct, frozen=True):

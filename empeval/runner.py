@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -26,15 +28,17 @@ from empeval.question import AskedScorer, AskedTask
 from empeval.records import (
     LARGEST_VALUE,
     Metric,
+    ResponseLine,
     Sample,
     Sampling,
     Score,
     Scored,
 )
 from empeval.registry import label_of
-from empeval.runs import AuditMark, Run, heard, response_of, samples_in
+from empeval.rounds import Rounds
+from empeval.runs import AuditMark, Journal, Run, heard, response_of, samples_in
 from empeval.saved import SavedTask
-from empeval.spending import Spending
+from empeval.spending import LimitReachedError, Spending
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
@@ -54,26 +58,25 @@ def generate_stage(
         EmpevalError: the generator left items unanswered or answered what was not asked.
     """
     started = time.perf_counter()
-    done = set(run.responses(asked.name).ids)
-    by_id = {item.id: item for item in asked.items}
+    before = run.responses(asked.name), run.steps(asked.name)
+    done = {name for lines in before for name in lines.ids}
+    if all(item.id in done for item in asked.items):
+        return 0.0
     sampling = asked.entry.sampling
     owner = label_of(generator)
-    spending = generator.spending or Spending()
+    spending = generator.spending if generator.counts_tokens else None
+    spending = spending or Spending()
     generator = filling(generator, asked.shown)
-    with contained(owner):
-        plan = [list(group) for group in generator.plan(asked.shown, sampling)]
-    todo = unfinished_groups(plan, done)
-    if not todo:
-        return 0.0
-    spending.require(_unanswered(asked, done))
+    rounds = Rounds(asked, chain(*before))
     with (
-        run.journal_responses(asked.name) as journal,
-        bar(len(by_id), len(done), f"{asked.name}: answers", progress) as ticks,
+        AnswerJournals(run, asked) as journal,
+        bar(len(asked.items), len(done), f"{asked.name}: answers", progress) as ticks,
     ):
-        for line in answers(generator, todo, by_id, sampling, done, asked.name):
+
+        def keep(line: ResponseLine) -> None:
             journal.append(line)
             done.add(line.id)
-            spending.add(line)
+            rounds.take(line)
             ticks.set_postfix_str(spending.said(), refresh=False)
             ticks.update()
             hooks.fire(
@@ -82,23 +85,69 @@ def generate_stage(
                     folder=str(run.path), task=asked.name, response=response_of(line)
                 ),
             )
-            spending.check(line)
-            if not generator.charges and not spending.allows():
-                break
-    left = [i for i in by_id if i not in done]
-    if left:
-        spending.require(_unanswered(asked, done))
-    if left:
-        raise EmpevalError(f"{asked.name}: {owner} left items unanswered: {some(left)}.")
+
+        for one in rounds:
+            for line in one.ended:
+                if line.id not in done:
+                    keep(line)
+            with contained(owner):
+                plan = [list(group) for group in generator.plan(one.shown, sampling)]
+            todo = unfinished_groups(plan, done)
+            if not todo:
+                continue
+            spending.require(_unanswered(asked, done))
+            by_id = {item.id: item for item in one.items}
+            for line in answers(generator, todo, by_id, sampling, done, asked.name):
+                spending.add(line)
+                keep(line)
+                spending.check(line, charges=generator.charges)
+                if not generator.charges and not spending.allows():
+                    break
+            left = [i for i in by_id if i not in done]
+            if left:
+                spending.require(_unanswered(asked, done))
+                raise EmpevalError(f"{asked.name}: {owner} left items unanswered: {some(left)}.")
     return time.perf_counter() - started
 
 
 def _unanswered(asked: AskedTask, done: Collection[str]) -> str:
-    return f"{len(asked.items) - len(done)} of {len(asked.items)} items of {asked.name}"
+    what = "turns" if asked.scripted else "items"
+    return f"{len(asked.items) - len(done)} of {len(asked.items)} {what} of {asked.name}"
 
 
-def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progress: bool) -> float:
-    """Have the unscored samples of a task scored; returns the seconds it took."""
+class AnswerJournals(ExitStack):
+    """Where a task's answers are appended: those that are scored, and the steps towards them."""
+
+    def __init__(self, run: Run, asked: AskedTask) -> None:
+        super().__init__()
+        self._run = run
+        self._asked = asked
+        self._open: dict[bool, Journal[ResponseLine]] = {}
+
+    def append(self, line: ResponseLine) -> None:
+        """Write one down; its file is made with the first."""
+        step = line.id in self._asked.steps
+        if step not in self._open:
+            journal = self._run.journal_steps if step else self._run.journal_responses
+            self._open[step] = self.enter_context(journal(self._asked.name))
+        self._open[step].append(line)
+
+
+def score_stage(
+    run: Run,
+    task: str,
+    asked: AskedScorer,
+    hooks: Hooks,
+    *,
+    progress: bool,
+    spending: Spending | None = None,
+) -> float:
+    """Have the unscored samples of a task scored; returns the seconds it took.
+
+    Raises:
+        LimitReachedError: what the run may spend is spent.
+        EmpevalError: as of ``score_chunk``.
+    """
     started = time.perf_counter()
     scores = run.scores(task, asked.label)
     done, lines = scores.by_id, run.ordered(task)
@@ -106,7 +155,7 @@ def score_stage(run: Run, task: str, asked: AskedScorer, hooks: Hooks, *, progre
         return 0.0
     with (
         run.journal_scores(task, asked.label) as journal,
-        heard(asked.scorer, run.judgements(asked.label)),
+        heard(asked.scorer, run.judgements(asked.label), spending),
         bar(len(lines), len(done), f"{task}: {asked.label}", progress) as ticks,
     ):
         for start in range(0, len(lines), SCORING_CHUNK):
@@ -134,6 +183,7 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     others are not tried.
 
     Raises:
+        LimitReachedError: what the run may spend is spent.
         EmpevalError: one of empeval's own that does not hang on the sample (a checkpoint that is
             not there).
     """
@@ -149,6 +199,8 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     if answered:
         try:
             given = _checked(scorer, answered)
+        except LimitReachedError:
+            raise
         except EmpevalError as error:  # find out on which sample
             given = _one_by_one(scorer, answered, error)
         scores.update({s.id: s for s in given})

@@ -52,8 +52,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         limit: ask only so many (what is counted is the task's), or a share such as ``"10%"``.
         seed: of the choice of items and of random decoding.
         out: the run folder; by default one under ``empeval-runs/`` named after the spec.
-        max_cost: stop, to be gone on with, when the answers have cost so many US dollars; no part
-            of the question.
+        max_cost: stop, to be gone on with, when answers and judgements have cost so many US
+            dollars; no part of the question.
         max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
     """

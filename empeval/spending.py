@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from empeval.errors import EmpevalError
 from empeval.records import Response, ResponseLine, Usage
 
@@ -14,7 +16,10 @@ class LimitReachedError(EmpevalError):
 
 
 class Spending:
-    """Counts the answers of a run against its limits.
+    """Counts the answers of a run, its judges' among them, against its limits.
+
+    A question that goes out beside others has the most that it can take kept aside until its answer
+    was counted, so that a limit is passed by one answer at most, however many are asked at once.
 
     Args:
         max_cost: US dollars. max_tokens: of prompts and answers together. ``None``: no limit.
@@ -36,6 +41,8 @@ class Spending:
         self.answers = 0
         self._dearest = 0.0
         self._longest = 0
+        self._held: dict[str, tuple[int, float]] = {}
+        self._lock = Lock()
 
     @property
     def tokens(self) -> int:
@@ -49,15 +56,19 @@ class Spending:
         self._longest = max(self._longest, _tokens(answer))
         self.answers += answer.status not in ("error", "missing")
 
-    def check(self, answer: Taken) -> None:
+    def check(self, answer: Taken, *, charges: bool = True) -> None:
         """Make sure that a limit can be kept.
+
+        Args:
+            answer: that came.
+            charges: whether it may have cost money.
 
         Raises:
             EmpevalError: there is a limit, and nothing says how much of it the answer took.
         """
         if answer.status in ("error", "missing"):
             return
-        if self.max_cost is not None and answer.cost is None:
+        if self.max_cost is not None and charges and answer.cost is None:
             raise EmpevalError(
                 "--max-cost is given, but the server does not say what an answer costs. Give the "
                 "price of a million tokens in US dollars: --model-args price_in=...,price_out=..."
@@ -68,21 +79,52 @@ class Spending:
                 "counted. Leave it out."
             )
 
-    def allows(self, under_way: int = 0) -> bool:
-        """Whether one more may be asked while so many answers are still to come.
-
-        Each of those is taken for as large as the largest so far, so that a limit is passed by
-        about one answer, however many are asked at once. While nothing is known of their size, one
-        goes alone.
-        """
-        limited = self.max_cost is not None or self.max_tokens is not None
-        if limited and under_way and not (self._longest or self._dearest):
-            return False
-        cost = self.usage.cost + under_way * self._dearest
-        tokens = self.tokens + under_way * self._longest
-        return (self.max_cost is None or cost < self.max_cost) and (
-            self.max_tokens is None or tokens < self.max_tokens
+    def allows(self) -> bool:
+        """Whether something is left, so that one question may be asked."""
+        return (self.max_cost is None or self.usage.cost < self.max_cost) and (
+            self.max_tokens is None or self.tokens < self.max_tokens
         )
+
+    def reserve(self, key: str, tokens: int, cost: float | None, *, alone: bool) -> bool:
+        """Whether a question may be asked now; what it may take is then kept aside.
+
+        One that goes alone needs only that something is left. A server may count more than is
+        thought possible, so one goes alone until something was answered, and none is taken for
+        smaller than the largest so far. May be called from another thread than ``add``.
+
+        Args:
+            key: of the question, for ``release``.
+            tokens: the most that question and answer can have.
+            cost: the most that they can cost; ``None``: nobody knows.
+            alone: whether no other is under way.
+        """
+        with self._lock:
+            if not self.allows():
+                return False
+            if not alone and not self._fits(tokens, cost):
+                return False
+            self._held[key] = tokens, cost or 0.0
+            return True
+
+    def _fits(self, tokens: int, cost: float | None) -> bool:
+        """Whether a question fits into what is left beside those that are under way."""
+        if self.max_cost is None and self.max_tokens is None:
+            return True
+        if not self.answers:
+            return False  # whether what is thought of is enough, the first answer shows
+        every = [*self._held.values(), (tokens, cost or 0.0)]
+        longest = sum(max(most, self._longest) for most, _ in every)
+        dearest = sum(max(most, self._dearest) for _, most in every)
+        if self.max_tokens is not None and self.tokens + longest > self.max_tokens:
+            return False
+        return self.max_cost is None or (
+            cost is not None and self.usage.cost + dearest <= self.max_cost
+        )
+
+    def release(self, key: str) -> None:
+        """Give back what was kept aside for a question, once its answer was counted."""
+        with self._lock:
+            self._held.pop(key, None)
 
     def require(self, unanswered: str) -> None:
         """Stop the run where nothing is left.

@@ -160,8 +160,14 @@ def _about(run: Run) -> Sheet:
 
 
 def _task(files: RunFiles, task: str) -> Sheet:
-    """A row an item: what was asked and answered, and what every scorer said of it."""
+    """A row an item: what was asked and answered, and what every scorer said of it.
+
+    In dialogues whose replies are the model's own, ``before`` is what was said before the prompt.
+    """
+    lines = files.lines(task)
+    dialogues = any(line.item.turn for line in lines)
     columns = ["id", "cluster", "prompt", "response", "status", "reference", "words"]
+    columns += ["before"] if dialogues else []
     scored = [_Scored(files, task, label) for label in files.run.manifest.scorers.get(task, {})]
     columns += [name for scorer in scored for name in scorer.columns]
 
@@ -174,10 +180,11 @@ def _task(files: RunFiles, task: str) -> Sheet:
             line.status,
             line.item.reference,
             len(line.response.split()),
+            *((_before(line),) if dialogues else ()),
             *(cell for scorer in scored for cell in scorer.cells(line.id)),
         )
 
-    return Sheet(task, tuple(columns), Mapped(files.lines(task), row))
+    return Sheet(task, tuple(columns), Mapped(lines, row))
 
 
 class _Scored:
@@ -201,6 +208,11 @@ class _Scored:
         values = [score.values.get(name) for name in self._values]
         labels = [score.labels.get(name) for name in self._labels]
         return [score.status, *values, *labels, score.note]
+
+
+def _before(line: ResponseLine) -> str:
+    """The conversation without its last turn, a line a turn."""
+    return "\n".join(f"{m.role}: {m.content}" for m in line.item.messages[:-1])
 
 
 def sheet_names(every: Sequence[Sheet]) -> list[str]:

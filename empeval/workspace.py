@@ -109,6 +109,11 @@ def forget_errors(
         if failed:
             _count_discarded(folder, [line for line in lines if line.id in failed])
         folder.forget(lines, failed)
+        steps = folder.steps(task)
+        lost_steps = steps.ids_of(lambda status: answers and status == "error")
+        if lost_steps:
+            _count_discarded(folder, [line for line in steps if line.id in lost_steps])
+        folder.forget(steps, lost_steps)
         lost |= bool(failed)
         for label in folder.manifest.scorers.get(task, {}):
             gone = set(failed)

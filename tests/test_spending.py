@@ -28,37 +28,67 @@ def test_tokens_and_cost_of_all_answers_are_added_up():
 def test_without_a_limit_there_is_always_more():
     spending = Spending()
     spending.add(answer(10**9, 10**9, 1e9))
-    assert spending.allows(10**6)
+    assert spending.reserve("a", 10**9, None, alone=False)
     spending.require("all")
 
 
 @pytest.mark.parametrize(
     "limits", [{"max_tokens": 100}, {"max_cost": 1.0}, {"max_tokens": 100, "max_cost": 0.5}]
 )
-def test_what_is_under_way_is_taken_for_as_large_as_the_largest_so_far(limits):
+def test_what_goes_out_beside_others_fits_into_what_is_left(limits):
     spending = Spending(**limits)
-    spending.add(answer(cost=0.125))  # 15 tokens
-    spending.add(answer(1, 1, cost=0.0625))
-    under_way = 0
-    while spending.allows(under_way):
-        under_way += 1
-    assert under_way > 1
-    for _ in range(under_way):
-        spending.add(answer(cost=0.125))
-    assert not spending.allows()
-    for limit, taken, largest in (
-        (limits.get("max_tokens", 10**9), spending.tokens, 15),
-        (limits.get("max_cost", 10**9), spending.usage.cost, 0.125),
-    ):
-        assert taken <= limit + largest
+    spending.add(answer(cost=0.125))
+    keys = [str(n) for n in range(50)]
+    out = [k for k in keys if spending.reserve(k, 15, 0.125, alone=k == "0")]
+    assert 1 < len(out) < 50
+    for key in out:
+        spending.add(answer(cost=0.125))  # 15 tokens, the most that was thought of
+        spending.release(key)
+    assert spending.tokens <= limits.get("max_tokens", 10**9)
+    assert spending.usage.cost <= limits.get("max_cost", 10**9)
 
 
-def test_with_a_limit_one_goes_alone_until_the_size_of_an_answer_is_known():
-    spending = Spending(max_tokens=1000)
-    assert [spending.allows(0), spending.allows(1)] == [True, False]
+def test_one_that_goes_alone_needs_only_that_something_is_left():
+    spending = Spending(max_tokens=100)
+    spending.add(answer(90, 5))
+    assert not spending.reserve("a", 15, None, alone=False)
+    assert spending.reserve("a", 15, None, alone=True)
     spending.add(answer())
-    assert spending.allows(1)
-    assert Spending().allows(1)
+    spending.release("a")
+    assert not spending.reserve("b", 1, None, alone=True)
+
+
+def test_no_question_is_taken_for_smaller_than_the_largest_answer_so_far():
+    spending = Spending(max_tokens=100, max_cost=10.0)
+    spending.add(answer(30, 10, cost=3.0))
+    asked = [spending.reserve(k, 1, 0.001, alone=k == "0") for k in "012"]
+    assert asked == [True, False, False]
+
+
+def test_what_is_kept_aside_is_given_back():
+    spending = Spending(max_tokens=30)
+    spending.add(answer(1, 1))
+    assert spending.reserve("a", 20, None, alone=True)
+    assert not spending.reserve("b", 20, None, alone=False)
+    spending.release("a")
+    assert spending.reserve("b", 20, None, alone=False)
+
+
+def test_with_a_limit_one_goes_alone_until_something_was_answered():
+    spending = Spending(max_tokens=1000)
+    assert not spending.reserve("a", 1, None, alone=False)
+    spending.add(answer(1, 1, status="error"))
+    assert not spending.reserve("a", 1, None, alone=False)
+    spending.add(answer(1, 1))
+    assert spending.reserve("a", 1, None, alone=False)
+
+
+def test_what_nobody_knows_the_price_of_goes_alone_under_a_limit_of_cost():
+    spending = Spending(max_cost=1.0)
+    spending.add(answer(cost=0.1))
+    assert spending.reserve("a", 20, None, alone=True)
+    assert not spending.reserve("b", 20, None, alone=False)
+    assert spending.reserve("c", 20, 0.01, alone=False)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +114,4 @@ def test_a_limit_that_cannot_be_kept_is_said_so():
         Spending(max_tokens=1).check(answer(None, None))
     Spending(max_cost=1.0, max_tokens=1).check(answer(None, None, status="error"))
     Spending().check(answer(None, None))
+    Spending(max_cost=1.0).check(answer(), charges=False)

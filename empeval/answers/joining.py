@@ -14,6 +14,7 @@ from empeval.answers.records import SavedAnswer, SavedAnswers
 from empeval.answers.wording import Wordings
 from empeval.errors import DataError, nearest, some
 from empeval.records import Item
+from empeval.scripts import dialogue_of, turn_id
 
 Key = tuple[str, str]
 """Task and id of an item."""
@@ -47,7 +48,8 @@ def join(saved: SavedAnswers, questions: Mapping[str, Sequence[Item]]) -> Joined
     """Find each item's answer.
 
     An answer that names a task goes before one that names none; of several answers to one item
-    the last counts.
+    the last counts. Replies in a dialogue that have no line of their own are taken out of what
+    stands before a later one.
 
     Args:
         saved: the answers.
@@ -66,9 +68,23 @@ def join(saved: SavedAnswers, questions: Mapping[str, Sequence[Item]]) -> Joined
         for key in keys:
             counts[key, answer.task is not None] += 1
             joined.answers[key] = answer
+    for task, items in questions.items():
+        _add_earlier(task, items, joined)
     told = {key: named for (key, named), n in counts.items() if n > 1}
     joined.doubled = [f"{task}/{i}" if named else i for (task, i), named in told.items()]
     return joined
+
+
+def _add_earlier(task: str, items: Sequence[Item], joined: Joined) -> None:
+    """Give turns of dialogues the replies that stand in the question of a later turn's answer."""
+    for item in sorted((i for i in items if i.turn > 1), key=lambda i: -i.turn):
+        answer = joined.answers.get((task, item.id))
+        said = answer.messages[1 - 2 * item.turn :] if answer is not None else ()
+        if answer is None or [m.role for m in said[1::2]] != ["assistant"] * (item.turn - 1):
+            continue
+        for number, message in enumerate(said[1::2], 1):
+            earlier = SavedAnswer(where=answer.where, text=message.content)
+            joined.answers.setdefault((task, turn_id(dialogue_of(item), number)), earlier)
 
 
 def _items_of(

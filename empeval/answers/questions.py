@@ -13,18 +13,21 @@ BATCH_URL = "/v1/chat/completions"
 def question_rows(items: Sequence[Item]) -> Iterator[dict[str, Any]]:
     """Each item as an object: with a ``response`` beside its ``id`` it is an answer.
 
-    References and targets stay out: who answers must not see them.
+    A dialogue is one object with its ``script``: what the user says, turn by turn, after
+    ``messages``. References and targets stay out: who answers must not see them.
     """
     for item in items:
         messages = [{"role": m.role, "content": m.content} for m in item.messages]
-        yield {"id": item.id, "task": item.task, "messages": messages}
+        row = {"id": item.id, "task": item.task, "messages": messages}
+        yield row | ({"script": [turn.content for turn in item.script]} if item.script else {})
 
 
 def batch_rows(items: Sequence[Item], model: str, sampling: Sampling) -> Iterator[dict[str, Any]]:
     """Each item as a line of OpenAI's batch input, for servers of chat completions.
 
     Args:
-        items: of one task; ``custom_id`` is the item's id, so that the output is joined by it.
+        items: of one task, none of them a dialogue; ``custom_id`` is the item's id, so that the
+            output is joined by it.
         model: what the server calls it.
         sampling: how to decode.
     """

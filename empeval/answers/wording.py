@@ -35,7 +35,8 @@ def words_of(text: str) -> list[str]:
 class Wordings:
     """The wordings of a task's items.
 
-    A question is compared word by word, without its system prompt. Where it is no item's exactly,
+    A question is compared word by word, without its system prompt and, in a dialogue whose replies
+    are the model's own, without these. Where it is no item's exactly,
     the item is sought inside it: other programs send one text in which roles, a chat template or
     examples stand around the question. Of several items in it the one that ends last is asked.
 
@@ -46,8 +47,9 @@ class Wordings:
     def __init__(self, items: Sequence[Item]) -> None:
         self._exact: dict[str, list[str]] = defaultdict(list)
         self._anchors: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        self._said = {item.id: _said(item.messages) for item in items}
-        self._items = [(item.id, _turns(item.messages)) for item in items]
+        self._scripted = any(item.turn for item in items)
+        self._said = {item.id: _said(_asked(item)) for item in items}
+        self._items = [(item.id, _turns(_asked(item))) for item in items]
         for number, (identifier, turns) in enumerate(self._items):
             self._exact[_joined(turns)].append(identifier)
             last = words_of(turns[-1]) if turns else []
@@ -67,6 +69,8 @@ class Wordings:
     def _found(self, messages: Sequence[Message]) -> list[str]:
         asked = _turns(messages)
         exact = self._exact.get(_joined(asked))
+        if not exact and self._scripted:
+            exact = self._exact.get(_joined(_turns(_spoken(messages))))
         if exact:
             return list(exact)
         spoken = [f" {m.role}{turn}" for m, turn in zip(_said(messages), asked, strict=True)]
@@ -98,6 +102,15 @@ class Wordings:
             for start in range(len(words) - length + 1):
                 there.update(self._anchors.get(tuple(words[start : start + length]), ()))
         return there
+
+
+def _asked(item: Item) -> Sequence[Message]:
+    """What an item says to every model: of a turn in a dialogue, not the model's own replies."""
+    return _spoken(item.messages) if item.turn else item.messages
+
+
+def _spoken(messages: Sequence[Message]) -> list[Message]:
+    return [m for m in messages if m.role != "assistant"]
 
 
 def _said(messages: Sequence[Message]) -> list[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_verb, positive, stop_string
+from empeval.cli.options import Verbs, add_verb, message, positive, stop_string
 
 EPILOG = """examples:
   empeval items {task} -o questions.jsonl
@@ -14,6 +14,11 @@ A line of the first is {"id": ..., "task": ..., "messages": [...]}; put a "respo
 (the answer, or null where there is none). The second is input for OpenAI's batch endpoint and for
 every program that reads the same, such as vLLM's run-batch. What comes back of either is read by
   empeval run --model replay:answers.jsonl --tasks TASK     (with the same --limit and --seed)
+
+In a dialogue whose replies are the model's own, what is asked next depends on what was
+answered. Its line has "script", the user's turns: answer them one by one, with your own
+replies between them, and give each reply a line, {"id": "ID#1", "response": ...}, "ID#2" ...
+A batch, which asks everything at once, cannot do that.
 """
 
 FORMATS = ("jsonl", "openai-batch")
@@ -36,6 +41,11 @@ def add(verbs: Verbs) -> None:
         "--model", metavar="NAME", help="for openai-batch: the model that is to answer"
     )
     parser.add_argument("--task-args", metavar="K=V,...", help="options of the task")
+    parser.add_argument(
+        "--system",
+        metavar="TEXT|@FILE",
+        help="a system message before every question, as in 'empeval run'",
+    )
     parser.add_argument(
         "--limit", metavar="N", help="ask N items or N%% of them, as in 'empeval run'"
     )
@@ -88,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.files import write_bytes
     from empeval.notices import tell, warn
     from empeval.pairs import parse_pairs, split_task_arguments
-    from empeval.question import AskedTask
+    from empeval.question import AskedTask, with_system
     from empeval.runner import sampling_changes
     from empeval.runspec import RunSpec, limit_of
 
@@ -113,20 +123,29 @@ def run(options: argparse.Namespace) -> int:
         asked = AskedTask(
             options.task,
             split_task_arguments(pairs, [options.task])[options.task],
-            RunSpec(limit=limit_of(options.limit), seed=options.seed, sampling=changes),
+            RunSpec(
+                limit=limit_of(options.limit),
+                seed=options.seed,
+                sampling=changes,
+                system=message(options.system),
+            ),
         )
+    if batch and asked.scripted:
+        raise UsageError(
+            f"{options.task} has dialogues in which the model's own replies stand between the "
+            "turns; a batch asks everything at once. Write them with --format jsonl, or ask a "
+            f"server turn by turn: empeval run --model openai:NAME --tasks {options.task}"
+        )
+    items = [with_system(item, asked.system) for item in asked.chosen]
     for warning in asked.warnings:
         warn(warning)
-    rows = (
-        batch_rows(asked.items, options.model, asked.entry.sampling)
-        if batch
-        else question_rows(asked.items)
-    )
+    rows = batch_rows(items, options.model, asked.entry.sampling) if batch else question_rows(items)
     lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
     if options.out is None:
         print(json_text(lines.decode()), end="")
     else:
         path = Path(os.path.abspath(options.out))
         write_bytes(path, lines)
-        tell(f"{options.out}: {len(asked.items)} questions of {options.task}")
+        what = "dialogues" if asked.scripted else "questions"
+        tell(f"{options.out}: {len(items)} {what} of {options.task}")
     return 0

@@ -110,7 +110,7 @@ def add(verbs: Verbs) -> None:
         "--max-cost",
         type=float,
         metavar="USD",
-        help="stop when the answers have cost so much; the same command with more goes on",
+        help="stop when answers and judges have cost so much; the same command with more goes on",
     )
     parser.add_argument(
         "--max-tokens-total",

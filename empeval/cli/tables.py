@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ def print_run(run: Run, form: str) -> None:
     spending = Spending(before=manifest.discarded)
     served: Counter[str] = Counter()
     for task, entry in manifest.tasks.items():
-        lines = run.responses(task)
-        for line in lines:
+        lines, steps = run.responses(task), run.steps(task)
+        for line in chain(lines, steps):
             spending.add(line)
             if line.model and line.status not in UNANSWERED:
                 served[line.model] += 1
@@ -62,7 +63,8 @@ def print_run(run: Run, form: str) -> None:
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
         answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
-        say(f"{task}: {answered} of {entry.n_items} answered ({states}){licence}", form)
+        where = f" in {entry.n_clusters} clusters" if entry.n_clusters < entry.n_items else ""
+        say(f"{task}: {answered} of {entry.n_items} answered{where} ({states}){licence}", form)
     if served:
         cached = spending.usage.cached_tokens
         cache = f" ({cached:,} from the server's cache)" if cached else ""
@@ -104,7 +106,9 @@ def figures_all_the_same(path: str | Path, form: str) -> Iterator[None]:
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
-    """A metric as a row of a table."""
+    """A metric as a row of a table; behind ``n`` the clusters, where they are fewer."""
+    groups = metric.n_clusters
+    fewer = f" ({groups})" if groups is not None and groups < metric.n else ""
     return {
         "task": metric.task,
         "scorer": metric.scorer,
@@ -112,6 +116,6 @@ def metric_row(metric: Metric) -> dict[str, Any]:
         "value": amount(metric.value),
         "95% interval": between(metric.ci_low, metric.ci_high),
         "unit": metric.unit,
-        "n": str(metric.n),
+        "n": f"{metric.n}{fewer}",
         "failed": str(metric.n_failed),
     }

@@ -1,4 +1,4 @@
-"""Three or more runs: pairwise matrix, ranks with intervals, groups that cannot be told apart."""
+"""Three or more runs: a matrix of pairs, ranks with intervals, groups that cannot be told apart."""
 
 from __future__ import annotations
 

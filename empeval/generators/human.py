@@ -16,6 +16,7 @@ class Human(Generator):
 
     summary = "the data set's own human reply"
     reads_prompts = False
+    counts_tokens = False
 
     def __init__(self, target: str) -> None:
         if target:

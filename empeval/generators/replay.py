@@ -33,6 +33,7 @@ class Replay(Generator):
 
     summary = "saved answers of any program: JSONL with id and response, logs, CSV, Parquet ..."
     reads_prompts = False
+    counts_tokens = False
 
     def __init__(self, target: str, *, map: str | None = None, pick: str | None = None) -> None:
         if not target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 
 from empeval.comparing.joined import RunFiles
 from empeval.estimates import item_values
-from empeval.records import Metric, ResponseLine, Score
+from empeval.records import Item, Metric, ResponseLine, Score
 from empeval.runs import Run
+from empeval.scripts import own_replies
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_RUNS = len(LETTERS)
@@ -149,8 +150,12 @@ def count_of(every: Sequence[Column]) -> int:
 
 
 def _items(every: Sequence[Column], task: str) -> list[str]:
-    own = [one.files.answers(task) for one in every if task in one.run.manifest.tasks]
-    return list(dict.fromkeys(name for answers in own for name in answers))
+    """Ids of a task's items in any run, those of a run in their natural order.
+
+    So a dialogue's turns stand together.
+    """
+    own = [one.files for one in every if task in one.run.manifest.tasks]
+    return list(dict.fromkeys(name for files in own for name in files.lines(task).ids))
 
 
 def samples(every: Sequence[Column]) -> list[dict[str, Any]]:
@@ -185,7 +190,7 @@ def _sample(own: Sequence[Column], task: str, identifier: str) -> Iterator[dict[
             "task": task,
             "id": identifier,
             "emotion": str(item.target.get("emotion") or ""),
-            "turns": [[m.role, m.content] for m in item.messages],
+            "turns": _said({letter: line.item for letter, line in lines.items()}),
             "reference": item.reference,
             "answers": {
                 letter: {
@@ -200,6 +205,21 @@ def _sample(own: Sequence[Column], task: str, identifier: str) -> Iterator[dict[
                 for letter, line in lines.items()
             },
         }
+
+
+def _said(items: Mapping[str, Item]) -> list[list[str]]:
+    """What stood before the answers: roles and texts; replies of each run's own with its letter."""
+    first = next(iter(items.values()))
+    own = set(own_replies(first))
+    turns = []
+    for place, message in enumerate(first.messages):
+        if place not in own:
+            turns.append([message.role, message.content])
+            continue
+        for letter, item in items.items():
+            who = f"assistant {letter}" if len(items) > 1 else "assistant"
+            turns.append([who, item.messages[place].content])
+    return turns
 
 
 def _score(score: Score) -> dict[str, Any]:

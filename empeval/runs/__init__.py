@@ -4,6 +4,7 @@
 
     run.json                         the manifest: what was asked, of what, with what
     responses/<task>.jsonl           a line an item (ResponseLine)
+    turns/<task>.jsonl               replies in dialogues that are not scored (ResponseLine)
     scores/<task>/<scorer>.jsonl     a line an item (Score)
     judgements/<scorer>.jsonl        what models said to a scorer that asks them (Response)
     metrics.json                     the figures (MetricsFile)

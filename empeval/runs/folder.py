@@ -51,6 +51,14 @@ class Run:
         """
         return inside(self.path, "responses", f"{slug(task)}.jsonl")
 
+    def steps_path(self, task: str) -> Path:
+        """Where a task's replies are that are only steps towards an answer.
+
+        Raises:
+            RunFolderError: there is a symbolic link on the way to them.
+        """
+        return inside(self.path, "turns", f"{slug(task)}.jsonl")
+
     def scores_path(self, task: str, scorer: str) -> Path:
         """Where one scorer's scores of a task are.
 
@@ -66,6 +74,14 @@ class Run:
             RunFolderError: a line is damaged or an id comes twice.
         """
         return _once(self.lines(task))
+
+    def steps(self, task: str) -> Lines[ResponseLine]:
+        """A task's replies so far that are not scored: turns of dialogues, each id once.
+
+        Raises:
+            RunFolderError: a line is damaged or an id comes twice.
+        """
+        return _once(Lines(self._stored(self.steps_path(task), ResponseLine), ResponseLine))
 
     def scores(self, task: str, scorer: str) -> Lines[Score]:
         """One scorer's scores of a task so far, each id once.
@@ -174,6 +190,10 @@ class Run:
     def journal_responses(self, task: str) -> Journal[ResponseLine]:
         """Open a task's responses for appending."""
         return Journal(self.responses_path(task), _without_secrets)
+
+    def journal_steps(self, task: str) -> Journal[ResponseLine]:
+        """Open a task's steps for appending."""
+        return Journal(self.steps_path(task), _without_secrets)
 
     def journal_scores(self, task: str, scorer: str) -> Journal[Score]:
         """Open one scorer's scores of a task for appending."""

@@ -12,6 +12,7 @@ import msgspec
 from empeval.records import Item
 from empeval.redacting import is_secret, without_user
 from empeval.runs.manifest import Manifest
+from empeval.scripts import without_replies
 
 if TYPE_CHECKING:
     from empeval.runs.folder import Run
@@ -25,25 +26,33 @@ def canonical(value: Any) -> bytes:
 
 
 def item_hash(item: Item) -> str:
-    """16 hex digits that identify what is asked and what it is compared with."""
-    parts = canonical([item.messages, item.reference, item.target, *_blanks(item)])
+    """16 hex digits that identify what is asked and what it is compared with.
+
+    A model's own replies in a dialogue are no part of what it is asked.
+    """
+    messages = without_replies(item) if item.turn else item.messages
+    parts = canonical([messages, item.reference, item.target, *_blanks(item)])
     return hashlib.sha256(parts).hexdigest()[:16]
 
 
 def data_fingerprint(items: Iterable[Item]) -> str:
-    """``sha256:<hex>`` over id, messages, reference, target and cluster of every item."""
+    """``sha256:<hex>`` over id, messages, reference, target, cluster and script of every
+    item.
+    """
     digest = hashlib.sha256()
     for item in items:
-        parts = [item.id, item.messages, item.reference, item.target, item.cluster]
+        parts: list[Any] = [item.id, item.messages, item.reference, item.target, item.cluster]
+        parts += [item.script] if item.script else []
         digest.update(canonical([*parts, *_blanks(item)]) + b"\n")
     return f"sha256:{digest.hexdigest()}"
 
 
 def prompts_hash(items: Iterable[Item]) -> str:
-    """``sha256:<hex>`` over id and messages of the items in a run."""
+    """``sha256:<hex>`` over id, messages and script of the items in a run."""
     digest = hashlib.sha256()
     for item in items:
-        digest.update(canonical([item.id, item.messages, *_blanks(item)]) + b"\n")
+        said = [[turn.content for turn in item.script]] if item.script else []
+        digest.update(canonical([item.id, item.messages, *said, *_blanks(item)]) + b"\n")
     return f"sha256:{digest.hexdigest()}"
 
 

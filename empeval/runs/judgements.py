@@ -10,6 +10,7 @@ from empeval.interfaces import Scorer
 from empeval.records import Response
 from empeval.redacting import redact
 from empeval.runs.journal import Journal, read_journal
+from empeval.spending import Spending
 
 
 class Judgements(MutableMapping[str, Response]):
@@ -64,13 +65,15 @@ class Judgements(MutableMapping[str, Response]):
 
 
 @contextmanager
-def heard(scorer: Scorer, judgements: Judgements) -> Iterator[None]:
-    """Let a scorer keep what it hears, as long as this lasts."""
-    scorer.judgements = judgements
+def heard(
+    scorer: Scorer, judgements: Judgements, spending: Spending | None = None
+) -> Iterator[None]:
+    """Let a scorer keep what it hears, and spend what may be spent, as long as this lasts."""
+    scorer.judgements, scorer.spending = judgements, spending
     try:
         yield
     finally:
-        scorer.judgements = None
+        scorer.judgements = scorer.spending = None
         judgements.close()
 
 

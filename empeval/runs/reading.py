@@ -119,9 +119,14 @@ class RunFiles:
         return ById(stored, ResponseLine).get(identifier)
 
     def lines(self, task: str) -> Lines[ResponseLine]:
-        """Whole response lines of a task, for a report; ``answers`` is lighter."""
+        """Whole response lines of a task, for a report; ``answers`` is lighter.
+
+        They are in the natural order of their ids, so that a dialogue's turns stand together.
+        """
         answers = self.answers(task)
-        return ById(answers.stored, ResponseLine).of(answers)
+        ids = answers.stored.index.ids
+        ordered = (ids[row] for row in answers.stored.index.natural)
+        return ById(answers.stored, ResponseLine).of(name for name in ordered if name in answers)
 
     def scores(self, task: str, label: str) -> Scores:
         """One scorer's scores of a task by id."""

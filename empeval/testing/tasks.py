@@ -12,7 +12,17 @@ from empeval.errors import EmpevalError
 from empeval.interfaces import INTERFACE_VERSION, Task
 from empeval.question import combine_sampling, scorers_for
 from empeval.records import Item
+from empeval.scripts import steps, turn_items
 from empeval.testing.manners import Manners
+
+
+def asked_of(task: Task) -> list[Item]:
+    """What a task's answers are scored as: its items, of a dialogue the turns that are scored."""
+    made = []
+    for item in task.items():
+        left_out = steps(item)
+        made += [turn for turn in turn_items(item) if turn.id not in left_out]
+    return made
 
 
 class TaskContract(Manners):
@@ -71,8 +81,11 @@ class TaskContract(Manners):
             json.dumps([item.target, item.metadata], allow_nan=False)
 
     def test_conversations_alternate_and_end_with_the_speaker(self, task: Task) -> None:
-        """After an optional system message, user and assistant take turns; nobody is silent."""
-        for item in task.items():
+        """After an optional system message, user and assistant take turns; nobody is silent.
+
+        So do they in a dialogue, whatever the model replies.
+        """
+        for item in (turn for one in task.items() for turn in turn_items(one)):
             roles = [message.role for message in item.messages]
             turns = roles[1:] if roles[:1] == ["system"] else roles
             assert turns == ["user", "assistant"] * (len(turns) // 2) + ["user"], item.id
@@ -84,7 +97,7 @@ class TaskContract(Manners):
 
     def test_items_offer_what_the_card_promises(self, task: Task) -> None:
         """``reference`` and ``emotion`` have a fixed meaning; other names are the task's own."""
-        for item in task.items():
+        for item in asked_of(task):
             if "reference" in task.card.provides:
                 assert item.reference is not None, item.id
                 assert item.reference.strip(), item.id

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ LONGEST = 300
 
 _LINE = re.compile(r"(?:(?:[-•]|\d+[.)])\s+)?([A-Za-z][\w -]*?)\s*[:=]\s*(.*?)\s*")
 _NUMBER = re.compile(r"(\d{1,4})(?:\.0+)?(?:\s*/\s*(\d{1,4}))?\.?")
+_CHOICES = {"a": 1, "b": -1, "tie": 0, "reply a": 1, "reply b": -1}
 _OBJECT = re.compile(r"^[ \t]*\{", re.MULTILINE)
 
 
@@ -50,14 +51,10 @@ def read(rubric: Rubric, text: str) -> Judged:
         rubric: that it was asked by.
         text: the answer without thoughts.
     """
-    said: dict[str, list[str]] = {}
-    for name, value in [*_in_lines(text), *_in_objects(text)]:
-        said.setdefault(re.sub(r"[ -]+", "_", name.strip().lower()), []).append(value)
-    reason = " ".join(" ".join(said.get("reason", [])).split())[:LONGEST]
+    said = _said(text)
+    reason = _reason(said)
     if not any(scale.name in said for scale in rubric.scales):
-        if refuses(text):
-            return Judged(problem="the judge declines", refused=True, reason=reason)
-        return Judged(problem="no scores in the answer", reason=reason)
+        return _nothing(text, "scores", reason)
     scores: dict[str, int] = {}
     for scale in rubric.scales:
         given = said.get(scale.name, [])
@@ -73,6 +70,46 @@ def read(rubric: Rubric, text: str) -> Judged:
             return Judged(problem=f"{scale.name} is {given[0][:40]!r}, {wanted}", reason=reason)
         scores[scale.name] = number
     return Judged(scores=scores, reason=reason)
+
+
+def read_choices(names: Sequence[str], text: str) -> Judged:
+    """Which of two replies a judge prefers, by each of some names: 1 for A, -1 for B, 0 for a tie.
+
+    Args:
+        names: that it was asked about.
+        text: the answer without thoughts.
+    """
+    said = _said(text)
+    reason = _reason(said)
+    if not any(name in said for name in names):
+        return _nothing(text, "choices", reason)
+    scores: dict[str, int] = {}
+    for name in names:
+        given = said.get(name, [])
+        choices = {_CHOICES.get(value.strip(" .\"'").lower()) for value in given}
+        if not given or len(choices) > 1 or None in choices:
+            shown = " and ".join(sorted({value[:20] for value in given})) or "not there"
+            return Judged(problem=f"{name} is {shown}, not one of A, B and tie", reason=reason)
+        scores[name] = next(choice for choice in choices if choice is not None)
+    return Judged(scores=scores, reason=reason)
+
+
+def _said(text: str) -> dict[str, list[str]]:
+    """What stands behind each name."""
+    said: dict[str, list[str]] = {}
+    for name, value in [*_in_lines(text), *_in_objects(text)]:
+        said.setdefault(re.sub(r"[ -]+", "_", name.strip().lower()), []).append(value)
+    return said
+
+
+def _reason(said: Mapping[str, Sequence[str]]) -> str:
+    return " ".join(" ".join(said.get("reason", [])).split())[:LONGEST]
+
+
+def _nothing(text: str, what: str, reason: str) -> Judged:
+    if refuses(text):
+        return Judged(problem="the judge declines", refused=True, reason=reason)
+    return Judged(problem=f"no {what} in the answer", reason=reason)
 
 
 def _number(scale: Scale, value: str) -> int | None:

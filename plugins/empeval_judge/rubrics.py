@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -61,6 +62,8 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         instructions: what the judge is told before the scales.
         scales: in the order in which they are asked and shown; the first is the headline.
         examples: shown before the reply, unless the user leaves them out.
+        of: what is judged: the last ``reply``, or all that the model says in a ``dialogue``.
+        means: name -> scales of one range whose mean is one more value.
         citation: of the scales, where they are somebody's.
     """
 
@@ -69,12 +72,17 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     instructions: str
     scales: tuple[Scale, ...]
     examples: tuple[Example, ...] = ()
+    of: Literal["reply", "dialogue"] = "reply"
+    means: dict[str, tuple[str, ...]] = {}
     citation: str | None = None
 
     @property
     def hash(self) -> str:
         """12 hex digits over everything that it says."""
         said = msgspec.to_builtins(self, str_keys=True)
+        for name, unsaid in (("of", "reply"), ("means", {})):  # older rubrics did not have them
+            if said[name] == unsaid:
+                del said[name]
         return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()[:12]
 
 
@@ -131,6 +139,20 @@ def _check(rubric: Rubric, document: Document) -> None:
         if odd:
             raise DataError(f"{at}: the level {odd[0]} lies outside {scale.low}-{scale.high}.")
         seen.add(scale.name)
+    for name, wanted in rubric.means.items():
+        at = document.where("means", name)
+        if not _NAME.fullmatch(name) or name in seen or name in RESERVED:
+            raise DataError(f"{at}: '{name}' cannot name a mean; take another name.")
+        unknown = [one for one in wanted if one not in seen]
+        if unknown or not wanted:
+            raise DataError(
+                f"{at}: '{name}' must be of scales of this rubric; {unknown or 'none'}."
+            )
+        ranges = {(s.low, s.high, s.higher_is_better) for s in rubric.scales if s.name in wanted}
+        if len(ranges) > 1:
+            raise DataError(f"{at}: the scales of '{name}' differ in range or direction.")
+    if rubric.of == "dialogue" and rubric.examples:
+        raise DataError(f"{document.where('examples')}: a rubric of dialogues takes no examples.")
     for place, example in enumerate(rubric.examples):
         at = document.where("examples", place)
         if not example.context:

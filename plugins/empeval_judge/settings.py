@@ -14,6 +14,10 @@ REPEATED_TEMPERATURE = 0.7
 """Of repeats, unless another is given: a greedy judge would say the same again."""
 
 
+NEWER = ("against", "expected")
+"""Options that older versions did not have."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How a judge is asked.
 
@@ -26,6 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_tokens: of a judgement, thoughts included.
         seed: of the first judgement; each repeat has the next one.
         examples: whether the rubric's examples are shown.
+        expected: whether the expected value over the probabilities of a scale's numbers is read,
+            instead of the number in a written judgement.
+        against: of pairs, whose replies the others are: ``human`` or a run folder.
     """
 
     model: str
@@ -36,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 1024
     seed: int = 0
     examples: bool = True
+    against: str = ""
+    expected: bool = False
 
     @property
     def warmth(self) -> float:
@@ -77,6 +86,10 @@ def read_settings(target: str | None) -> Settings:
         raise UsageError(f"The judge's options make no sense: {error}.") from error
     if made.repeats < 1 or made.max_tokens < 1:
         raise UsageError("The judge's options 'repeats' and 'max_tokens' must be 1 or more.")
+    if made.expected and (made.repeats > 1 or made.temperature is not None):
+        raise UsageError(
+            "With 'expected' nothing is drawn: leave the judge's repeats and temperature out."
+        )
     if not 0 <= made.warmth < float("inf"):
         raise UsageError("The judge's temperature must be 0 or more.")
     return made

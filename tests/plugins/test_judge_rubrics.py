@@ -39,8 +39,8 @@ def mine(tmp_path):
 
 
 def test_our_rubrics_ask_what_they_promise():
-    assert names() == ["empathy", "epitome"]
-    empathy, epitome = (read_rubric(name) for name in names())
+    assert names() == ["empathy", "epitome", "eqbench3", "eqbench3-analysis"]
+    empathy, epitome, play, analysis = (read_rubric(name) for name in names())
     assert [(s.name, s.low, s.high) for s in empathy.scales] == [
         (name, 1, 5)
         for name in ("empathy", "perspective_taking", "validation", "warmth", "helpfulness")
@@ -48,6 +48,36 @@ def test_our_rubrics_ask_what_they_promise():
     assert [(s.name, s.low, s.high) for s in epitome.scales] == [
         (name, 0, 2) for name in ("emotional_reaction", "interpretation", "exploration")
     ]
+    for whole, count in ((play, 18), (analysis, 6)):
+        assert whole.of == "dialogue"
+        assert [(s.low, s.high) for s in whole.scales] == [(0, 20)] * count
+        better = tuple(s.name for s in whole.scales if s.higher_is_better)
+        assert whole.means == {"overall": better}
+        assert len(better) == 6
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("means: {politeness: [politeness]}\n", "'politeness' cannot name a mean"),
+        ("means: {all: [warmth]}\n", "must be of scales of this rubric"),
+        ("means: {all: []}\n", "must be of scales of this rubric"),
+        (
+            "  - {name: tact, question: How, low: 0, high: 9}\nmeans: {all: [politeness, tact]}\n",
+            "differ in range or direction",
+        ),
+    ],
+)
+def test_a_mean_of_what_cannot_be_averaged_is_refused(mine, lines, problem):
+    with pytest.raises(DataError, match=problem):
+        read_rubric(mine(MINE + lines))
+
+
+def test_a_rubric_of_dialogues_takes_no_examples_of_replies(mine):
+    examples = "examples: [{context: [a], reply: b, reason: c, scores: {politeness: 1}}]"
+    path = mine(f"{MINE}of: dialogue\n{examples}\n")
+    with pytest.raises(DataError, match="takes no examples"):
+        read_rubric(path)
 
 
 @pytest.mark.parametrize("name", names())
@@ -55,7 +85,7 @@ def test_an_example_of_ours_is_answered_in_the_form_that_is_asked_for(name):
     rubric = read_rubric(name)
     messages = prompt(rubric, fake_sample("I see."))
     answered = [m.content for m in messages if m.role == "assistant"]
-    assert len(answered) == len(rubric.examples) >= 2
+    assert len(answered) == len(rubric.examples) >= (0 if rubric.of == "dialogue" else 2)
     for example, text in zip(rubric.examples, answered, strict=True):
         assert read(rubric, text).scores == example.scores
     assert read(rubric, form(rubric)).scores == {}  # the form itself is no answer

@@ -390,3 +390,40 @@ def test_questions_that_a_model_leaves_open_are_an_error():
     item = Item("1", (Message("user", "Hi"),), cluster="1")
     with pytest.raises(EmpevalError, match="left 1 of 1 unanswered"):
         ask(Silent("echo"), [item], Sampling())
+
+
+PRICES = {"price_in": 1000, "price_out": 1000}  # 110 tokens: 0.11 USD a judgement
+
+
+def judged_run(server, rubric, folder, *, model="human:", **limits):
+    import empeval
+
+    target = uri(server, rubric, **PRICES)
+    return empeval.run(model, ["ed-mini"], [target], limit=6, out=folder / "run", **limits)
+
+
+def test_a_limit_of_the_cost_stops_the_judge_and_goes_on(judge_server, rubric, tmp_path):
+    with pytest.raises(EmpevalError, match=r"Stopped at --max-cost 0\.35 USD") as caught:
+        judged_run(judge_server, rubric, tmp_path, max_cost=0.35)
+    assert "questions to a judge are not answered yet" in str(caught.value)
+    first = len(judge_server.requests)
+    assert first == 4, "0.44 USD: passed by one judgement"
+    run = judged_run(judge_server, rubric, tmp_path, max_cost=100)
+    assert run.complete
+    assert len(judge_server.requests) == len(run.responses("ed-mini")), "none is asked twice"
+
+
+def test_what_a_judge_took_before_counts_when_a_run_goes_on(judge_server, rubric, tmp_path):
+    for _ in range(2):
+        with pytest.raises(EmpevalError, match="Stopped at --max-tokens-total 300"):
+            judged_run(judge_server, rubric, tmp_path, max_tokens_total=300)
+    assert len(judge_server.requests) == 3
+
+
+def test_a_limit_of_tokens_needs_somebody_who_takes_some():
+    import empeval
+
+    with pytest.raises(UsageError, match="takes no tokens, and no scorer asks a model"):
+        empeval.run("human:", ["ed-mini"], ["surface"], max_tokens_total=100)
+    with pytest.raises(UsageError, match="have no price"):
+        empeval.run("human:", ["ed-mini"], ["surface"], max_cost=1.0)

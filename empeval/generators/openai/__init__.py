@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ALIKE = 3
 """Refused questions after which, with none answered, the server is taken to refuse all."""
+AROUND = 16
+"""Tokens that a chat template may put around a message, at most."""
 LOST = 8
 """Questions in a row that got no connection after all tries: the server is gone."""
 
@@ -149,12 +151,24 @@ class OpenAI(Generator):
             items,
             self._concurrency,
             lambda: self._open(sampling),
-            lambda under_way: spending is None or spending.allows(under_way),
+            lambda item, alone: self._may_ask(item, sampling, alone),
+            lambda response: spending.release(response.id) if spending is not None else None,
         )
         for response in crew.results():
             if response.status != "error" and response.model is not None:
                 self._served[response.model] += 1
             yield response
+
+    def _may_ask(self, item: Item, sampling: Sampling, alone: bool) -> bool:
+        """Whether the run's limits allow a question now.
+
+        A text has no more tokens than bytes, apart from a few around each message.
+        """
+        if self.spending is None:
+            return True
+        prompt = sum(len(m.content.encode()) + AROUND for m in item.messages) + AROUND
+        cost = self._reader.most(prompt, sampling.max_tokens)
+        return self.spending.reserve(item.id, prompt + sampling.max_tokens, cost, alone=alone)
 
     def preview(self, item: Item, sampling: Sampling) -> Preview:
         """The messages, or the prompt; only the server counts tokens."""

@@ -28,7 +28,8 @@ class Crew(Generic[T, R]):
         most: workers.
         open_worker: called inside of the loop; gives what answers an item, and what is awaited
             at the end.
-        may_ask: whether one more may be asked while so many are not yet handed over.
+        may_ask: whether an item may be asked now; told whether no other is under way.
+        handed: called with each result once the caller has done with it.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Crew(Generic[T, R]):
         open_worker: Callable[
             [], tuple[Callable[[T], Awaitable[R]], Callable[[], Coroutine[Any, Any, None]]]
         ],
-        may_ask: Callable[[int], bool],
+        may_ask: Callable[[T, bool], bool],
+        handed: Callable[[R], None],
     ) -> None:
         self._waiting = deque(items)
         self._most = min(most, len(items))
         self._open = open_worker
         self._may_ask = may_ask
+        self._done_with = handed
         self._out: queue.SimpleQueue[tuple[R | None, BaseException | None]] = queue.SimpleQueue()
         self._begun = 0  # counted in the loop's thread
         self._handed = 0  # counted in the caller's
@@ -72,7 +75,8 @@ class Crew(Generic[T, R]):
                 if result is None:
                     return
                 yield result
-                self._handed += 1  # only now has the caller counted it
+                self._done_with(result)  # only now has the caller counted it
+                self._handed += 1
         finally:
             self._stop()
 
@@ -115,9 +119,9 @@ class Crew(Generic[T, R]):
 
     async def _worker(self, answer: Callable[[T], Awaitable[R]]) -> None:
         while self._waiting and not self._stopping.is_set():
-            under_way = self._begun - self._handed
-            if not self._may_ask(under_way):
-                if under_way == 0:
+            alone = self._begun == self._handed
+            if not self._may_ask(self._waiting[0], alone):
+                if alone:
                     return
                 await asyncio.sleep(LOOKED_AFTER)
                 continue

@@ -99,6 +99,13 @@ class Reader:
             stop=stop,
         )
 
+    def most(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """What so many tokens cost at most, in US dollars; ``None`` without a known price."""
+        if self._price is None:
+            return None
+        dearer = max(self._price.prompt, self._price.cached)
+        return (dearer * prompt_tokens + self._price.completion * completion_tokens) / 1e6
+
     def _check_name(self, response: Response) -> None:
         """Notice an answer by another model."""
         name = response.model

@@ -6,29 +6,20 @@ some of the seeker's a feedback (1-5), and most talks the seeker's rating of emp
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from empeval import DataError, load_rows
+from empeval import DataError
 from empeval_heads.labels import STRATEGIES
+from empeval_tasks.esconv_replay import rows
+from empeval_tasks.esconv_replay.rows import DATASET, LICENSE, SEEKER, SUPPORTER
 
-DATASET = "thu-coai/esconv"
-LICENSE = "CC BY-NC 4.0, academic use"
+__all__ = ["DATASET", "LICENSE", "SEEKER", "SUPPORTER", "Talk", "Turn", "read_failed", "read_talks"]
+
 SPLITS = ("train", "validation", "test")
 FAILED = "FailedESConv.json"
 
-SEEKER, SUPPORTER = "seeker", "supporter"
-
-_SPEAKERS = {
-    "seeker": SEEKER,
-    "usr": SEEKER,
-    "speaker": SEEKER,
-    "supporter": SUPPORTER,
-    "sys": SUPPORTER,
-    "listener": SUPPORTER,
-}
 _OLDER_NAMES = {
     "questions": "Question",
     "other": "Others",
@@ -96,8 +87,7 @@ def read_talks(split: str) -> list[Talk]:
         DataError: a row is no talk; its number is named.
         HubError: the data set cannot be fetched.
     """
-    files = (f"{split}.jsonl", f"{split}.txt", f"*/{split}*.parquet")
-    return list(_talks(load_rows(DATASET, files), split, failed=False))
+    return list(_talks(rows.split_files(split), split, failed=False))
 
 
 def read_failed() -> list[Talk]:
@@ -105,54 +95,33 @@ def read_failed() -> list[Talk]:
     from empeval import HubError, UsageError
 
     try:
-        rows = load_rows(DATASET, (FAILED, "FailedESConv.jsonl"))
+        return list(_talks((FAILED, "FailedESConv.jsonl"), "failed", failed=True))
     except (HubError, UsageError):
         return []
-    return list(_talks(rows, "failed", failed=True))
 
 
-def _talks(rows: list[dict[str, Any]], split: str, *, failed: bool) -> Iterator[Talk]:
-    for number, row in enumerate(rows, 1):
-        where = f"{DATASET}, {split}, row {number}"
-        facts = _facts(row, where)
-        turns = facts.get("dialog")
-        if not isinstance(turns, list):
-            raise DataError(f"{where}: it has no list 'dialog'.")
-        seeker = _mapping(_mapping(facts.get("survey_score")).get("seeker"))
+def _talks(files: tuple[str, ...], split: str, *, failed: bool) -> Iterator[Talk]:
+    for talk in rows.read_talks(files, split):
+        seeker = _mapping(_mapping(talk.facts.get("survey_score")).get("seeker"))
         yield Talk(
-            id=f"{split}-{number}",
-            turns=tuple(_turns(turns, where)),
-            situation=str(facts.get("situation") or ""),
+            id=talk.id,
+            turns=tuple(_turns(talk)),
+            situation=str(talk.facts.get("situation") or ""),
             empathy=_rating(seeker.get("empathy")),
             failed=failed,
         )
 
 
-def _facts(row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The row itself, or the JSON in its column ``text`` (the hub's layout)."""
-    if "dialog" in row:
-        return row
-    try:
-        facts = json.loads(row["text"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where}: it has neither 'dialog' nor JSON in 'text'.") from error
-    return _mapping(facts)
-
-
-def _turns(turns: list[Any], where: str) -> Iterator[Turn]:
-    for place, turn in enumerate(turns, 1):
-        facts = _mapping(turn)
-        notes = {**facts, **_mapping(facts.get("annotation"))}
-        speaker = _SPEAKERS.get(str(facts.get("speaker")))
-        text = facts.get("content", facts.get("text"))
-        if speaker is None or not isinstance(text, str):
-            raise DataError(f"{where}: turn {place} has no speaker and text.")
-        text = " ".join(text.split())
+def _turns(talk: rows.Talk) -> Iterator[Turn]:
+    for place, turn in enumerate(talk.turns, 1):
+        where = f"{talk.where}: turn {place}"
+        speaker, text = rows.spoken(turn, where)
         if text:
-            strategy = _strategy(notes.get("strategy"), f"{where}, turn {place}")
+            strategy = _strategy(rows.strategy_of(turn), where)
             if speaker == SEEKER:
                 strategy = None
-            yield Turn(speaker, text, strategy, _rating(notes.get("feedback")))
+            feedback = {**turn, **_mapping(turn.get("annotation"))}.get("feedback")
+            yield Turn(speaker, text, strategy, _rating(feedback))
 
 
 def _strategy(value: Any, where: str) -> str | None:

@@ -1,0 +1,1 @@
+"""EQ-Bench 3: role plays in fixed turns, and analyses of them."""

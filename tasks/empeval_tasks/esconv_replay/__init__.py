@@ -1,0 +1,1 @@
+"""ESConv's seekers, turn by turn, answered by the model."""
