@@ -96,7 +96,7 @@ def test_a_hook_may_name_a_model_before_the_schemes_are_asked():
         resolve_generator("staging", {}, hooks)
 
 
-def test_of_two_hooks_that_name_a_model_the_first_registered_wins():
+def test_of_two_hooks_that_name_a_model_the_last_registered_wins():
     class Names:
         def __init__(self, name):
             self.name = name
@@ -108,7 +108,7 @@ def test_of_two_hooks_that_name_a_model_the_first_registered_wins():
     hooks = Hooks()
     for number in range(20):
         hooks.register(Names(f"{number}"), f"names-{number}")
-    assert resolve_generator("prod", {}, hooks).target == "0"
+    assert resolve_generator("prod", {}, hooks).target == "19"
 
 
 def test_what_a_hook_returns_that_is_no_generator_is_passed_over(capsys):
