@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from empeval import UsageError
 from empeval.reasoning import KNOWN, opened_at_end, parse_tags, recorded, split_reasoning, table
 
-plain = st.text().filter(lambda text: "<" not in text)
+plain = st.text().filter(lambda text: not set("<[◁") & set(text))
 tags = st.sampled_from(["think", "thinking", "reasoning"])
 
 
