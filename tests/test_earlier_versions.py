@@ -23,7 +23,7 @@ def of_version(folder, version: str) -> None:
 
 @pytest.fixture
 def old(cli, tmp_path):
-    """A finished run that version 0.1.0 made."""
+    """A finished run of today whose manifest names version 0.1.0; no 0.1 is at hand to make one."""
     assert cli(*RUN).code == 0
     of_version(tmp_path / "old", "0.1.0")
     return tmp_path / "old"
