@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
+from empeval_empathy.scales import check_scales
+
 LOW, HIGH = 1.0, 5.0
 """The range of the empathy score."""
 
@@ -29,10 +31,13 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
         pooling: ``cls`` (the first token) or ``mean`` (over the tokens of the view).
         max_length: the most tokens of a view, special ones included; 8 or more.
         dropout: before each head, while training.
-        lambda_emo: weight of the emotion loss beside the regression loss.
-        lambda_mechanisms: weight of the mechanisms' loss beside it.
-        mechanisms: whether the model has outputs for EPITOME's mechanisms; a checkpoint that does
-            not say has none.
+        lambda_emo: weight of the emotion loss beside the ratings' losses.
+        scales: what people rated and the model predicts, each a dict with ``name``, ``low``,
+            ``high`` (whole numbers) and ``weight`` of its loss.
+        overall: how ``empathy`` is made of the scales: see ``scales.Overall``. Without it
+            ``empathy`` is the expected value of the scale ``label``.
+        mechanisms: of a checkpoint without scales, as they were before: whether it has outputs for
+            EPITOME's mechanisms beside its regression of empathy.
         id2label: the emotions, by number.
     """
 
@@ -45,14 +50,16 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
     max_length: int = 256
     dropout: float = 0.1
     lambda_emo: float = 0.1
-    lambda_mechanisms: float = 1.0
+    scales: list[dict[str, Any]] | None = None
+    overall: dict[str, Any] | None = None
     mechanisms: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Check what a hand-edited file may get wrong.
 
         Raises:
-            ValueError: an unknown architecture or pooling, or views too short for anything.
+            ValueError: an unknown architecture or pooling, views too short for anything, or
+                scales that are none.
         """
         super().__post_init__(**kwargs)
         if self.architecture not in ARCHITECTURES:
@@ -61,6 +68,7 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
             raise ValueError(f"pooling {self.pooling!r} is neither 'cls' nor 'mean'")
         if not isinstance(self.max_length, int) or self.max_length < SHORTEST:
             raise ValueError(f"max_length {self.max_length!r} is no number from {SHORTEST} on")
+        check_scales(self.scales or (), self.overall)
 
     def encoder_config(self) -> PreTrainedConfig:
         """The encoder's own configuration object.

@@ -2,12 +2,16 @@
 
 A view is a row of tokens: the context alone, or the context and the reply. Baseline and STM see
 one view (context and reply). MVC sees both: the emotion is read from each, and the empathy score
-is predicted from the full view conditioned on both emotion logits. EPITOME's mechanisms hang
-where the empathy score does.
+is predicted from the full view conditioned on both emotion logits.
+
+What the empathy head gives is a latent for each scale that people rated, EPITOME's mechanisms among
+them; the score is made of these (``scales.Overall``). Checkpoints from before have a regression of
+the score in its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +24,7 @@ from transformers.utils import ModelOutput
 from empeval.toolkit import mean_pool
 from empeval_empathy.config import HIGH, LOW, MOST, EmpathyConfig
 from empeval_empathy.emotions import MECHANISMS
+from empeval_empathy.scales import LABEL, RELEVANCE, Overall
 
 
 @dataclass
@@ -33,6 +38,7 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
             only view of Baseline and STM, the context alone for MVC.
         full_emotion_logits: shape (batch, emotions), MVC's view of context and reply.
         mechanisms: shape (batch, 3), each in [0, 2], where the model has them.
+        latents: shape (batch, scales), where the model has scales.
     """
 
     loss: Tensor | None = None
@@ -40,6 +46,7 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
     emotion_logits: Tensor | None = None
     full_emotion_logits: Tensor | None = None
     mechanisms: Tensor | None = None
+    latents: Tensor | None = None
 
 
 class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no types
@@ -59,16 +66,15 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         if getattr(self.encoder, "pooler", None) is not None:
             self.encoder.pooler = None  # its weights are never used
         self.dropout = nn.Dropout(config.dropout)
-        self.empathy_weight = 1.0
+        self.ratings_weight = 1.0
         self.emotion_weights: Tensor | None = None
 
     def heads(
         self,
         seen: Tensor,
         whole: Tensor,
-        empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
-        mechanism_labels: Tensor | None = None,
+        rating_labels: Tensor | None = None,
     ) -> EmpathyOutput:
         """The heads' output from pooled views of context and full dialogue, (batch, hidden).
 
@@ -77,33 +83,64 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         """
         raise NotImplementedError
 
-    def combine(
-        self,
-        emotion: Tensor,
-        empathy: Tensor,
-        target: Tensor,
-        mechanisms: Tensor | None = None,
-        levels: Tensor | None = None,
-    ) -> Tensor:
-        """The loss: lambda_emo times the emotion's, plus the regression's Huber loss.
+    def make_rating_heads(self, given: int) -> None:
+        """Add what ``rate`` reads, on so many inputs."""
+        hidden = self.encoder.config.hidden_size // 2
+        if not self.config.scales:
+            self.empathy = head(given, 1, hidden)
+            if self.config.mechanisms:
+                self.mechanisms = head(given, len(MECHANISMS), hidden)
+            return
+        steps = [scale["high"] - scale["low"] for scale in self.config.scales]
+        self.scales = OrdinalHead(given, steps, hidden)
 
-        The Huber loss has its corner at 0.5: squared where it is small, absolute beyond. With
-        ``empathy_weight`` 0 (STM's first stage) the emotion is trained alone. The mechanisms add
-        ``lambda_mechanisms`` times their mean squared error. Labels that are NaN count for nothing.
+    def rate(self, given: Tensor) -> dict[str, Any]:
+        """What the rating heads give, as fields of ``EmpathyOutput``.
+
+        Args:
+            given: what the heads see, shape (batch, width).
         """
-        if not self.empathy_weight:
+        if not self.config.scales:
+            levels = to_levels(self.mechanisms(given)) if self.config.mechanisms else None
+            return {"empathy": to_scale(self.empathy(given)), "mechanisms": levels}
+        latents, steps = self.scales(given)
+        expected: dict[str, Tensor] = {
+            scale["name"]: scale["low"] + torch.sigmoid(own).sum(-1)
+            for scale, own in zip(self.config.scales, steps, strict=True)
+        }
+        empathy = expected[LABEL]
+        if self.config.overall is not None:
+            by_name = dict(zip(expected, latents.unbind(-1), strict=True))
+            empathy = overall(by_name, Overall.read(self.config.overall))
+        mechanisms = torch.stack([expected[name] for name in MECHANISMS], dim=-1)
+        return {"empathy": empathy, "mechanisms": mechanisms, "latents": latents, "steps": steps}
+
+    def combine(
+        self, emotion: Tensor, steps: Sequence[Tensor] | None, rating_labels: Tensor | None
+    ) -> Tensor:
+        """The loss: lambda_emo times the emotion's, plus the ordinal losses of the scales.
+
+        A scale's loss is the binary cross-entropy of each of its steps, summed over steps and
+        over the rows that have a rating of it, divided by the rows of the batch. A rating between
+        two steps is the chance that it would be rounded up. With ``ratings_weight`` 0 (STM's
+        first stage) the emotion is trained alone.
+
+        Args:
+            emotion: the emotion's loss, scalar.
+            steps: a scale each, shape (batch, steps): the logits of a rating above each step.
+            rating_labels: shape (batch, scales); NaN where nobody rated.
+        """
+        if not self.ratings_weight or steps is None or rating_labels is None:
             return emotion
-        rated = ~target.isnan()
-        shown, wanted = empathy[rated], target[rated].to(empathy.dtype)
-        regression = functional.smooth_l1_loss(shown, wanted, beta=0.5, reduction="sum")
-        regression = regression / rated.sum().clamp(min=1)
-        loss = self.config.lambda_emo * emotion + self.empathy_weight * regression
-        if mechanisms is not None and levels is not None:
-            rated = ~levels.isnan()
-            shown, wanted = mechanisms[rated], levels[rated].to(mechanisms.dtype)
-            squared = functional.mse_loss(shown, wanted, reduction="sum")
-            squared = squared / rated.sum().clamp(min=1)
-            loss = loss + self.config.lambda_mechanisms * squared
+        loss = self.config.lambda_emo * emotion
+        for number, (scale, logits) in enumerate(zip(self.config.scales, steps, strict=True)):
+            rated = ~rating_labels[:, number].isnan()
+            lows = torch.arange(scale["low"], scale["high"], device=logits.device)
+            above = (rating_labels[rated, number, None] - lows).clamp(0, 1).to(logits.dtype)
+            missed = functional.binary_cross_entropy_with_logits(
+                logits[rated], above, reduction="sum"
+            )
+            loss = loss + self.ratings_weight * scale["weight"] * missed / len(logits)
         return loss
 
     def emotion_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -133,9 +170,27 @@ def to_scale(raw: Tensor) -> Tensor:
     return LOW + (HIGH - LOW) * torch.sigmoid(raw.float()).squeeze(-1)
 
 
-def to_levels(raw: Tensor) -> Tensor:
+def to_levels(raw: Tensor | None) -> Tensor | None:
     """Map unbounded outputs into the range of the mechanisms, shape (batch, 3)."""
-    return MOST * torch.sigmoid(raw.float())
+    return None if raw is None else MOST * torch.sigmoid(raw.float())
+
+
+def overall(latents: Mapping[str, Tensor], made: Overall) -> Tensor:
+    """The number that ``Overall`` describes, in (1, 5).
+
+    Args:
+        latents: scale -> shape (batch,).
+        made: how it is made.
+    """
+    total = sum(
+        weight * (latents[name] - made.means[name]) / made.deviations[name]
+        for name, weight in made.weights.items()
+    )
+    latent = torch.as_tensor(total) / sum(made.weights.values())
+    if made.relevance:
+        latent = latent + made.relevance * functional.logsigmoid(latents[RELEVANCE] - made.unsure)
+    steps = torch.tensor(made.thresholds, device=latent.device)
+    return LOW + torch.sigmoid(made.slope * latent[:, None] - steps).sum(-1)
 
 
 def head(inputs: int, outputs: int, hidden: int | None = None) -> nn.Module:
@@ -143,6 +198,28 @@ def head(inputs: int, outputs: int, hidden: int | None = None) -> nn.Module:
     if hidden is None:
         return nn.Linear(inputs, outputs)
     return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
+
+
+class OrdinalHead(nn.Module):
+    """Latents of scales, and the logits of a rating above each of their steps.
+
+    Args:
+        inputs, hidden: widths.
+        steps: how many each scale has: its highest level less its lowest.
+    """
+
+    def __init__(self, inputs: int, steps: Sequence[int], hidden: int) -> None:
+        super().__init__()
+        self.counts = list(steps)
+        self.latents = head(inputs, len(self.counts), hidden)
+        even = [torch.linspace(-1.5, 1.5, count) for count in self.counts]
+        self.thresholds = nn.Parameter(torch.cat(even))
+
+    def forward(self, given: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Latents (batch, scales), and for each scale logits (batch, steps)."""
+        latents = self.latents(given).float()
+        own = self.thresholds.float().split(self.counts)
+        return latents, [latents[:, n, None] - steps for n, steps in enumerate(own)]
 
 
 class SharedModel(EmpathyModel):
@@ -154,18 +231,15 @@ class SharedModel(EmpathyModel):
         super().__init__(config)
         width = self.encoder.config.hidden_size
         self.emotion = head(width, config.num_labels)
-        self.empathy = head(width, 1, width // 2)
-        if config.mechanisms:
-            self.mechanisms = head(width, len(MECHANISMS), width // 2)
+        self.make_rating_heads(width)
         self.post_init()
 
     def forward(
         self,
         full: dict[str, Tensor],
         context: dict[str, Tensor] | None = None,
-        empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
-        mechanism_labels: Tensor | None = None,
+        rating_labels: Tensor | None = None,
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues.
@@ -174,31 +248,27 @@ class SharedModel(EmpathyModel):
             full: ``input_ids`` and ``attention_mask`` (and ``token_type_ids``) of context and
                 reply, each of shape (batch, tokens).
             context: not looked at.
-            empathy_labels: shape (batch,), in [1, 5].
             emotion_labels: shape (batch,), class numbers; -100 leaves a row out.
-            mechanism_labels: shape (batch, 3), each in [0, 2].
+            rating_labels: shape (batch, scales), each on its scale; NaN where nobody rated.
         """
         pooled = self.pool(full)
-        return self.heads(pooled, pooled, empathy_labels, emotion_labels, mechanism_labels)
+        return self.heads(pooled, pooled, emotion_labels, rating_labels)
 
     def heads(
         self,
         seen: Tensor,
         whole: Tensor,
-        empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
-        mechanism_labels: Tensor | None = None,
+        rating_labels: Tensor | None = None,
     ) -> EmpathyOutput:
         """Both heads, from the pooled full view ``whole``, shape (batch, hidden)."""
         pooled = self.dropout(whole)
         logits = self.emotion(pooled).float()
-        empathy = to_scale(self.empathy(pooled))
-        levels = to_levels(self.mechanisms(pooled)) if self.config.mechanisms else None
-        loss = None
-        if empathy_labels is not None and emotion_labels is not None:
-            emotion = self.emotion_loss(logits, emotion_labels)
-            loss = self.combine(emotion, empathy, empathy_labels, levels, mechanism_labels)
-        return EmpathyOutput(loss=loss, empathy=empathy, mechanisms=levels, emotion_logits=logits)
+        rated = self.rate(pooled)
+        steps, loss = rated.pop("steps", None), None
+        if emotion_labels is not None:
+            loss = self.combine(self.emotion_loss(logits, emotion_labels), steps, rating_labels)
+        return EmpathyOutput(loss=loss, emotion_logits=logits, **rated)
 
 
 class CascadeModel(EmpathyModel):
@@ -211,33 +281,26 @@ class CascadeModel(EmpathyModel):
         width = self.encoder.config.hidden_size
         self.context_emotion = head(width, config.num_labels)
         self.full_emotion = head(width, config.num_labels)
-        given = 2 * width + 2 * config.num_labels
-        self.empathy = head(given, 1, width // 2)
-        if config.mechanisms:
-            self.mechanisms = head(given, len(MECHANISMS), width // 2)
+        self.make_rating_heads(2 * width + 2 * config.num_labels)
         self.post_init()
 
     def forward(
         self,
         full: dict[str, Tensor],
         context: dict[str, Tensor],
-        empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
-        mechanism_labels: Tensor | None = None,
+        rating_labels: Tensor | None = None,
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues; arguments as ``SharedModel``'s, ``context`` needed."""
-        return self.heads(
-            self.pool(context), self.pool(full), empathy_labels, emotion_labels, mechanism_labels
-        )
+        return self.heads(self.pool(context), self.pool(full), emotion_labels, rating_labels)
 
     def heads(
         self,
         seen: Tensor,
         whole: Tensor,
-        empathy_labels: Tensor | None = None,
         emotion_labels: Tensor | None = None,
-        mechanism_labels: Tensor | None = None,
+        rating_labels: Tensor | None = None,
     ) -> EmpathyOutput:
         """The heads, from the pooled context view and the pooled full view, (batch, hidden)."""
         seen, whole = self.dropout(seen), self.dropout(whole)
@@ -246,23 +309,14 @@ class CascadeModel(EmpathyModel):
         given = torch.cat(
             [whole, seen, context_logits.to(whole.dtype), full_logits.to(whole.dtype)], dim=-1
         )
-        empathy = to_scale(self.empathy(given))
-        levels = to_levels(self.mechanisms(given)) if self.config.mechanisms else None
-        loss = None
-        if empathy_labels is not None and emotion_labels is not None:
-            emotions = (
-                self.emotion_loss(context_logits, emotion_labels),
-                self.emotion_loss(full_logits, emotion_labels),
-            )
-            loss = self.combine(
-                sum(emotions) / 2, empathy, empathy_labels, levels, mechanism_labels
-            )
+        rated = self.rate(given)
+        steps, loss = rated.pop("steps", None), None
+        if emotion_labels is not None:
+            emotion = self.emotion_loss(context_logits, emotion_labels)
+            emotion = (emotion + self.emotion_loss(full_logits, emotion_labels)) / 2
+            loss = self.combine(emotion, steps, rating_labels)
         return EmpathyOutput(
-            loss=loss,
-            empathy=empathy,
-            mechanisms=levels,
-            emotion_logits=context_logits,
-            full_emotion_logits=full_logits,
+            loss=loss, emotion_logits=context_logits, full_emotion_logits=full_logits, **rated
         )
 
 

@@ -19,8 +19,8 @@ TITLES = {
 }
 
 LABELS = {
-    "people": "what people rated",
     "teacher": "people's ratings and a teacher's labels of EmpatheticDialogues",
+    "bundled-and-people": "people's ratings and a teacher's labels of EmpatheticDialogues",
     "bundled": "a teacher's labels of EmpatheticDialogues",
 }
 TEMPLATE = """---

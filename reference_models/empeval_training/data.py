@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import random
@@ -19,6 +18,7 @@ from empeval.files import write_text
 from empeval.jsonl import read_objects
 from empeval_empathy.views import Dialogue, Row, ViewBuilder
 from empeval_training.examples import HUMAN, Example
+from empeval_training.scales import row as row_of
 
 GOEMOTIONS = "google-research-datasets/go_emotions"
 GOEMOTIONS_CLASSES = 28
@@ -109,7 +109,7 @@ def class_weights(labels: Sequence[int], classes: int) -> list[float]:
 
 
 class Labelled:
-    """Examples as a map-style data set: views, empathy, mechanisms, emotion, length."""
+    """Examples as a map-style data set: views, labels, ratings by scale, emotion, length."""
 
     def __init__(
         self, examples: Sequence[Example], views: ViewBuilder, emotions: Sequence[str]
@@ -121,6 +121,7 @@ class Labelled:
                 "views": view,
                 "empathy": math.nan if example.empathy is None else example.empathy,
                 "mechanisms": example.mechanisms or (math.nan,) * 3,
+                "ratings": row_of(example.ratings),
                 "emotion": number.get(example.emotion, NO_EMOTION),
             }
             for view, example in zip(built, examples, strict=True)
@@ -130,13 +131,6 @@ class Labelled:
     def _measure(self) -> None:
         self.lengths = [len(row["views"].full.ids) for row in self.rows]
         self.emotion_labels = [row["emotion"] for row in self.rows]
-
-    def some(self, numbers: Sequence[int]) -> Labelled:
-        """Those of the examples that have these numbers."""
-        chosen = copy.copy(self)
-        chosen.rows = [self.rows[number] for number in numbers]
-        chosen._measure()
-        return chosen
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -164,11 +158,8 @@ class Collator:
         views = [row["views"] for row in rows]
         batch: dict[str, Any] = {
             "full": self._tensors([v.full for v in views]),
-            "empathy_labels": torch.tensor([row["empathy"] for row in rows], dtype=torch.float32),
             "emotion_labels": torch.tensor([row["emotion"] for row in rows]),
-            "mechanism_labels": torch.tensor(
-                [row["mechanisms"] for row in rows], dtype=torch.float32
-            ),
+            "rating_labels": torch.tensor([row["ratings"] for row in rows], dtype=torch.float32),
         }
         if self._context:
             batch["context"] = self._tensors([v.context for v in views])

@@ -32,6 +32,8 @@ class Example(msgspec.Struct, frozen=True):
             ``rated:SET`` for one that people rated.
         empathy: the label in [1, 5]; 0 until it has been labelled, ``None`` where nobody said.
         mechanisms: emotional reaction, interpretation and exploration, each in [0, 2]; or ``None``.
+        ratings: what is known of the reply on the scales that a model learns: scale -> a number
+            on it (``scales.SCALES``).
     """
 
     id: str
@@ -43,6 +45,7 @@ class Example(msgspec.Struct, frozen=True):
     variant: str = HUMAN
     empathy: float | None = 0.0
     mechanisms: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
+    ratings: dict[str, float] = {}
 
 
 def human_examples(split: str, conversations: int | None, seed: int) -> list[Example]:

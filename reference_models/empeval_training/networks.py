@@ -16,6 +16,7 @@ from empeval_empathy.config import EmpathyConfig
 from empeval_empathy.modeling import MODELS, EmpathyModel
 from empeval_training.frozen import check_frozen, freeze_lower
 from empeval_training.recipe import ARCHITECTURE, Recipe
+from empeval_training.scales import as_config
 
 LAYERS = ("query", "key", "value", "dense", "q", "k", "v", "o")
 """The linear layers of BERT, RoBERTa and MPNet encoders, by the end of their names."""
@@ -79,8 +80,7 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
         max_length=recipe.max_length,
         dropout=recipe.dropout,
         lambda_emo=recipe.lambda_emo,
-        lambda_mechanisms=recipe.lambda_mechanisms,
-        mechanisms=True,
+        scales=as_config(),
         id2label=dict(enumerate(emotions)),
         label2id={emotion: number for number, emotion in enumerate(emotions)},
     )

@@ -10,20 +10,14 @@ import msgspec
 
 from empeval import DataError, UsageError, rows_fingerprint
 from empeval.files import write_bytes
-from empeval_empathy.emotions import EMOTIONS
 from empeval_training.bundled_labels import KeptLabels
 from empeval_training.data import RATED, Prepared, make_folder, write_json
 from empeval_training.examples import SPLITS, Example, add_variants, human_examples
 from empeval_training.people_labels import people_examples, people_variants
 from empeval_training.progress import say
+from empeval_training.scales import of_label
 from empeval_training.teacher.data import read_rated_sets
-from empeval_training.teacher.labelling import (
-    MEASURED,
-    Labeller,
-    label_examples,
-    rated_examples,
-    rated_variants,
-)
+from empeval_training.teacher.labelling import MEASURED, Labeller, label_examples
 from empeval_training.teacher.training import conversations
 
 LICENSES = {
@@ -51,10 +45,11 @@ def prepare(
         out: the folder to write: ``train.jsonl``, ``validation.jsonl``, ``test.jsonl``,
             ``rated.jsonl`` (the rated sets' test part) and ``prepared.json``.
         teachers: what ``empeval train teacher`` wrote, one or more seeds whose word is averaged;
-            none labels nothing that people have not rated.
+            none takes the labels that come with empeval, and of EmpatheticDialogues those replies
+            alone that have one.
         ratings: the folder of rated sets. Their training part become training examples, their
             validation part validation examples; no conversation of theirs is drawn otherwise.
-            ``None`` takes the labels that come with empeval, and those replies alone that have one.
+            ``None`` leaves what people rated out.
         conversations_of: how many of each split (``None``: all).
         variants: variants of each human reply.
         seed: of every draw.
@@ -65,17 +60,16 @@ def prepare(
     make_folder(out)
     if teachers and ratings is None:
         raise UsageError("A teacher goes with the ratings that it learned: give --ratings too.")
-    if ratings is not None and not teachers:
-        return _write(out, people_alone(ratings, seed), EMOTIONS, {}, seed, "people")
     labeller = Labeller(teachers, ratings) if teachers and ratings else None
-    known = conversations(labeller.sets) if labeller else frozenset()
-    labels = None if labeller else KeptLabels()
+    sets = labeller.sets if labeller else read_rated_sets(ratings) if ratings else []
+    known = conversations(sets)
+    kept = None if labeller else KeptLabels()
     splits: dict[str, list[Example]] = {}
     for split in SPLITS:
         humans = human_examples(split, conversations_of[split], seed)
         humans = [h for h in humans if h.conversation not in known]
-        if labels:
-            humans = [h for h in humans if labels.has(h)]
+        if kept:
+            humans = [h for h in humans if kept.has(h)]
         if not humans:
             raise UsageError(f"No conversation of the split {split} is left; ask for more.")
         splits[split] = humans
@@ -86,33 +80,19 @@ def prepare(
     for split, humans in splits.items():
         examples = humans + add_variants(humans, variants, seed)
         say(f"{split}: labelling {len(examples)} replies")
-        if labels:
-            every[split] = labels.label(examples)
-        elif labeller:
-            every[split] = label_examples(examples, labeller, split)
-            if split != "test":
-                rated = rated_examples(labeller.sets, labeller, split)
-                every[split] += rated
+        if labeller:
+            labelled = label_examples(examples, labeller, split)
+        elif kept:
+            labelled = kept.label(examples)
+        every[split] = [of_label(example) for example in labelled]
+        if sets and split != "test":
+            rated = people_examples(sets, split)
+            every[split] += rated
             if split == "train":
-                every[split] += rated_variants(rated, labeller, variants, seed)
-    every[RATED] = []
-    if labeller:
-        every[RATED] = rated_examples(labeller.sets, labeller, "test", only=MEASURED)
-    return _write(
-        out, every, emotions, conversations_of, seed, "teacher" if labeller else "bundled"
-    )
-
-
-def people_alone(ratings: Path, seed: int) -> dict[str, list[Example]]:
-    """Examples that people labelled, by file; the rated sets' parts are the splits."""
-    sets = read_rated_sets(ratings)
-    every: dict[str, list[Example]] = {}
-    for split in SPLITS:
-        rated = people_examples(sets, split)
-        every[split] = rated if split == "test" else rated + people_variants(rated, seed)
-        say(f"{split}: {len(every[split])} replies")
-    every[RATED] = every["test"]
-    return every
+                every[split] += people_variants(rated, seed)
+    every[RATED] = people_examples(sets, "test", only=MEASURED) if sets else []
+    name = "teacher" if labeller else "bundled" if not sets else "bundled-and-people"
+    return _write(out, every, emotions, conversations_of, seed, name)
 
 
 def _keep_apart(splits: dict[str, list[Example]]) -> None:

@@ -35,18 +35,18 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         encoder_dropout: inside the encoder and its adapters; ``None`` is the encoder's own.
         epochs: of the stage that trains both tasks. It may be a fraction.
         emotion_epochs: of STM's first stage (emotion alone).
-        mechanism_epochs: of a last stage on the replies with EPITOME's levels and as many others,
-            at a third of the rate.
+        people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and of
+            EPITOME's, and a share of the others.
         pretrain_epochs: of MVC's pretraining on GoEmotions.
         pretrain_examples: at most so many GoEmotions comments (``None``: all).
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
-        mechanism_repeats: how often replies with EPITOME's levels, the fewest, come in an epoch.
+        rated_repeats: how often a reply that people rated comes in an epoch.
+        mechanism_repeats: how often one with EPITOME's levels does, the fewest.
         eval_examples: at most so many validation examples are looked at while training.
-        lambda_emo: weight of the emotion loss.
-        lambda_mechanisms: weight of the loss of EPITOME's mechanisms.
+        lambda_emo: weight of the emotion loss beside those of the scales.
         class_weights: ``balanced`` weighs emotions by the inverse of their frequency.
-        evaluations: how often a stage is evaluated (and saved).
-        patience: evaluations without improvement that end a stage.
+        evaluations: how often a stage is saved, and STM's first is evaluated.
+        patience: evaluations without improvement that end STM's first stage.
         precision: ``auto`` is bf16 where the GPU has it, fp16 on other GPUs, fp32 on a CPU.
     """
 
@@ -66,14 +66,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     encoder_dropout: float | None = None
     epochs: float = 5
     emotion_epochs: float = 0
-    mechanism_epochs: float = 0
+    people_epochs: float = 0
     pretrain_epochs: float = 0
     pretrain_examples: int | None = None
     train_examples: int | None = None
+    rated_repeats: int = 1
     mechanism_repeats: int = 1
     eval_examples: int | None = None
     lambda_emo: float = 0.1
-    lambda_mechanisms: float = 1.0
     class_weights: Literal["none", "balanced"] = "balanced"
     evaluations: int = 5
     patience: int = 3
@@ -95,13 +95,13 @@ LIMITS = Limits(
         "pretrain_examples": (1, math.inf),
         "train_examples": (1, math.inf),
         "eval_examples": (1, math.inf),
+        "rated_repeats": (1, math.inf),
         "mechanism_repeats": (1, math.inf),
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
-        "mechanism_epochs": (0, math.inf),
+        "people_epochs": (0, math.inf),
         "pretrain_epochs": (0, math.inf),
         "lambda_emo": (0, math.inf),
-        "lambda_mechanisms": (0, math.inf),
         "warmup": (0, 1),
         "dropout": (0, 0.99),
         "encoder_dropout": (0, 0.99),

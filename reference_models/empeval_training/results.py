@@ -21,7 +21,7 @@ from empeval_training.audited import audits_text
 from empeval_training.data import read_prepared
 from empeval_training.examples import Donors, Example, human_examples
 from empeval_training.judges import Checkpoint, Scores, grid, rivals
-from empeval_training.labels import label_card, people_card
+from empeval_training.labels import label_card, teacher_card
 from empeval_training.recipe import MODELS
 from empeval_training.teacher.labelling import Labeller
 
@@ -47,15 +47,14 @@ CLAIMS = (
 )
 """What the authors' figures say: better, worse, in what, and the sign of first less second."""
 
+SHIPPED = 0.3
+"""The weight of the emotion loss (``lambda_emo``) of the checkpoints that ship."""
 COLLAPSED = 0.15
 """Below this Spearman a model has learned nothing to speak of."""
 
 PEOPLE = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
 SYSTEM_TURNS, TURNS = 300, 500
 """About so many test turns are looked at for published systems, and for strangers' replies."""
-
-AGAINST_TEACHER = "ED test split, human replies alone, against the teacher's labels"
-AGAINST_PEOPLE = "Test part of the rated sets: empathy against single ratings, 1-5 and linked 1-3"
 
 TEXT = """# What was measured
 
@@ -65,7 +64,7 @@ scale. What counts is the order of the three models on the same labels, and peop
 
 ## The three models
 
-{against}. MAE and spread are in points of
+ED test split, human replies alone, against the teacher's labels. MAE and spread are in points of
 the 1-5 scale; `sd` is over the seeds. `median` is the MAE of always predicting the median label.
 
 {models}
@@ -120,12 +119,12 @@ def write_documents(
     systems: Path | None,
     out: Path,
 ) -> Iterator[Path]:
-    """Write ``RESULTS.md`` and ``LABELS.md`` and yield their paths.
+    """Write ``LABELS.md``, ``TEACHER.md`` (with teachers) and ``RESULTS.md``; yield their paths.
 
     Args:
         runs: a folder of training runs (``MODEL-SEED/result.json``).
         data: what ``prepare-ed`` wrote.
-        teachers: the runs of the teachers that labelled it; none where people alone did.
+        teachers: the runs of the teachers that labelled it; none where the labels came with us.
         ratings: the folder of rated sets.
         audits: what ``empeval audit mvc stm baseline ... --out`` wrote.
         systems: published systems' replies to ED test turns, JSONL (``.gz`` too) with
@@ -137,18 +136,20 @@ def write_documents(
     """
     out.mkdir(parents=True, exist_ok=True)
     results = read_results(runs)
-    path = out / "LABELS.md"
     labeller = Labeller(teachers, ratings) if teachers else None
-    card = label_card(data, labeller) if labeller else people_card(data, ratings)
-    write_text(path, card)
+    path = out / "LABELS.md"
+    write_text(path, label_card(data, ratings))
     yield path
+    if labeller:
+        path = out / "TEACHER.md"
+        write_text(path, teacher_card(data, labeller))
+        yield path
     path = out / "RESULTS.md"
     turns = thinned(human_examples("test", None, 0), TURNS)
     judges: dict[str, Scores] = {name: Checkpoint(BUNDLED / name) for name in reversed(MODELS)}
     judges.update(rivals())
     text = TEXT.format(
         fingerprint=read_prepared(data).fingerprint,
-        against=AGAINST_TEACHER if teachers else AGAINST_PEOPLE,
         models=_models_table(results, "human"),
         all_replies=_models_table(results, "all"),
         mechanisms=_mechanisms_table(results),
@@ -199,7 +200,7 @@ def _spread(values: Sequence[float]) -> str:
 def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     rows = []
     for model in MODELS:
-        own = _chosen(results, model, 0.1)
+        own = _chosen(results, model, SHIPPED)
         if not own:
             continue
         names = ("mae", "spearman", "emotion_accuracy")
@@ -218,7 +219,7 @@ def _mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
     rows = [
         [model, *(_spread([r["figures"]["human"][m] for r in own]) for m in MECHANISMS)]
         for model in MODELS
-        if (own := _chosen(results, model, 0.1))
+        if (own := _chosen(results, model, SHIPPED))
     ]
     return grid(rows, ["model", *MECHANISMS])
 
@@ -226,10 +227,10 @@ def _mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
 def _people_table(results: Sequence[dict[str, Any]]) -> str:
     rows = []
     for model in MODELS:
-        for own in _chosen(results, model, 0.1):
+        for own in _chosen(results, model, SHIPPED):
             figures = own["figures"]["people"]
             rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in PEOPLE)])
-        if every := _chosen(results, model, 0.1):
+        if every := _chosen(results, model, SHIPPED):
             cells = [_spread([r["figures"]["people"][n] for r in every]) for n in PEOPLE]
             rows.append([f"{model}, mean", *cells])
     return grid(rows, ["", *PEOPLE])
@@ -239,7 +240,7 @@ def _claims(results: Sequence[dict[str, Any]]) -> str:
     rows = []
     for claim, first, second, name, sign in CLAIMS:
         one, other = (
-            {r["seed"]: r["figures"]["human"][name] for r in _chosen(results, model, 0.1)}
+            {r["seed"]: r["figures"]["human"][name] for r in _chosen(results, model, SHIPPED)}
             for model in (first, second)
         )
         shared = sorted(one.keys() & other.keys())
@@ -256,25 +257,20 @@ def _claims(results: Sequence[dict[str, Any]]) -> str:
 def _recipes(results: Sequence[dict[str, Any]]) -> str:
     parts = []
     for model in MODELS:
-        for own in _chosen(results, model, 0.1)[:1]:
+        for own in _chosen(results, model, SHIPPED)[:1]:
             recipe = own["recipe"]
             parts.append(
                 f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
                 f"above {recipe['frozen_layers']} frozen layers, {own['training_examples']} "
                 f"examples, {recipe['epochs']:g} epochs, batch {recipe['batch_size']}, lr "
-                f"{recipe['learning_rate']:g}{_last_stage(recipe)}, "
+                f"{recipe['learning_rate']:g}, "
                 f"{own['seconds']:.0f} s on {own['device']}"
             )
     return "; ".join(parts) + "."
 
 
-def _last_stage(recipe: Mapping[str, Any]) -> str:
-    epochs = recipe.get("mechanism_epochs")
-    return f", then {epochs:g} epochs on EPITOME's replies and as many others" if epochs else ""
-
-
 def _missing(results: Sequence[dict[str, Any]]) -> str:
-    lacking = [model for model in MODELS if not _chosen(results, model, 0.1)]
+    lacking = [model for model in MODELS if not _chosen(results, model, SHIPPED)]
     if not lacking:
         return ""
     have = "has" if len(lacking) == 1 else "have"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
 from empeval import EmpevalError, UsageError
@@ -40,18 +41,47 @@ class Stage:
     metric: str | None
 
 
-class EpochSampler(LengthGroupedSampler):  # type: ignore[misc]
+class EpochSampler(Sampler[int]):
     """Batches of rows of like length, in an order that the seed and the epoch decide.
 
-    Training that goes on in its third epoch meets the order that it would have met had it never
-    been interrupted.
+    Rows are drawn in pools of ``POOL`` batches, sorted by length within a pool and cut into
+    batches, and the batches are shuffled: in the order of their lengths every pool would end with
+    the shortest rows, which are all of one data set. Training that goes on in its third epoch
+    meets the order that it would have met had it never been interrupted.
+
+    Args:
+        lengths: of the rows, in tokens.
+        batch: rows a batch.
+        seed: of the order.
     """
 
+    POOL = 50
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+        self._lengths, self._batch, self._seed = lengths, batch, seed
+        self._epoch = 0
+
     def set_epoch(self, epoch: int) -> None:
-        """Put the generator where it stands after so many epochs."""
-        self.generator.manual_seed(self.generator.initial_seed())
-        for _ in range(epoch):
-            torch.randperm(len(self.lengths), generator=self.generator)
+        """Say which epoch is next."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        dice = random.Random(f"{self._seed} {self._epoch}")  # noqa: S311 - no secret
+        rows = list(range(len(self._lengths)))
+        dice.shuffle(rows)
+        size = self._batch * self.POOL
+        batches = []
+        for start in range(0, len(rows), size):
+            pool = sorted(rows[start : start + size], key=self._lengths.__getitem__)
+            batches += [pool[i : i + self._batch] for i in range(0, len(pool), self._batch)]
+        whole = [batch for batch in batches if len(batch) == self._batch]
+        dice.shuffle(whole)
+        rest = [row for batch in batches if len(batch) < self._batch for row in batch]
+        yield from (row for batch in whole for row in batch)
+        yield from rest
 
 
 class LengthTrainer(Trainer):  # type: ignore[misc]
@@ -59,11 +89,8 @@ class LengthTrainer(Trainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset = train_dataset if train_dataset is not None else self.train_dataset
-        return EpochSampler(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps,
-            lengths=dataset.lengths,
-            generator=torch.Generator().manual_seed(self.args.seed),
-        )
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochSampler(dataset.lengths, step, self.args.seed)
 
 
 def stage_is_done(out: Path, name: str) -> bool:
@@ -168,11 +195,9 @@ def _summary(stage: Stage, state: Any, loss: float) -> str:
     said = f"stage {stage.name}, {state.global_step} steps"
     best = state.best_global_step
     for entry in state.log_history:
-        if best and entry["step"] == best and "eval_mae" in entry:
-            return (
-                f"{said}; validation at step {best}: MAE {entry['eval_mae']:.4f}, "
-                f"emotion accuracy {entry['eval_emotion_accuracy']:.4f}"
-            )
+        if best and entry["step"] == best and "eval_emotion_accuracy" in entry:
+            accuracy = entry["eval_emotion_accuracy"]
+            return f"{said}; validation at step {best}: emotion accuracy {accuracy:.4f}"
     return f"{said}; training loss {loss:.4f}"
 
 
@@ -189,8 +214,8 @@ def _arguments(
             "eval_steps": every,
             "load_best_model_at_end": True,
             "metric_for_best_model": f"eval_{stage.metric}",
-            "greater_is_better": stage.metric != "mae",
-            "label_names": ["empathy_labels", "emotion_labels", "mechanism_labels"],
+            "greater_is_better": True,
+            "label_names": ["emotion_labels", "rating_labels"],
         }
     return TrainingArguments(
         output_dir=str(folder),
@@ -234,14 +259,11 @@ def device_name(device: torch.device) -> str:
 
 
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """MAE and emotion accuracy on the validation split."""
-    empathy, logits, *_ = prediction.predictions
-    target, emotion, _ = prediction.label_ids
+    """Emotion accuracy on the validation split."""
+    _, logits, *_ = prediction.predictions
+    emotion, _ = prediction.label_ids
     known = emotion != NO_EMOTION
-    return {
-        "mae": float(np.nanmean(np.abs(empathy - target))),
-        "emotion_accuracy": float((logits.argmax(-1) == emotion)[known].mean()),
-    }
+    return {"emotion_accuracy": float((logits.argmax(-1) == emotion)[known].mean())}
 
 
 def predict(
@@ -250,14 +272,14 @@ def predict(
     """Empathy and emotion numbers for every row, in order.
 
     Returns:
-        ``empathy`` (rows,), ``emotion`` (rows,), ``mechanisms`` (rows, 3), and for MVC
-        ``full_emotion`` (rows,).
+        ``empathy`` (rows,), ``emotion`` (rows,), ``mechanisms`` (rows, 3), ``latents``
+        (rows, scales), and for MVC ``full_emotion`` (rows,).
     """
     model.eval()
     order = np.argsort(data.lengths, kind="stable")
     loader = DataLoader([data[int(i)] for i in order], batch_size=64, collate_fn=collator)
     parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("empathy", "emotion", "full_emotion", "mechanisms")
+        name: [] for name in ("empathy", "emotion", "full_emotion", "mechanisms", "latents")
     }
     with torch.inference_mode():
         for batch in bar(loader, "test replies, batches"):
@@ -271,6 +293,8 @@ def predict(
             parts["emotion"].append(output.emotion_logits.argmax(-1).cpu().numpy())
             if output.mechanisms is not None:
                 parts["mechanisms"].append(output.mechanisms.cpu().numpy())
+            if output.latents is not None:
+                parts["latents"].append(output.latents.cpu().numpy())
             if output.full_emotion_logits is not None:
                 parts["full_emotion"].append(output.full_emotion_logits.argmax(-1).cpu().numpy())
     back = np.argsort(order, kind="stable")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from empeval import UsageError
 from empeval_empathy.emotions import MECHANISMS
+from empeval_empathy.scales import RELEVANCE, Overall
 from empeval_empathy.views import ViewBuilder
 from empeval_training.answers import QUESTION, RESULT, finished
 from empeval_training.data import (
@@ -33,7 +36,7 @@ from empeval_training.data import (
     read_prepared,
     write_json,
 )
-from empeval_training.examples import Example
+from empeval_training.examples import HUMAN, Example
 from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
@@ -45,7 +48,10 @@ from empeval_training.networks import (
 )
 from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
+from empeval_training.scales import CANDIDATES, NAMES, RATED_SETS
 from empeval_training.stages import Stage, predict, run_stage, stage_is_done
+from empeval_training.teacher.labelling import MEASURED
+from empeval_training.teacher.overall import Fitted, Said, fit_overall
 
 
 def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]:
@@ -124,7 +130,6 @@ def _train(
 
         weights = class_weights(training.emotion_labels, len(prepared.emotions))
         model.emotion_weights = torch.tensor(weights)
-    weight = model.empathy_weight = empathy_weight(training)
 
     if recipe.pretrain_epochs:
         comments = Comments("train", recipe.pretrain_examples, seed, views)
@@ -133,20 +138,33 @@ def _train(
         stage = Stage("goemotions", recipe.pretrain_epochs, metric=None)
         _pretrain(stage, recipe, model, network, comments, CommentCollator(tensors), out, seed)
     if recipe.emotion_epochs:
-        model.empathy_weight = 0.0
+        model.ratings_weight = 0.0
         stage = Stage("emotion", recipe.emotion_epochs, metric="emotion_accuracy")
         run_stage(stage, recipe, network, training, validation, collator, out, seed)
-        model.empathy_weight = weight
-    stage = Stage("both", recipe.epochs, metric="mae")
-    run_stage(stage, recipe, network, training, validation, collator, out, seed)
-    numbers = with_levels(splits["train"], seed)
-    if recipe.mechanism_epochs and numbers:  # without ratings nobody gave levels
-        some = training.some(numbers)
-        prepare(some.rows)
-        stage = Stage("mechanisms", recipe.mechanism_epochs, metric=None)
-        gentle = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate / 3)
-        run_stage(stage, gentle, network, some, None, collator, out, seed)
+        model.ratings_weight = 1.0
+    stage = Stage("both", recipe.epochs, metric=None)
+    run_stage(stage, recipe, network, training, None, collator, out, seed)
+    people = for_people(read_examples(data, "train"), recipe.mechanism_repeats, seed)
+    if recipe.people_epochs and people:
+        rated = Labelled(people, views, prepared.emotions)
+        prepare(rated.rows)
+        # Twice the steps at about the rate that goes with half the batch: there are few rows.
+        small = msgspec.structs.replace(
+            recipe,
+            batch_size=max(1, recipe.batch_size // 2),
+            learning_rate=recipe.learning_rate * 0.75,
+        )
+        stage = Stage("people", recipe.people_epochs, metric=None)
+        run_stage(stage, small, network, rated, None, collator, out, seed)
 
+    def latents(examples: Sequence[Example]) -> np.ndarray:
+        labelled = Labelled(examples, views, prepared.emotions)
+        prepare(labelled.rows)
+        return predict(model, labelled, collator, recipe)["latents"]
+
+    overall = fit_scale(read_examples(data, "validation"), latents, thresholds(model))
+    if overall is not None:
+        model.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
     figures: dict[str, Any] = {}
     if (data / f"{RATED}.jsonl").stat().st_size:  # without ratings there are no rated replies
         rated = read_examples(data, RATED)
@@ -191,21 +209,72 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
     return _LOWER[key]
 
 
-def with_levels(examples: Sequence[Example], seed: int) -> list[int]:
-    """Numbers of the examples with EPITOME's levels, once each, and of as many others."""
-    first = {e.id: n for n, e in reversed(list(enumerate(examples)))}
-    own = [n for n in first.values() if examples[n].variant == "rated:epitome"]
-    others = [n for n in first.values() if examples[n].variant != "rated:epitome"]
-    return sorted(own + draw(others, len(own), seed))
+OTHERS = 0.1
+"""Share of replies that nobody rated in the last stage, so that what they taught is not lost."""
 
 
-def empathy_weight(training: Labelled) -> float:
-    """What the empathy loss is multiplied with: one over the variance of the labels.
+def for_people(examples: Sequence[Example], repeats: int, seed: int) -> list[Example]:
+    """What the last stage trains on: rated replies of the sets that are measured, their variants,
+    and a share of the replies of EmpatheticDialogues; none where nobody rated.
 
-    So the other losses' weights mean the same whatever the spread of the labels.
+    Args:
+        examples: of the training split.
+        repeats: how often replies with EPITOME's levels are there.
+        seed: of the share.
     """
-    labels = np.array([row["empathy"] for row in training.rows])
-    return 1 / max(float(np.nanvar(labels)), 1e-2)
+    sets = tuple(f"{name}:" for name in MEASURED)
+    own = [example for example in examples if example.id.startswith(sets)]
+    if not own:
+        return []
+    levels = [example for example in own if example.variant == "rated:epitome"]
+    rated = tuple(f"{name}:" for name in RATED_SETS)
+    others = [example for example in examples if not example.id.startswith(rated)]
+    return own + levels * (repeats - 1) + draw(others, round(OTHERS * len(own)), seed)
+
+
+def thresholds(model: Any) -> dict[str, list[float]]:
+    """The thresholds that a trained model has learned, by scale."""
+    heads = model.scales
+    steps = heads.thresholds.detach().float().split(heads.counts)
+    return {name: own.tolist() for name, own in zip(NAMES, steps, strict=True)}
+
+
+def fit_scale(
+    validation: Sequence[Example],
+    latents: Callable[[Sequence[Example]], np.ndarray],
+    steps: Mapping[str, Sequence[float]],
+) -> Fitted | None:
+    """The one number for empathy, chosen and tied on the validation split.
+
+    Args:
+        validation: its examples.
+        latents: gives (examples, scales).
+        steps: scale -> its thresholds.
+
+    Returns:
+        ``None`` where people rated no reply to EmpatheticDialogues on both scales.
+    """
+    rated = {name: [e for e in validation if e.variant == f"rated:{name}"] for name in MEASURED}
+    if not all(rated.values()):
+        return None
+    humans = {e.id: e for e in validation if e.variant == HUMAN}
+    strangers = [e for e in validation if e.variant == "stranger"]
+    own = [humans[e.id.rpartition("~")[0]] for e in strangers]
+    said = []
+    for name, of in rated.items():
+        tied = np.array([math.nan if e.empathy is None else e.empathy for e in of])
+        whole = [sum(e.mechanisms) if e.mechanisms else e.empathy for e in of]
+        dialogues = [e.conversation for e in of]
+        said.append(Said(name, np.array(whole), dialogues, None if np.isnan(tied).any() else tied))
+    return fit_overall(
+        said,
+        {name: latents(of) for name, of in rated.items()},
+        latents(own),
+        latents(strangers),
+        steps[RELEVANCE][0],
+        NAMES,
+        CANDIDATES,
+    )
 
 
 def _read_splits(
@@ -213,8 +282,10 @@ def _read_splits(
 ) -> dict[str, list[Example]]:
     training = draw(read_examples(data, "train"), recipe.train_examples, seed)
     levels = [example for example in training if example.variant == "rated:epitome"]
+    said = [example for example in training if example.variant.startswith("rated:")]
+    repeated = said * (recipe.rated_repeats - 1)
     splits = {
-        "train": training + levels * (recipe.mechanism_repeats - 1),
+        "train": training + repeated + levels * (recipe.mechanism_repeats - 1),
         "validation": draw(read_examples(data, "validation"), recipe.eval_examples, 0),
         "test": read_examples(data, "test"),
     }

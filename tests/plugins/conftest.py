@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from support.tiny_checkpoints import (
     SCORERS,
+    as_before,
     make_lively_encoder,
     make_tiny_adapter,
     make_tiny_checkpoint,
-    without_mechanisms,
 )
 
 from empeval import EmpevalError, packaged_model
@@ -36,10 +36,13 @@ def checkpoints(encoders, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def earlier(checkpoints, tmp_path_factory) -> dict[str, Path]:
-    """The same checkpoints without mechanisms, with a ``config.json`` that knows of none."""
+def earlier(encoders, tmp_path_factory) -> dict[str, Path]:
+    """Checkpoints of before the mechanisms, with a ``config.json`` that knows of none."""
     root = tmp_path_factory.mktemp("earlier")
-    return {name: without_mechanisms(checkpoints[name], root / name) for name in SCORERS}
+    return {
+        name: as_before(root / name, encoders["bert"], architecture, mechanisms=False)
+        for name, architecture in SCORERS.items()
+    }
 
 
 @pytest.fixture(scope="session", params=["shared", "cascade"])

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 from support.command import python
-from support.tiny_checkpoints import SCORERS, changed, make_tiny_adapter, network
+from support.tiny_checkpoints import SCORERS, as_before, changed, make_tiny_adapter, network
 
 from empeval import EmpevalError, HubError, UsageError
 from empeval_empathy.checkpoints import checkpoint_fingerprint, load_checkpoint, read_facts
@@ -21,6 +22,11 @@ from empeval_empathy.views import Dialogue
 from empeval_tasks import dialogues
 from empeval_tasks.ed_mini.task import EDMini
 
+OVERALL = {
+    "chosen": "ratings", "weights": {"ratings": 1.0}, "means": {"ratings": 0.0},
+    "deviations": {"ratings": 1.0}, "relevance": 0.0, "unsure": 0.0, "slope": 1.0,
+    "thresholds": [-1.0, 0.0, 1.0, 2.0],
+}  # fmt: skip
 DIALOGUES = [
     Dialogue(tuple(m.content for m in item.messages if m.role != "system"), item.reference)
     for item in EDMini().items()
@@ -75,17 +81,41 @@ def test_full_and_adapter_checkpoints_give_the_same_scores(adapter):
     assert np.ptp(one.empathy) > 0.1
 
 
+@pytest.mark.parametrize("mechanisms", [True, False])
 @pytest.mark.parametrize("name", SCORERS)
-def test_an_earlier_checkpoint_without_mechanisms_loads_and_says_the_rest_alike(
-    checkpoints, earlier, name
+def test_a_checkpoint_of_before_the_scales_is_read_by_its_own_formula(
+    encoders, tmp_path, name, mechanisms
 ):
-    assert not any("mechanisms" in k for k in load_checkpoint(earlier[name])[0].state_dict())
-    one, other = (Judge(kind[name]).judge(DIALOGUES) for kind in (checkpoints, earlier))
-    assert other.mechanisms is None
-    assert one.mechanisms.shape == (len(DIALOGUES), 3)
-    assert ((one.mechanisms >= 0) & (one.mechanisms <= 2)).all()
-    assert one.empathy == pytest.approx(other.empathy, abs=1e-6)
-    assert one.emotions == pytest.approx(other.emotions, abs=1e-6)
+    folder = as_before(tmp_path / "old", encoders["bert"], SCORERS[name], mechanisms=mechanisms)
+    model, _ = load_checkpoint(folder)
+    judged = Judge(folder).judge(DIALOGUES)
+    assert (judged.mechanisms is not None) == mechanisms
+    assert np.ptp(judged.empathy) > 0.1
+    width = model.empathy[0].in_features
+    given = torch.randn(5, width, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        made = model.rate(given)
+        raw = model.empathy(given)[:, 0].numpy()
+        levels = model.mechanisms(given).numpy() if mechanisms else None
+    assert made["empathy"].numpy() == pytest.approx(1 + 4 / (1 + np.exp(-raw)), abs=1e-5)
+    if mechanisms:
+        assert made["mechanisms"].numpy() == pytest.approx(2 / (1 + np.exp(-levels)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"scales": [{"name": "label", "low": 1, "high": 5}]}, "lack one of"),
+        ({"scales": [{"name": "label", "low": 5, "high": 1}]}, "goes from 5 to 1"),
+        ({"overall": {"chosen": "x"}}, "overall is not what it should be"),
+        ({"overall": OVERALL | {"weights": {"warmth": 1.0}}}, "scales that are not there"),
+        ({"overall": OVERALL | {"slope": "steep"}}, "overall is not what it should be"),
+    ],
+)
+def test_scales_that_are_none_are_refused_by_name(checkpoints, tmp_path, fields, message):
+    folder = changed(checkpoints["mvc"], tmp_path / "odd", **fields)
+    with pytest.raises(UsageError, match=message):
+        load_checkpoint(folder)
 
 
 @pytest.mark.parametrize(("scorer", "name"), [(Baseline, "mvc"), (STM, "mvc"), (MVC, "stm")])
@@ -209,8 +239,10 @@ def test_the_places_of_roberta_are_two_less_than_its_table(checkpoints, tmp_path
     load_checkpoint(changed(checkpoints["roberta"], tmp_path / "fits", max_length=95))
 
 
-@pytest.mark.parametrize("head", ["context_emotion", "full_emotion", "empathy.2", "mechanisms.0",
-                                  "layer.0.output"])  # fmt: skip
+@pytest.mark.parametrize(
+    "head",
+    ["context_emotion", "full_emotion", "scales.latents.2", "scales.thresholds", "layer.0.output"],
+)
 def test_a_checkpoint_that_lacks_a_head_is_refused_rather_than_filled_up(
     checkpoints, tmp_path, head
 ):
@@ -253,7 +285,7 @@ def test_a_tokenizer_of_another_encoder_is_refused(copy):
         load_checkpoint(copy)
 
 
-@pytest.mark.parametrize("part", [".empathy.2", "lora_A", "query.lora_B"])
+@pytest.mark.parametrize("part", [".scales.latents.2", "lora_A", "query.lora_B"])
 def test_an_adapter_that_lacks_weights_is_refused(adapter, tmp_path, part):
     folder = without(adapter, tmp_path / "less", part)
     with pytest.raises(UsageError, match=rf"lacks weights: .*{part.strip('.')}"):

@@ -13,6 +13,16 @@ SCORERS = {"baseline": "shared", "stm": "shared", "mvc": "cascade"}
 """Architectures by scorer."""
 
 
+SCALES = [
+    {"name": "emotional_reaction", "low": 0, "high": 2, "weight": 0.7},
+    {"name": "interpretation", "low": 0, "high": 2, "weight": 0.7},
+    {"name": "exploration", "low": 0, "high": 2, "weight": 1.0},
+    {"name": "ratings", "low": 1, "high": 3, "weight": 1.0},
+    {"name": "relevance", "low": 0, "high": 1, "weight": 1.0},
+    {"name": "label", "low": 1, "high": 5, "weight": 0.5},
+]
+
+
 def make_lively_encoder(folder: Path, kind: str) -> Path:
     """A tiny encoder whose every vector depends on all of its words, and not a little."""
     from safetensors.numpy import load_file, save_file
@@ -32,14 +42,14 @@ def make_tiny_checkpoint(folder: Path, encoder: Path, architecture: str, pooling
     return folder
 
 
-def without_mechanisms(checkpoint: Path, folder: Path) -> Path:
-    """The same checkpoint as ``empeval train`` once left one: it knows of no mechanisms."""
-    from safetensors.numpy import load_file, save_file
+def as_before(folder: Path, encoder: Path, architecture: str, *, mechanisms: bool) -> Path:
+    """A checkpoint as ``empeval train`` once left one: a regression of empathy, no scales."""
+    from transformers import AutoTokenizer
 
-    changed(checkpoint, folder, mechanisms=None, lambda_mechanisms=None)
-    weights = load_file(folder / "model.safetensors")
-    kept = {name: w for name, w in weights.items() if not name.startswith("mechanisms.")}
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    network(encoder, architecture, "mean", scales=None, mechanisms=mechanisms).save_pretrained(
+        folder
+    )
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
     return folder
 
 
@@ -66,7 +76,7 @@ def make_tiny_adapter(folder: Path, encoder: Path, architecture: str, pooling="m
     return folder
 
 
-def network(encoder: Path, architecture: str, pooling: str):
+def network(encoder: Path, architecture: str, pooling: str, **fields):
     """A model on the encoder's weights, with heads that have opinions."""
     import torch
     from transformers import AutoModel
@@ -82,9 +92,9 @@ def network(encoder: Path, architecture: str, pooling: str):
         architecture=architecture,
         pooling=pooling,
         max_length=64,
-        mechanisms=True,
         id2label=dict(enumerate(EMOTIONS)),
         label2id={emotion: number for number, emotion in enumerate(EMOTIONS)},
+        **({"scales": SCALES} | fields),
     )
     torch.manual_seed(1)
     model = MODELS[architecture](config)

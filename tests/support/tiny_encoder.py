@@ -70,11 +70,15 @@ def split(*texts: str) -> list[str]:
 
 def tiny_examples(split_name: str):
     """Labelled examples of the chats that come with empeval; the labels are drawn."""
+    from msgspec.structs import replace
+
+    from empeval_empathy.emotions import MECHANISMS
     from empeval_tasks.ed_mini.task import EDMini
     from empeval_training.examples import Example
+    from empeval_training.scales import of_label
 
     dice = random.Random(split_name)
-    return [
+    drawn = [
         Example(
             id=f"{split_name} {item.id}",
             split=split_name,
@@ -86,6 +90,10 @@ def tiny_examples(split_name: str):
             mechanisms=tuple(round(dice.uniform(0, 2), 3) for _ in range(3)),
         )
         for item in EDMini().items()
+    ]
+    return [
+        of_label(replace(e, ratings=dict(zip(MECHANISMS, e.mechanisms, strict=True))))
+        for e in drawn
     ]
 
 

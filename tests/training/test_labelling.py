@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +15,9 @@ from empeval.data import use_data_directory
 from empeval_training.examples import Example, add_variants
 from empeval_training.teacher.labelling import (
     MECHANISMS,
-    ONE_RATER,
     Labeller,
     label_examples,
     link,
-    rated_examples,
-    rated_variants,
 )
 from empeval_training.teacher.targets import NAMES, TeacherRow
 from empeval_training.teacher.training import TeacherReader
@@ -104,44 +100,6 @@ def test_the_labels_are_the_teachers_expected_ratings(labeller, teacher):
         assert mechanisms[:, column] == pytest.approx(expected, abs=1e-4)
 
 
-def test_rated_replies_keep_what_people_said(labeller):
-    examples = rated_examples(labeller.sets, labeller, "train")
-    by_id = {e.id: e for e in examples}
-    by_name = {s.name: s for s in labeller.sets}
-    assert {e.variant for e in examples} == {f"rated:{name}" for name in by_name}
-    linked = link(by_name["ratings-1-3"], by_name["exchanges-1-5"])
-    for name, rated in by_name.items():
-        replies = [r for r in rated.replies if r.part == "train"]
-        assert len(replies) == sum(e.variant == f"rated:{name}" for e in examples)
-        for reply in replies:
-            example = by_id[f"{name}:{reply.id}"]
-            assert (example.context, example.reply) == (reply.context, reply.reply)
-            assert 1 <= example.empathy <= 5
-            if name in ("exchanges-1-5", "ratings-1-3"):
-                rating = reply.mean("empathy")
-                people = rating if name == "exchanges-1-5" else linked[int(rating)]
-                teacher = labeller.label([TeacherRow(reply.context, reply.reply)], "x")[0][0]
-                expected = teacher + ONE_RATER * (people - teacher)
-                assert example.empathy == pytest.approx(expected, abs=2e-3)
-            elif name == "epitome":
-                assert example.mechanisms == tuple(reply.mean(m) for m in MECHANISMS)
-    # the scales of the others are not this one: the teacher's word stands
-    rows = [e for e in examples if e.variant in ("rated:condolence", "rated:epitome")]
-    said = labeller.label(rows, "x")[0]
-    assert [e.empathy for e in rows] == pytest.approx(said.tolist(), abs=2e-3)
-
-
-def test_each_part_holds_its_own_dialogues_alone(labeller):
-    homes = {
-        part: {e.conversation for e in rated_examples(labeller.sets, labeller, part)}
-        for part in ("train", "validation", "test")
-    }
-    assert all(homes.values())
-    assert sum(map(len, homes.values())) == len(set.union(*homes.values()))
-    some = rated_examples(labeller.sets, labeller, "test", only=["epitome"])
-    assert {e.variant for e in some} == {"rated:epitome"}
-
-
 def test_nothing_but_the_validation_part_ties_the_scale(
     teacher, rated, rated_mirror, labeller, tmp_path
 ):
@@ -168,17 +126,16 @@ def test_nothing_but_the_validation_part_ties_the_scale(
 def test_a_teacher_without_its_weights_still_says_what_it_said(
     teacher, rated, rated_mirror, labeller, tmp_path
 ):
-    for part in ("train", "validation", "test"):
-        rated_examples(labeller.sets, labeller, part)
+    parts = [s.only("validation") for s in labeller.sets]
+    said = [labeller.latents_of(part, "validation") for part in parts]
     copy = shutil.copytree(teacher, tmp_path / "kept")
     shutil.rmtree(copy / "stages")
     with use_data_directory(rated_mirror):
         kept = Labeller([copy], rated)
     assert (labeller.whole, kept.whole) == (True, False)
     assert kept.overall == labeller.overall
-    for part in ("train", "validation", "test"):
-        expected = rated_examples(labeller.sets, labeller, part)
-        assert rated_examples(kept.sets, kept, part) == expected
+    for part, expected in zip(parts, said, strict=True):
+        assert (kept.latents_of(part, "validation") == expected).all()
     with pytest.raises(UsageError, match="holds no weights"):
         kept.label([TeacherRow(("Hello there.",), "Something new.")], "x")
 
@@ -193,31 +150,6 @@ def test_several_teachers_are_one_whose_word_is_their_mean(
         other = Labeller([tmp_path / "other"], rated)
     mean = (labeller.label(rows, "x")[1] + other.label(rows, "x")[1]) / 2
     assert both.label(rows, "x")[1] == pytest.approx(mean, abs=1e-5)
-
-
-def test_variants_of_rated_replies_keep_what_people_said_where_they_are_worth_the_same(labeller):
-    own = rated_examples(labeller.sets, labeller, "train")
-    by_id = {e.id: e for e in own}
-    made = rated_variants(own, labeller, 1, 5)
-    assert len(made) > len(own)
-    for example in made:
-        origin = by_id[example.id.rpartition("~")[0]]
-        assert example.reply != origin.reply
-        if example.variant in SAME:
-            assert example.empathy == origin.empathy
-        if example.variant in ("padded", "doubled", "echoed"):
-            assert example.mechanisms == origin.mechanisms
-    strangers = [e for e in made if e.variant == "stranger"]
-    replies = {
-        name: {e.reply for e in own if e.variant == name} for name in {e.variant for e in own}
-    }
-    for example in strangers:
-        assert example.reply in replies[by_id[example.id.rpartition("~")[0]].variant]
-    told = Counter(e.id.partition(":")[0] for e in made)
-    counts = Counter(e.id.partition(":")[0] for e in own)
-    assert (
-        told["epitome"] / counts["epitome"] > 2.5 > 1.1 > told["condolence"] / counts["condolence"]
-    )
 
 
 def a_set(name, ratings, systems=None):

@@ -17,16 +17,17 @@ from empeval_training.teacher.overall import (
     COLUMNS,
     RELEVANCES,
     STEPS,
-    Overall,
+    Fitted,
     fit_overall,
     proportional_odds,
+    said_of,
 )
 from empeval_training.teacher.targets import HEADS, NAMES
 
-OVERALL = Overall(
+OVERALL = Fitted(
     chosen="exchanges", weights={"exchanges": 1.0}, means={"exchanges": 2.0},
     deviations={"exchanges": 0.5}, relevance=0.0, unsure=0.0, slope=1.3,
-    thresholds=(-2.0, -0.5, 0.4, 3.0), agreement={}, tied_to="exchanges-1-5", n=1,
+    thresholds=(-2.0, -0.5, 0.4, 3.0), columns=COLUMNS, agreement={}, tied_to="exchanges-1-5", n=1,
 )  # fmt: skip
 
 
@@ -96,11 +97,11 @@ def test_labels_keep_the_order_and_stay_within_the_scale(values):
 
 
 def test_a_sum_is_of_standardised_latents_and_weighs_as_it_says():
-    both = Overall(
+    both = Fitted(
         chosen="two", weights={"exchanges": 1.0, "ratings": 3.0},
         means={"exchanges": 1.0, "ratings": -1.0}, deviations={"exchanges": 2.0, "ratings": 0.5},
-        relevance=0.0, unsure=0.0, slope=1.0, thresholds=(0.0,) * 4, agreement={}, tied_to="",
-        n=0,
+        relevance=0.0, unsure=0.0, slope=1.0, thresholds=(0.0,) * 4,
+        columns=COLUMNS, agreement={}, tied_to="", n=0,
     )  # fmt: skip
     row = latents("exchanges", [5.0]) + latents("ratings", [0.0])
     assert both.latent(row) == pytest.approx([(1 * (5 - 1) / 2 + 3 * (0 + 1) / 0.5) / 4])
@@ -141,7 +142,8 @@ def fitted():
         found[head.rated_set] = rows
     turns, strangers = dice.normal(size=(2, 60, len(COLUMNS)))
     turns[:, COLUMNS.index("ratings")] += 9
-    return sets, found, fit_overall(sets, found, turns, strangers, 0.0, LINKED)
+    said = [said_of(one, LINKED) for one in sets]
+    return sets, found, fit_overall(said, found, turns, strangers, 0.0)
 
 
 LINKED = {1: 1.8, 2: 3.2, 3: 4.6}

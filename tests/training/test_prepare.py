@@ -15,6 +15,7 @@ from empeval_training.bundled_labels import BUNDLED, KeptLabels, write_labels
 from empeval_training.data import read_examples, read_prepared
 from empeval_training.examples import HUMAN
 from empeval_training.prepare import MEASURED, prepare
+from empeval_training.scales import SCALES
 from empeval_training.variants import VARIANTS
 
 ALL = dict.fromkeys(SPLITS)
@@ -91,17 +92,17 @@ def test_every_reply_is_labelled_on_the_scales_and_counted(made):
     assert read_prepared(folder) == prepared
     for name in FILES:
         examples = read_examples(folder, name)
-        assert all(1 <= e.empathy <= 5 for e in examples)
-        assert all(0 <= level <= 2 for e in examples for level in e.mechanisms)
+        labelled = [e for e in examples if e.id.partition("~")[0].startswith("hit:")]
+        assert all(1 <= e.empathy <= 5 for e in labelled)
+        assert all(0 <= level <= 2 for e in labelled for level in e.mechanisms)
+        ends = {scale.name: (scale.low, scale.high) for scale in SCALES}
+        for example in examples:
+            for scale, rating in example.ratings.items():
+                assert ends[scale][0] <= rating <= ends[scale][1]
         counts = prepared.counts[name]
         assert sum(counts.values()) == len(examples)
-        made_of = {"humans": 3 * counts.get(HUMAN, 0)}
-        if name == "train":  # EPITOME's, the fewest, have three times as many
-            for kind in [k for k in counts if k.startswith("rated:")]:
-                made_of[kind] = counts[kind] * (9 if kind == "rated:epitome" else 3)
-        found = Counter(e.variant for e in examples if "~" in e.id)
-        assert found == {k: n for k, n in counts.items() if k in VARIANTS}
-        assert sum(found.values()) == pytest.approx(sum(made_of.values()), rel=0.01)
+        found = Counter(e.variant for e in labelled if "~" in e.id)
+        assert sum(found.values()) == pytest.approx(3 * counts.get(HUMAN, 0), rel=0.01)
     assert prepared.emotions == tuple(sorted(EMOTIONS))
     assert prepared.labeller == "teacher"
 
@@ -164,7 +165,7 @@ def test_labels_that_came_with_us_label_the_same_replies_without_a_teacher(
     make, made, tmp_path, monkeypatch
 ):
     kept = tmp_path / "labels.safetensors"
-    labelled = {split: [e for e in read_examples(made[0], split) if "rated:" not in e.variant]
+    labelled = {split: [e for e in read_examples(made[0], split) if e.id.startswith("hit:")]
                 for split in SPLITS}  # fmt: skip
     write_labels([e for examples in labelled.values() for e in examples], kept)
     monkeypatch.setattr(module, "KeptLabels", lambda: KeptLabels(kept))
@@ -218,29 +219,56 @@ def test_a_teacher_without_ratings_is_refused(make, tmp_path):
         make(tmp_path / "ed", ratings=None)
 
 
-def test_without_a_teacher_people_alone_label(make, tmp_path):
-    make(tmp_path / "ed", teachers=[])
-    every = {split: read_examples(tmp_path / "ed", split) for split in SPLITS}
-    assert {e.variant for e in every["test"]} == {
-        "rated:epitome", "rated:ratings-1-3", "rated:exchanges-1-5"
-    }  # fmt: skip
-    homes = [{e.conversation for e in examples} for examples in every.values()]
-    assert sum(map(len, homes)) == len(set.union(*homes))
-    by_id = {e.id: e for e in every["train"]}
+def test_a_rated_reply_has_what_people_said_and_a_variant_what_follows_from_it(made):
+    by_id = {e.id: e for e in read_examples(made[0], "train")}
+    said = {"rated:epitome": {"emotional_reaction", "interpretation", "exploration", "relevance"},
+            "rated:ratings-1-3": {"ratings", "relevance"},
+            "rated:exchanges-1-5": {"exchanges", "relevance"},
+            "rated:condolence": {"condolence", "relevance"},
+            "rated:esconv-feedback": {"feedback", "relevance"}}  # fmt: skip
     kinds = set()
-    for example in every["train"]:
-        origin = by_id.get(example.id.rpartition("~")[0])
+    for example in by_id.values():
         if example.variant.startswith("rated:"):
-            assert (example.empathy is None) == (example.variant == "rated:epitome")
-            assert (example.mechanisms is None) == (example.variant != "rated:epitome")
-        elif example.variant in ("padded", "doubled", "echoed"):
-            assert (example.empathy, example.mechanisms) == (origin.empathy, origin.mechanisms)
-        elif example.variant in ("stock", "stock-thrice"):
-            assert (example.empathy, example.mechanisms) == (origin.empathy, None)
-        else:
-            assert example.empathy < 2
+            assert set(example.ratings) == said[example.variant]
+            continue
+        origin = by_id.get(example.id.rpartition("~")[0])
+        if origin is None or not origin.variant.startswith("rated:"):
+            continue
         kinds.add(example.variant)
+        if example.variant == "stranger":
+            assert example.ratings == {"relevance": 0.0}
+        elif example.variant in ("padded", "doubled", "echoed"):
+            assert example.ratings == origin.ratings
+        elif example.variant in ("stock", "stock-thrice"):  # a formula is an emotional reaction
+            kept = set(origin.ratings) - {"emotional_reaction", "interpretation", "exploration"}
+            assert example.ratings == {name: origin.ratings[name] for name in kept}
+        else:
+            assert all(rating < 2 for rating in example.ratings.values())
+            assert "emotional_reaction" not in example.ratings
     assert len(kinds) > 6
+
+
+def test_an_own_reply_belongs_and_a_strangers_does_not(made):
+    for example in read_examples(made[0], "train"):
+        if example.id.startswith("hit:"):
+            known = {HUMAN: 1.0, "stranger": 0.0}.get(example.variant)
+            assert example.ratings.get("relevance") == known
+            assert example.ratings["label"] == example.empathy
+
+
+def test_without_a_teacher_the_labels_that_came_with_us_stand_beside_peoples_ratings(
+    make, made, tmp_path, monkeypatch
+):
+    kept = tmp_path / "labels.safetensors"
+    write_labels([e for split in SPLITS for e in read_examples(made[0], split)
+                  if e.id.startswith("hit:")], kept)  # fmt: skip
+    monkeypatch.setattr(module, "KeptLabels", lambda: KeptLabels(kept))
+    prepared = make(tmp_path / "ed", teachers=[], conversations_of=ALL)
+    assert prepared.labeller == "bundled-and-people"
+    ours = {e.id: e for e in read_examples(made[0], "train") if e.variant.startswith("rated:")}
+    found = {e.id: e for e in read_examples(tmp_path / "ed", "train")}
+    assert ours == {i: e for i, e in found.items() if e.variant.startswith("rated:")}
+    assert any(e.variant == HUMAN for e in found.values())
 
 
 def test_a_folder_being_written_anew_is_not_taken_for_a_finished_one(make, tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def test_none_takes_a_limit_away():
         ("warmup", "2"),
         ("lambda_emo", "-1"),
         ("lambda_emo", "nan"),
-        ("lambda_mechanisms", "-1"),
+        ("rated_repeats", "0"),
         ("frozen_layers", "-1"),
         ("frozen_layers", "1.5"),
         ("train_examples", "0"),

@@ -152,7 +152,7 @@ def written(runs, data, teacher, rated, rated_mirror, audits, systems, tmp_path_
         patch.setattr(module, "Checkpoint", lambda folder: made[folder.name])
         patch.setattr(module, "rivals", lambda: {"length": made["mvc"]})
         paths = list(write_documents(runs, data, [teacher], rated, audits, systems, out))
-    assert sorted(p.name for p in paths) == ["LABELS.md", "RESULTS.md"]
+    assert sorted(p.name for p in paths) == ["LABELS.md", "RESULTS.md", "TEACHER.md"]
     return {p.name: p.read_text() for p in paths}
 
 
@@ -303,7 +303,7 @@ def test_a_judge_that_knows_its_conversations_beats_every_strangers_reply(text, 
 def test_the_labels_document_tells_what_the_teacher_is_and_how_it_agrees(
     written, teacher, rated, rated_mirror
 ):
-    labels = written["LABELS.md"]
+    labels = written["TEACHER.md"]
     made = json.loads((teacher / "result.json").read_text())
     heads, sums = tables(labels)[:2]
     for head in HEADS[:-1]:
@@ -331,11 +331,13 @@ def test_the_labels_document_counts_the_labels(written, data, rated, rated_mirro
         kinds.setdefault(example.variant, []).append(example)
     assert set(table) == {"training replies", *kinds}
     for kind, examples in kinds.items():
-        empathy = [e.empathy for e in examples]
-        assert table[kind][:3] == [str(len(examples)), f"{np.mean(empathy):.2f}",
-                                   f"{np.std(empathy):.2f}"]  # fmt: skip
-        levels = np.mean([e.mechanisms for e in examples], axis=0)
-        assert table[kind][-3:] == [f"{level:.2f}" for level in levels]
+        assert table[kind][0] == str(len(examples))
+        empathy = [e.empathy for e in examples if e.empathy is not None]
+        shown = [f"{f(empathy):.2f}" for f in (np.mean, np.std)] if empathy else ["-", "-"]
+        assert table[kind][1:3] == shown
+        known = [e.mechanisms for e in examples if e.mechanisms is not None]
+        means = [f"{level:.2f}" for level in np.mean(known, axis=0)] if known else ["-"] * 3
+        assert table[kind][-3:] == means
     with use_data_directory(rated_mirror):
         sets = {s.name: s for s in read_rated_sets(rated)}
     for level, value in link(sets["ratings-1-3"], sets["exchanges-1-5"]).items():
@@ -354,7 +356,8 @@ def test_the_command_writes_both_and_says_where(
                   "--ratings", rated, "--audits", audits, "--out", "docs",
                   "--data-dir", rated_mirror)  # fmt: skip
     assert outcome.code == 0, outcome.err
-    assert outcome.out.splitlines() == ["docs/LABELS.md", "docs/RESULTS.md"]
+    names = ("LABELS", "TEACHER", "RESULTS")
+    assert outcome.out.splitlines() == [f"docs/{name}.md" for name in names]
 
 
 def test_what_is_missing_is_named(

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -18,8 +19,10 @@ from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
+from empeval_training.examples import Example
 from empeval_training.recipe import load_recipe
-from empeval_training.train import people_figures, summarize, train, with_levels
+from empeval_training.scales import NAMES
+from empeval_training.train import fit_scale, people_figures, summarize, train
 
 
 def figures(result):
@@ -84,45 +87,95 @@ def test_a_model_that_says_the_same_of_every_reply_agrees_with_nobody(prepared):
     assert set(people_figures(rated, flat).values()) == {0.0}
 
 
-def test_the_mechanisms_are_learned_where_they_weigh_something(run_small, prepared, tmp_path):
+def test_the_scales_are_learned_where_they_were_rated(run_small, prepared, tmp_path):
     data = shutil.copytree(prepared, tmp_path / "ed")
     for path in data.glob("*.jsonl"):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        text = "".join(json.dumps(line | {"mechanisms": [2.0, 1.0, 0.0]}) + "\n" for line in lines)
-        path.write_text(text)
+        for line in lines:
+            line["ratings"] = {"emotional_reaction": 2.0, "exploration": 0.0, "label": 5.0}
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     dialogues = [Dialogue(e.context, e.reply) for e in read_examples(data, "test")]
-    means = {}
-    for weight in ("0", "1"):
-        out, _ = run_small("baseline", out=tmp_path / weight, data=data, epochs="4",
-                           lambda_mechanisms=weight, learning_rate="0.01",
-                           evaluations="1")  # fmt: skip
-        means[weight] = Judge(out / "checkpoint").judge(dialogues).mechanisms.mean(0)
-    assert means["0"] == pytest.approx([1, 1, 1], abs=0.2)
-    first, second, third = means["1"]
+    out, _ = run_small("baseline", data=data, epochs="4", learning_rate="0.01", evaluations="1")
+    judged = Judge(out / "checkpoint").judge(dialogues)
+    first, second, third = judged.mechanisms.mean(0)
     assert first > 1.3
-    assert second == pytest.approx(1, abs=0.2)
+    assert second == pytest.approx(1, abs=0.2)  # nobody rated it
     assert third < 0.7
+    assert judged.empathy.mean() > 3.5  # nothing ties it to people, so it is the label
 
 
-def test_a_last_stage_learns_from_epitomes_replies_and_as_many_others(
-    run_small, prepared, tmp_path
-):
+def validation_like(names, count=60, seed=3):
+    """Examples of a validation split on which people follow one latent."""
+    dice = np.random.default_rng(seed)
+    latent, examples = {}, []
+    for name in names:
+        for n in range(count):
+            x = float(dice.normal())
+            said = float(np.clip(round(3 + x + dice.normal() * 0.5), 1, 5))
+            levels = (float(np.clip(round(1 + x), 0, 2)),) * 3 if name == "epitome" else None
+            examples.append(
+                Example(f"{name}{n}", "validation", f"{name} {n // 2}", "", ("a",), f"{name} {n}",
+                        f"rated:{name}", None if levels else said, levels)
+            )  # fmt: skip
+            latent[f"{name} {n}"] = (x, 0.0)
+    for n in range(count):
+        for kind, belongs in (("human", 3.0), ("stranger", -3.0)):
+            examples.append(
+                Example(f"c{n}" + "~stranger" * (kind == "stranger"), "validation", f"c{n}", "",
+                        ("a",), f"{kind} {n}", kind, 3.0)
+            )  # fmt: skip
+            latent[f"{kind} {n}"] = (0.0, belongs)
+
+    def latents(some):
+        rows = np.zeros((len(some), len(NAMES)))
+        for row, example in zip(rows, some, strict=True):
+            row[NAMES.index("ratings")], row[NAMES.index("relevance")] = latent[example.reply]
+        return rows
+
+    return examples, latents
+
+
+STEPS = {name: [0.0] for name in NAMES}
+
+
+def test_the_one_number_is_chosen_and_tied_on_validation():
+    examples, latents = validation_like(("epitome", "ratings-1-3", "exchanges-1-5"))
+    overall = fit_scale(examples, latents, STEPS)
+    assert "ratings" in overall.weights
+    assert overall.relevance > 0  # only that tells a stranger's reply
+    rated = [e for e in examples if e.variant == "rated:exchanges-1-5"]
+    said = [e.empathy for e in rated]
+    made = overall.empathy(latents(rated))
+    assert spearmanr(made, said).statistic > 0.8
+    assert made.mean() == pytest.approx(np.mean(said), abs=0.25)
+    assert ((made > 1) & (made < 5)).all()
+
+
+def test_without_both_kinds_of_ratings_nothing_is_tied():
+    examples, latents = validation_like(("epitome", "ratings-1-3"))
+    assert fit_scale(examples, latents, STEPS) is None
+
+
+def test_a_checkpoint_says_what_its_configuration_says(run_small, prepared, tmp_path):
+    """The tied number is the same from the checkpoint as by the formula on its latents."""
     data = shutil.copytree(prepared, tmp_path / "ed")
-    lines = [json.loads(line) for line in (data / "train.jsonl").read_text().splitlines()]
-    for line in lines[:5]:
-        line["variant"] = "rated:epitome"
-    (data / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    examples = read_examples(data, "train")
-    repeated = [*examples, *examples[:5]]
-    chosen = [repeated[n] for n in with_levels(repeated, 3)]
-    assert len({e.id for e in chosen}) == len(chosen) == 10
-    assert sum(e.variant == "rated:epitome" for e in chosen) == 5
-    out, _ = run_small("baseline", out=tmp_path / "with", data=data, mechanism_epochs="2",
-                       mechanism_repeats="3")  # fmt: skip
-    assert (out / "stages" / "mechanisms.safetensors").is_file()
-    # where nobody gave levels there is nothing to learn them from
-    out, _ = run_small("baseline", out=tmp_path / "without", mechanism_epochs="2")
-    assert not (out / "stages" / "mechanisms.safetensors").exists()
+    examples, _ = validation_like(("epitome", "ratings-1-3", "exchanges-1-5"), count=12)
+    lines = [msgspec.json.encode(e) for e in [*read_examples(data, "validation"), *examples]]
+    (data / "validation.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    out, _ = run_small("mvc", data=data, method="lora")
+    facts = json.loads((out / "checkpoint" / "config.json").read_text())["overall"]
+    model, _ = load_checkpoint(out / "adapter")
+    dice = torch.Generator().manual_seed(4)
+    seen, whole = torch.randn(2, 5, 16, generator=dice)
+    with torch.no_grad():
+        given = model.heads(seen, whole)
+    latents = {name: given.latents[:, n].numpy() for n, name in enumerate(NAMES)}
+    total = sum(w * (latents[n] - facts["means"][n]) / facts["deviations"][n]
+                for n, w in facts["weights"].items()) / sum(facts["weights"].values())  # fmt: skip
+    belongs = latents["relevance"] - facts["unsure"]
+    total = total - facts["relevance"] * np.log1p(np.exp(-belongs))
+    above = [1 / (1 + np.exp(-(facts["slope"] * total - t))) for t in facts["thresholds"]]
+    assert given.empathy.numpy() == pytest.approx(1 + np.sum(above, axis=0), abs=1e-4)
 
 
 def test_the_card_holds_the_figures_the_data_and_their_licences(run_small):
@@ -194,7 +247,8 @@ def test_training_says_a_line_a_stage_when_nobody_watches(run_small, capfd):
         "stm-17: stage emotion",
         "stm-17: stage both",
     ]
-    assert all("MAE" in line and "emotion accuracy" in line for line in lines)
+    assert "emotion accuracy" in lines[0]
+    assert "training loss" in lines[1]
 
 
 def test_a_terminal_gets_a_bar_and_no_raw_figures(run_small, monkeypatch, capsys):

@@ -29,6 +29,7 @@ from empeval_training.data import (
     read_prepared,
     write_json,
 )
+from empeval_training.scales import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,12 @@ def test_a_batch_is_padded_to_its_longest_row(views, context):
     batch = Collator(views.tensors, context=context)([data[n] for n in range(5)])
     assert batch["full"]["input_ids"].shape == (5, max(data.lengths))
     assert batch["full"]["attention_mask"].sum(1).tolist() == data.lengths
-    assert batch["empathy_labels"].dtype == torch.float32
-    expected = [e.mechanisms for e in tiny_examples("train")[:5]]
-    assert torch.allclose(batch["mechanism_labels"], torch.tensor(expected))
+    assert batch["rating_labels"].dtype == torch.float32
+    shown = [dict(zip(NAMES, row, strict=True)) for row in batch["rating_labels"].tolist()]
+    for example, row in zip(tiny_examples("train")[:5], shown, strict=True):
+        known = {name: value for name, value in row.items() if value == value}
+        assert known == pytest.approx(example.ratings, abs=1e-6)
+        assert known["label"] == pytest.approx(example.empathy, abs=1e-6)
     assert ("context" in batch) == context
 
 

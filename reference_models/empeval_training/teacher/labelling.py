@@ -12,11 +12,11 @@ import numpy as np
 from scipy.special import expit
 
 from empeval.auditing.rated import Part, RatedSet
-from empeval_training.examples import Example, add_variants
+from empeval_training.examples import Example
 from empeval_training.progress import quiet, say
 from empeval_training.teacher.data import read_rated_sets, with_strangers
 from empeval_training.teacher.linear import LinearHeads
-from empeval_training.teacher.overall import fit_overall
+from empeval_training.teacher.overall import fit_overall, said_of
 from empeval_training.teacher.targets import HEADS, NAMES, TeacherRow
 from empeval_training.teacher.training import (
     TeacherReader,
@@ -34,10 +34,6 @@ empathy alone, because a formula of sympathy is an emotional reaction by EPITOME
 
 MEASURED = ("epitome", "ratings-1-3", "exchanges-1-5")
 """The rated sets whose test part every trained model is measured on."""
-ONE_RATER = 0.15
-"""How much one crowd worker's rating counts beside the teacher's word on the same reply: an
-assumption of ours."""
-
 VALIDATION_TURNS = 500
 """Turns of EmpatheticDialogues' validation split that are held against strangers' replies."""
 
@@ -71,8 +67,9 @@ class Labeller:
             validation = [s.only("validation") for s in self.sets]
             turns, strangers = with_strangers(VALIDATION_TURNS)
             by_name = {s.name: s for s in self.sets}
+            linked = link(by_name["ratings-1-3"], by_name["exchanges-1-5"])
             self.overall = fit_overall(
-                validation,
+                [said_of(s, linked) for s in validation],
                 {
                     s.name: self._columns(rows_of(s), self.latents_of(s, "validation"))
                     for s in validation
@@ -80,7 +77,6 @@ class Labeller:
                 self._columns(turns, self._kept(turns, "validation-turns")),
                 self._columns(strangers, self._kept(strangers, "validation-strangers")),
                 float(np.mean([r["thresholds"]["relevance"][0] for r in self.results])),
-                link(by_name["ratings-1-3"], by_name["exchanges-1-5"]),
             )
 
     @property
@@ -169,21 +165,6 @@ def label_examples(
     return labelled
 
 
-def rated_variants(
-    rated: Sequence[Example], labeller: Labeller, per_reply: int, seed: int
-) -> list[Example]:
-    """Labelled variants of rated replies; of EPITOME's, the fewest, three times as many.
-
-    A stranger's reply is one of the same rated set.
-    """
-    made = []
-    for name in sorted({e.variant for e in rated}):
-        own = [e for e in rated if e.variant == name]
-        count = per_reply * (3 if name == "rated:epitome" else 1)
-        made += label_examples(add_variants(own, count, seed), labeller, name, own)
-    return made
-
-
 def with_labels(example: Example, empathy: float, mechanisms: Sequence[float]) -> Example:
     """The example with labels, rounded to four digits."""
     return msgspec.structs.replace(
@@ -191,52 +172,6 @@ def with_labels(example: Example, empathy: float, mechanisms: Sequence[float]) -
         empathy=round(min(5.0, max(1.0, float(empathy))), 4),
         mechanisms=tuple(round(float(level), 4) for level in mechanisms),
     )
-
-
-def rated_examples(
-    sets: Sequence[RatedSet],
-    labeller: Labeller,
-    split: Part,
-    only: Sequence[str] | None = None,
-) -> list[Example]:
-    """Rated replies as examples: what people said of them, and the teacher's word on the rest.
-
-    Ratings 1-3 are linked to the ratings 1-5 by equal percentiles of people's replies (``link``).
-    For training, ``empathy`` lies ``ONE_RATER`` of the way from the teacher's word to the one
-    rating that a reply has; in the test part it is the rating alone. The other sets' scales are of
-    other people and other texts: their rows have the teacher's ``empathy``, and EPITOME's their own
-    mechanisms, which trained annotators gave.
-    """
-    by_name = {s.name: s for s in sets}
-    linked = link(by_name["ratings-1-3"], by_name["exchanges-1-5"])
-    examples: list[Example] = []
-    for rated in sets:
-        if only is not None and rated.name not in only:
-            continue
-        part = rated.only(split)
-        replies = part.replies
-        empathy, mechanisms = labeller.read(rows_of(part), labeller.latents_of(part, split))
-        for number, reply in enumerate(replies):
-            score, levels = float(empathy[number]), list(map(float, mechanisms[number]))
-            said = reply.mean("empathy")
-            share = 1.0 if split == "test" else ONE_RATER
-            if rated.name == "exchanges-1-5" and said is not None:
-                score += share * (said - score)
-            elif rated.name == "ratings-1-3" and said is not None:
-                score += share * (linked[round(said)] - score)
-            elif rated.name == "epitome":
-                levels = [reply.mean(name) or 0.0 for name in MECHANISMS]
-            example = Example(
-                id=f"{rated.name}:{reply.id}",
-                split=split,
-                conversation=reply.dialogue,
-                emotion=reply.emotion or "",
-                context=reply.context,
-                reply=reply.reply,
-                variant=f"rated:{rated.name}",
-            )
-            examples.append(with_labels(example, score, levels))
-    return examples
 
 
 def link(three: RatedSet, five: RatedSet) -> dict[int, float]:

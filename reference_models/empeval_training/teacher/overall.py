@@ -17,9 +17,10 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from empeval.auditing.rated import RatedSet
+from empeval_empathy.scales import RELEVANCE, Overall
 from empeval_training.agreement import pairwise, spearman
 from empeval_training.teacher.linear import LEARNED
-from empeval_training.teacher.targets import NAMES, RELEVANCE
+from empeval_training.teacher.targets import NAMES
 
 COLUMNS = (*NAMES, *LEARNED)
 """What a row of latents is: the network's heads, then the linear ones."""
@@ -41,29 +42,17 @@ STEPS = (1.5, 2.5, 3.5, 4.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overall:
-    """The chosen sum and its scale.
+class Fitted(Overall):
+    """The chosen sum and its scale, with what it was chosen by.
 
     Attributes:
-        chosen: the name of the sum.
-        weights, means, deviations: head -> weight on its standardised latent, and what
-            standardises it.
-        relevance: the multiple of log P(reply is to this dialogue).
-        unsure: the latent of relevance at which that probability is one half.
-        slope, thresholds: of the proportional odds: P(rating > k) = sigmoid(slope g - t_k).
+        columns: what a row of latents is.
         agreement: candidate -> set -> Spearman on the validation part; what was chosen by.
         tied_to: whose raters' scale it is.
         n: how many ratings tied it.
     """
 
-    chosen: str
-    weights: dict[str, float]
-    means: dict[str, float]
-    deviations: dict[str, float]
-    relevance: float
-    unsure: float
-    slope: float
-    thresholds: tuple[float, ...]
+    columns: tuple[str, ...]
     agreement: dict[str, dict[str, float]]
     tied_to: str
     n: int
@@ -71,10 +60,12 @@ class Overall:
     def latent(self, latents: np.ndarray) -> np.ndarray:
         """The sum, shape (rows,), of latents of shape (rows, columns)."""
         total: np.ndarray = sum(
-            weight * (latents[:, COLUMNS.index(n)] - self.means[n]) / self.deviations[n]
+            weight * (latents[:, self.columns.index(n)] - self.means[n]) / self.deviations[n]
             for n, weight in self.weights.items()
         ) / sum(self.weights.values())
-        return total + self.relevance * log_expit(latents[:, RELEVANCE] - self.unsure)
+        return total + self.relevance * log_expit(
+            latents[:, self.columns.index(RELEVANCE)] - self.unsure
+        )
 
     def empathy(self, latents: np.ndarray) -> np.ndarray:
         """The expected rating, shape (rows,), in (1, 5)."""
@@ -83,32 +74,67 @@ class Overall:
         return label
 
 
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What people said of replies.
+
+    Attributes:
+        name: of the rated set.
+        values: shape (replies,), on the set's own scale.
+        dialogues: (replies,) what was replied to.
+        tied: shape (replies,), the same on people's 1-5; ``None`` where nothing ties it to that.
+    """
+
+    name: str
+    values: np.ndarray
+    dialogues: Sequence[str]
+    tied: np.ndarray | None = None
+
+
+def said_of(rated: RatedSet, linked: Mapping[int, float]) -> Said:
+    """What people said of a rated set's replies; the last dimension of its is the whole.
+
+    Args:
+        rated: the replies, of one part.
+        linked: each rating 1-3 on the scale of the ratings 1-5.
+    """
+    dimension = rated.dimensions[-1].name
+    values = np.array([reply.mean(dimension) for reply in rated.replies], dtype=float)
+    tied = None
+    if rated.name == TIED_TO:
+        tied = values
+    elif rated.name == LINKED:
+        tied = np.array([linked[round(value)] for value in values])
+    return Said(rated.name, values, [reply.dialogue for reply in rated.replies], tied)
+
+
 def fit_overall(
-    sets: Sequence[RatedSet],
+    sets: Sequence[Said],
     latents: dict[str, np.ndarray],
     turns: np.ndarray,
     strangers: np.ndarray,
     unsure: float,
-    linked: Mapping[int, float],
-) -> Overall:
+    columns: Sequence[str] = COLUMNS,
+    candidates: Mapping[str, Mapping[str, float]] = CANDIDATES,
+) -> Fitted:
     """Choose the sum and tie its scale.
 
     Args:
-        sets: their validation part.
-        latents: set -> (replies, columns), as ``COLUMNS``.
+        sets: what people said of the validation part, ``TIED_TO`` and ``LINKED`` among it.
+        latents: set -> (replies, columns).
         turns: (turns, columns) of people's replies.
         strangers: (turns, columns) of replies to somebody else in their place.
         unsure: see ``Overall``.
-        linked: each rating 1-3 on the scale of the ratings 1-5.
+        columns: what a row of latents is.
+        candidates: the sums: name -> column -> weight.
     """
     every = np.concatenate([latents[TIED_TO], latents[LINKED]])
-    means = dict(zip(COLUMNS, every.mean(0).tolist(), strict=True))
-    deviations = dict(zip(COLUMNS, every.std(0).clip(1e-6).tolist(), strict=True))
-    by_name = {rated.name: rated for rated in sets}
+    means = dict(zip(columns, every.mean(0).tolist(), strict=True))
+    deviations = dict(zip(columns, every.std(0).clip(1e-6).tolist(), strict=True))
 
-    def candidate(sum_of: str, relevance: float) -> Overall:
-        weights = CANDIDATES[sum_of]
-        return Overall(
+    def candidate(sum_of: str, relevance: float) -> Fitted:
+        weights = dict(candidates[sum_of])
+        return Fitted(
             chosen=f"{sum_of} + {relevance:g} log P(relevant)" if relevance else sum_of,
             weights=weights,
             means={n: means[n] for n in weights},
@@ -117,34 +143,31 @@ def fit_overall(
             unsure=unsure,
             slope=1.0,
             thresholds=(0.0,) * len(STEPS),
+            columns=tuple(columns),
             agreement={},
             tied_to=TIED_TO,
             n=0,
         )
 
     agreement: dict[str, dict[str, float]] = {}
-    sums = [candidate(name, multiple) for name in CANDIDATES for multiple in RELEVANCES]
+    sums = [candidate(name, multiple) for name in candidates for multiple in RELEVANCES]
     by_sum = {one.chosen: one for one in sums}
     for one in sums:
         figures = {}
-        for rated in sets:
-            dimension = rated.dimensions[-1].name
-            said = np.array([r.mean(dimension) for r in rated.replies], dtype=float)
-            groups = np.unique([r.dialogue for r in rated.replies], return_inverse=True)[1]
-            own = one.latent(latents[rated.name])
-            figures[rated.name] = round(spearman(own, said, groups), 4)
-            if rated.name == LINKED:
-                figures["pairs"] = round(pairwise(own, said, groups), 4)
+        for said in sets:
+            groups = np.unique(said.dialogues, return_inverse=True)[1]
+            own = one.latent(latents[said.name])
+            figures[said.name] = round(spearman(own, said.values, groups), 4)
+            if said.name == LINKED:
+                figures["pairs"] = round(pairwise(own, said.values, groups), 4)
         wins = np.sign(one.latent(turns) - one.latent(strangers))
         figures["above a stranger's"] = round(float((1 + wins).mean() / 2), 4)
         agreement[one.chosen] = figures
     one = by_sum[max(agreement, key=lambda name: worth(agreement[name]))]
-    ratings = [r.mean("empathy") or 0.0 for r in by_name[TIED_TO].replies]
-    ratings += [linked[round(r.mean("empathy") or 0.0)] for r in by_name[LINKED].replies]
+    tying = [(one.latent(latents[s.name]), s.tied) for s in sets if s.tied is not None]
+    ratings = np.concatenate([tied for _, tied in tying])
     slope, thresholds = proportional_odds(
-        np.concatenate([one.latent(latents[TIED_TO]), one.latent(latents[LINKED])]),
-        np.array(ratings, dtype=float),
-        STEPS,
+        np.concatenate([latent for latent, _ in tying]), ratings, STEPS
     )
     return replace(one, slope=slope, thresholds=thresholds, agreement=agreement, n=len(ratings))
 
