@@ -175,6 +175,12 @@ def check_items(name: str, items: Sequence[Item]) -> None:
     ]
     if silent:
         raise DataError(f"Task '{name}' has items without a message: {some(silent)}.")
+    both = [item.id for item in items if item.script and item.blanks]
+    if both:
+        raise DataError(
+            f"Task '{name}' has items with a script and with blanks, which go by themselves: "
+            f"{some(both)}."
+        )
     unscored = [item.id for item in items if not scored_turns(item)]
     if unscored:
         raise DataError(

@@ -159,6 +159,23 @@ def test_documents_are_written_and_are_what_they_say(cli, run, policy, tmp_path)
     assert verdict["exit_code"] == 3
 
 
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [("--junit", "run.json"), ("--markdown", "responses/talks.jsonl"), ("--json", "GATE.json")],
+)
+def test_no_document_overwrites_what_a_run_keeps(cli, run, policy, option, place):
+    base, candidate = run("base"), run("candidate", -1.0, seed=3)
+    kept = {p: p.read_bytes() for p in candidate.path.rglob("*") if p.is_file()}
+    found = cli("gate", str(candidate.path), "--baseline", str(base.path), "--policy",
+                str(policy()), option, str(candidate.path / place))  # fmt: skip
+    assert found.code == 2
+    assert f"{option} {candidate.path / place} would overwrite" in found.err
+    assert kept == {p: p.read_bytes() for p in candidate.path.rglob("*") if p.is_file()}
+    for verb in ("report", "items"):
+        rest = ("made",) if verb == "items" else (str(base.path), str(candidate.path))
+        assert cli(verb, *rest, "--out", str(candidate.path / place)).code == 2
+
+
 def test_text_of_others_cannot_break_out_of_the_documents(run):
     policy = msgspec.convert({"headline": [{"metric": "warmth", "margin": 1}]}, Policy)
     verdict = gate(run("candidate", 1.0, seed=3), run("base"), policy)

@@ -14,7 +14,7 @@ from support.command import finish, start
 from support.scripted import Talker, Talks
 
 import empeval
-from empeval import DataError, Item, Message, Response, Run, Turn
+from empeval import Blank, DataError, Item, Message, Response, Run, Turn
 from empeval.report import build_report
 from empeval.scripts import turn_items
 from empeval.testing import TaskContract
@@ -298,6 +298,10 @@ def test_items_writes_the_users_turns_and_says_what_a_batch_cannot(cli, tmp_path
     [
         ([Item("1", (), "1", script=(Turn("Hi."), Turn(" ")))], "without a message"),
         ([Item("1", (), "1")], "without a message"),
+        (
+            [Item("1", (), "1", script=(Turn("Hi."),), blanks=(Blank("a", "a: ", ("x", "y")),))],
+            "script and with blanks",
+        ),
         ([Item("1", (), "1", script=(Turn("Hi.", scored=False),))], "no turn is scored"),
         (
             [Item("1", (), "1", script=(Turn("Hi."),)), Item("1#1", (Message("user", "a"),), "1")],

@@ -68,14 +68,18 @@ def run(options: argparse.Namespace) -> int:
     from empeval.gating.policy import read_policy
     from empeval.gating.verdict import gate
     from empeval.notices import warn
-    from empeval.runs import Run
+    from empeval.runs import Run, document_path
 
+    documents = {
+        name: document_path(path, f"--{name}")
+        for name in ("junit", "markdown", "json")
+        if (path := getattr(options, name))
+    }
     policy = read_policy(Path(options.policy))
     candidate = Run(options.candidate)
     base = find_base(options.baseline, Path(options.runs), candidate)
     verdict = gate(candidate, base, policy, force=options.force, partial=options.partial)
-    names = ("junit", "markdown", "json")
-    write(verdict, {n: Path(getattr(options, n)) for n in names if getattr(options, n)})
+    write(verdict, documents)
     try:
         note(candidate, verdict, options.policy)
     except StorageError as error:

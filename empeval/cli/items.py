@@ -100,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.pairs import parse_pairs, split_task_arguments
     from empeval.question import AskedTask, with_system
     from empeval.runner import sampling_changes
+    from empeval.runs import document_path
     from empeval.runspec import RunSpec, limit_of
 
     batch = options.format == "openai-batch"
@@ -144,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is None:
         print(json_text(lines.decode()), end="")
     else:
-        path = Path(os.path.abspath(options.out))
+        path = Path(os.path.abspath(document_path(options.out, "--out")))
         write_bytes(path, lines)
         what = "dialogues" if asked.scripted else "questions"
         tell(f"{options.out}: {len(items)} {what} of {options.task}")

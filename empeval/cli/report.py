@@ -45,11 +45,11 @@ def run(options: argparse.Namespace) -> int:
     from empeval.cli.compare import read_margin
     from empeval.cli.text import say
     from empeval.report import build_report
-    from empeval.runs import Run
+    from empeval.runs import Run, document_path
 
     written = build_report(
         [Run(path) for path in options.runs],
-        Path(options.out),
+        document_path(options.out, "--out"),
         figures=Path(options.figures) if options.figures else None,
         margins=read_margin(options.margin),
         force=options.force,

@@ -39,7 +39,7 @@ from empeval.runs.manifest import (
     redacted,
 )
 from empeval.runs.names import same_file, slug
-from empeval.runs.places import check_free, is_run, run_folders
+from empeval.runs.places import check_free, document_path, is_run, run_folders
 from empeval.runs.reading import Answer, AskedItem, RunFiles, Scores
 from empeval.runs.samples import Samples, ScoredSamples, response_of, samples_in
 
@@ -68,6 +68,7 @@ __all__ = [
     "check_free",
     "data_fingerprint",
     "differences",
+    "document_path",
     "heard",
     "is_copy",
     "is_run",

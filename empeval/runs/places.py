@@ -13,6 +13,32 @@ def is_run(path: str | os.PathLike[str]) -> bool:
     return os.path.lexists(Path(path) / "run.json")
 
 
+KEPT = frozenset(
+    {"run.json", "metrics.json", "gate.json", "responses", "turns", "scores", "judgements"}
+)
+"""What a run keeps in its folder, by the first part of its path there."""
+
+
+def document_path(path: str | os.PathLike[str], option: str) -> Path:
+    """Where a document goes that somebody asked for: anywhere but over what a run keeps.
+
+    Args:
+        path: as it was given.
+        option: what it was given by, for the message.
+
+    Raises:
+        UsageError: a run keeps something of its own there.
+    """
+    place = Path(os.path.abspath(path))
+    for folder in place.parents:
+        first = place.relative_to(folder).parts[0].casefold()
+        if is_run(folder) and (first in KEPT or first.startswith(".run.json")):
+            raise UsageError(
+                f"{option} {path} would overwrite what the run {folder} keeps; name another file."
+            )
+    return Path(path)
+
+
 def check_free(path: Path) -> None:
     """Make sure that a new run may be written to ``path``, without writing.
 

@@ -92,7 +92,7 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
                 self.mechanisms = head(given, len(MECHANISMS), hidden)
             return
         steps = [scale["high"] - scale["low"] for scale in self.config.scales]
-        self.scales = OrdinalHead(given, steps, hidden)
+        self.scales = OrdinalHead(given, steps)
 
     def rate(self, given: Tensor) -> dict[str, Any]:
         """What the rating heads give, as fields of ``EmpathyOutput``.
@@ -144,12 +144,15 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         return loss
 
     def emotion_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy over the rows that have an emotion; 0 where none has."""
+        """Cross-entropy summed over the rows that have an emotion, divided by the rows of the batch.
+
+        One row with an emotion among many without weighs no more than it would among its like.
+        """
         weights = self.emotion_weights
         if weights is not None:
             weights = weights.to(logits.device)
         loss = functional.cross_entropy(logits, labels, weights, reduction="sum", ignore_index=-100)
-        return loss / (labels != -100).sum().clamp(min=1)
+        return loss / len(labels)
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
@@ -204,14 +207,14 @@ class OrdinalHead(nn.Module):
     """Latents of scales, and the logits of a rating above each of their steps.
 
     Args:
-        inputs, hidden: widths.
+        inputs: the width of what it reads.
         steps: how many each scale has: its highest level less its lowest.
     """
 
-    def __init__(self, inputs: int, steps: Sequence[int], hidden: int) -> None:
+    def __init__(self, inputs: int, steps: Sequence[int]) -> None:
         super().__init__()
         self.counts = list(steps)
-        self.latents = head(inputs, len(self.counts), hidden)
+        self.latents = head(inputs, len(self.counts))
         even = [torch.linspace(-1.5, 1.5, count) for count in self.counts]
         self.thresholds = nn.Parameter(torch.cat(even))
 

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from empeval.files import write_text
 from empeval.models import find
 from empeval.toolkit import PACKAGED
-from empeval_training.data import GOEMOTIONS, PEOPLE, Prepared
+from empeval_training.data import GOEMOTIONS, PEOPLE, VALIDATION, Prepared
 
 TITLES = {
     "baseline": "Baseline multitask",
@@ -82,7 +82,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
             *(f"{f[k]:.4f}" for k in ("mae", "spearman", "emotion_accuracy", "mae_of_median")),
         ]
         for part, f in result["figures"].items()
-        if part != PEOPLE
+        if part not in (PEOPLE, VALIDATION)
     ]
     headers = ["replies", "n", "MAE", "Spearman", "emotion accuracy", "MAE of median"]
     text = TEMPLATE.format(

@@ -199,7 +199,7 @@ def run_model(options: argparse.Namespace) -> int:
 
     from empeval.data import use_data_directory
     from empeval.pairs import parse_pairs
-    from empeval_training.data import PEOPLE
+    from empeval_training.data import PEOPLE, VALIDATION
     from empeval_training.recipe import change, load_recipe
     from empeval_training.train import train
 
@@ -211,16 +211,17 @@ def run_model(options: argparse.Namespace) -> int:
     if options.sweep:
         key, values = _sweep(options.sweep)
         recipes = {f"-{key}={v}": change(recipe, {key: v}, "--sweep") for v in values}
-    rows, people, names = [], [], ["run"]
+    rows, people, names = [], [], ["run", "part"]
     for label, one in recipes.items():
         for seed in options.seed:
             out = options.out / f"{options.model}{label}-{seed}"
             with use_data_directory(options.data_dir):
                 result = train(one, options.data, out, seed=seed)
             for part, f in result["figures"].items():
-                if part == PEOPLE:
-                    people.append([str(out), *(f"{x:.4f}" for x in f.values())])
-                    names = ["run", *f]
+                if part in (PEOPLE, VALIDATION):
+                    parts = {PEOPLE: "test", VALIDATION: "validation"}
+                    people.append([str(out), parts[part], *(f"{x:.4f}" for x in f.values())])
+                    names = ["run", "part", *f]
                     continue
                 figures = (f["mae"], f["spearman"], f["emotion_accuracy"], f["mae_of_median"])
                 rows.append([str(out), part, f["n"], *(f"{x:.4f}" for x in figures)])

@@ -29,6 +29,8 @@ RATED = "rated"
 """The file of rated replies that every trained model is measured on."""
 PEOPLE = "people"
 """The part of a run's figures that are Spearman's correlations with people's ratings."""
+VALIDATION = "people-validation"
+"""The same on the rated sets' validation part, by which recipes are compared."""
 
 NO_EMOTION = -100
 """The class number of an example without an emotion: it counts for no emotion loss."""

@@ -20,8 +20,6 @@ from empeval_training.scales import as_config
 
 LAYERS = ("query", "key", "value", "dense", "q", "k", "v", "o")
 """The linear layers of BERT, RoBERTa and MPNet encoders, by the end of their names."""
-DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
-"""Where their configurations keep the dropout of hidden states and of attention."""
 
 
 def encoder_folder(name: str) -> Path:
@@ -68,8 +66,9 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
     """
     encoder = read_encoder(folder, recipe.encoder, recipe.max_length)
     if recipe.encoder_dropout is not None:
-        for place in DROPOUTS:
-            setattr(encoder.config, place, recipe.encoder_dropout)
+        # Without dropout in the attention torch takes its fused kernel for it.
+        encoder.config.hidden_dropout_prob = recipe.encoder_dropout
+        encoder.config.attention_probs_dropout_prob = 0.0
     facts = encoder.config.to_dict()
     facts.pop("_name_or_path", None)  # a folder of this machine
     config = EmpathyConfig(
@@ -155,7 +154,7 @@ def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
     adapters = LoraConfig(
         r=recipe.lora_rank,
         lora_alpha=2 * recipe.lora_rank,
-        lora_dropout=recipe.dropout if recipe.encoder_dropout is None else recipe.encoder_dropout,
+        lora_dropout=recipe.dropout if recipe.encoder_dropout is None else 0.0,
         target_modules=linear_layers(model.encoder),
         modules_to_save=heads,
         layers_to_transform=list(range(frozen, count)) if frozen else None,

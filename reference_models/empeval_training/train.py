@@ -22,6 +22,7 @@ from empeval_training.data import (
     NO_EMOTION,
     PEOPLE,
     RATED,
+    VALIDATION,
     Collator,
     CommentCollator,
     Comments,
@@ -88,6 +89,7 @@ def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]
 def _train(
     recipe: Recipe, prepared: Prepared, data: Path, out: Path, seed: int, question: dict[str, Any]
 ) -> dict[str, Any]:
+    import torch
     import transformers
 
     from empeval_training.card import write_card
@@ -102,6 +104,9 @@ def _train(
     views = ViewBuilder(tokenizer, recipe.max_length)
     model = build_model(recipe, base, prepared.emotions)
     network = adapt(model, recipe)
+    if not torch.cuda.is_available():
+        # The backward pass of the fused kernel takes longer than plain products do on a CPU.
+        model.encoder.set_attn_implementation("eager")
     cascade = ARCHITECTURE[recipe.model] == "cascade"
     tensors: Tensors = views.tensors
     whole = model.encoder
@@ -126,8 +131,6 @@ def _train(
         prepare([*training.rows, *validation.rows])
 
     if recipe.class_weights == "balanced":
-        import torch
-
         weights = class_weights(training.emotion_labels, len(prepared.emotions))
         model.emotion_weights = torch.tensor(weights)
 
@@ -166,6 +169,12 @@ def _train(
     if overall is not None:
         model.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
     figures: dict[str, Any] = {}
+    chosen_by = [e for e in read_examples(data, "validation") if e.variant in MEASURED_VARIANTS]
+    if chosen_by:
+        of_validation = Labelled(chosen_by, views, prepared.emotions)
+        figures[VALIDATION] = people_figures(
+            chosen_by, predict(model, of_validation, collator, recipe)
+        )
     if (data / f"{RATED}.jsonl").stat().st_size:  # without ratings there are no rated replies
         rated = read_examples(data, RATED)
         with_people = Labelled(rated, views, prepared.emotions)
@@ -175,6 +184,7 @@ def _train(
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")
     plain = merge(network)
+    plain.encoder.set_attn_implementation("sdpa")
     every = predict(plain, test, Collator(views.tensors, context=cascade), recipe)
     figures["human"] = figures_of(test, every, humans)
     figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
@@ -196,6 +206,7 @@ def _train(
     return answer
 
 
+MEASURED_VARIANTS = tuple(f"rated:{name}" for name in MEASURED)
 _LOWER: dict[tuple[str, int, int, str], LowerStates] = {}
 
 
