@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import random
@@ -125,6 +126,7 @@ class Labelled:
                 "mechanisms": example.mechanisms or (math.nan,) * 3,
                 "ratings": row_of(example.ratings),
                 "emotion": number.get(example.emotion, NO_EMOTION),
+                "human": example.variant == HUMAN,
             }
             for view, example in zip(built, examples, strict=True)
         ]
@@ -133,6 +135,13 @@ class Labelled:
     def _measure(self) -> None:
         self.lengths = [len(row["views"].full.ids) for row in self.rows]
         self.emotion_labels = [row["emotion"] for row in self.rows]
+
+    def with_emotion(self) -> Labelled:
+        """The replies of people among them to a speaker whose emotion is known."""
+        part = copy.copy(self)
+        part.rows = [r for r in self.rows if r["emotion"] != NO_EMOTION and r["human"]]
+        part._measure()
+        return part
 
     def __len__(self) -> int:
         return len(self.rows)

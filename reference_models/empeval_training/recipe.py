@@ -35,13 +35,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         encoder_dropout: inside the encoder and its adapters; ``None`` is the encoder's own.
         epochs: of the stage that trains both tasks. It may be a fraction.
         emotion_epochs: of STM's first stage (emotion alone).
-        people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and of
-            EPITOME's, and a share of the others.
+        people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and on
+            EPITOME, and a share of the others; these rated replies are in no stage before it.
         pretrain_epochs: of MVC's pretraining on GoEmotions.
         pretrain_examples: at most so many GoEmotions comments (``None``: all).
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
-        rated_repeats: how often a reply that people rated comes in an epoch.
-        mechanism_repeats: how often one with EPITOME's levels does, the fewest.
+        variants_share: so many of the variants of replies that nobody rated are trained on, drawn
+            by the seed.
+        rated_repeats: how often a reply that people rated comes in an epoch of that stage; its
+            variants come once.
         eval_examples: at most so many validation examples are looked at while training.
         lambda_emo: weight of the emotion loss beside those of the scales.
         class_weights: ``balanced`` weighs emotions by the inverse of their frequency.
@@ -70,8 +72,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     pretrain_epochs: float = 0
     pretrain_examples: int | None = None
     train_examples: int | None = None
+    variants_share: float = 1.0
     rated_repeats: int = 1
-    mechanism_repeats: int = 1
     eval_examples: int | None = None
     lambda_emo: float = 0.1
     class_weights: Literal["none", "balanced"] = "balanced"
@@ -96,13 +98,13 @@ LIMITS = Limits(
         "train_examples": (1, math.inf),
         "eval_examples": (1, math.inf),
         "rated_repeats": (1, math.inf),
-        "mechanism_repeats": (1, math.inf),
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
         "people_epochs": (0, math.inf),
         "pretrain_epochs": (0, math.inf),
         "lambda_emo": (0, math.inf),
         "warmup": (0, 1),
+        "variants_share": (0, 1),
         "dropout": (0, 0.99),
         "encoder_dropout": (0, 0.99),
     },

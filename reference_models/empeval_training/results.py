@@ -259,12 +259,19 @@ def _recipes(results: Sequence[dict[str, Any]]) -> str:
     for model in MODELS:
         for own in _chosen(results, model, SHIPPED)[:1]:
             recipe = own["recipe"]
+            frozen = recipe["frozen_layers"]
+            where = f"above {frozen} frozen layers" if frozen else "in all layers"
+            people = ""
+            if recipe["people_epochs"]:
+                people = (
+                    f", then {recipe['people_epochs']:g} of what people rated (each reply "
+                    f"{recipe['rated_repeats']} times)"
+                )
             parts.append(
                 f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
-                f"above {recipe['frozen_layers']} frozen layers, {own['training_examples']} "
-                f"examples, {recipe['epochs']:g} epochs, batch {recipe['batch_size']}, lr "
-                f"{recipe['learning_rate']:g}, "
-                f"{own['seconds']:.0f} s on {own['device']}"
+                f"{where}, {recipe['epochs']:g} epochs of {own['training_examples']} examples"
+                f"{people}, batch {recipe['batch_size']}, lr "
+                f"{recipe['learning_rate']:g}, {own['seconds']:.0f} s on {own['device']}"
             )
     return "; ".join(parts) + "."
 
@@ -275,8 +282,8 @@ def _missing(results: Sequence[dict[str, Any]]) -> str:
         return ""
     have = "has" if len(lacking) == 1 else "have"
     return (
-        f" {' and '.join(lacking)} {have} no run on these labels; what ships of it learned the "
-        "computed label of version 0.1, and stands in the tables of shipped checkpoints below."
+        f" {' and '.join(lacking)} {have} no run on these labels; what ships of it learned "
+        "labels of before, and stands in the tables of shipped checkpoints below."
     )
 
 

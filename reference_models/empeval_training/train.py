@@ -143,22 +143,17 @@ def _train(
     if recipe.emotion_epochs:
         model.ratings_weight = 0.0
         stage = Stage("emotion", recipe.emotion_epochs, metric="emotion_accuracy")
-        run_stage(stage, recipe, network, training, validation, collator, out, seed)
+        named, watched = training.with_emotion(), validation.with_emotion()
+        run_stage(stage, recipe, network, named, watched, collator, out, seed)
         model.ratings_weight = 1.0
     stage = Stage("both", recipe.epochs, metric=None)
     run_stage(stage, recipe, network, training, None, collator, out, seed)
-    people = for_people(read_examples(data, "train"), recipe.mechanism_repeats, seed)
-    if recipe.people_epochs and people:
-        rated = Labelled(people, views, prepared.emotions)
-        prepare(rated.rows)
-        # Twice the steps at about the rate that goes with half the batch: there are few rows.
-        small = msgspec.structs.replace(
-            recipe,
-            batch_size=max(1, recipe.batch_size // 2),
-            learning_rate=recipe.learning_rate * 0.75,
-        )
+    if splits["people"]:
+        rated = Labelled(splits["people"], views, prepared.emotions)
+        if not stage_is_done(out, "people"):
+            prepare(rated.rows)
         stage = Stage("people", recipe.people_epochs, metric=None)
-        run_stage(stage, small, network, rated, None, collator, out, seed)
+        run_stage(stage, recipe, network, rated, None, collator, out, seed)
 
     def latents(examples: Sequence[Example]) -> np.ndarray:
         labelled = Labelled(examples, views, prepared.emotions)
@@ -220,27 +215,31 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
     return _LOWER[key]
 
 
-OTHERS = 0.1
-"""Share of replies that nobody rated in the last stage, so that what they taught is not lost."""
+OTHERS = 0.25
+"""Replies that nobody rated in the last stage, as a share of those that people rated, so that what
+they taught is not lost."""
 
 
-def for_people(examples: Sequence[Example], repeats: int, seed: int) -> list[Example]:
-    """What the last stage trains on: rated replies of the sets that are measured, their variants,
-    and a share of the replies of EmpatheticDialogues; none where nobody rated.
+def for_people(training: Sequence[Example], repeats: int, seed: int) -> list[Example]:
+    """What the last stage trains on: rated replies of the sets that are measured, each so often,
+    their variants, and some replies that nobody rated; none where nobody rated.
 
     Args:
-        examples: of the training split.
-        repeats: how often replies with EPITOME's levels are there.
-        seed: of the share.
+        training: examples of the training split.
+        repeats: how often a rated reply is there.
+        seed: of the draw.
     """
-    sets = tuple(f"{name}:" for name in MEASURED)
-    own = [example for example in examples if example.id.startswith(sets)]
-    if not own:
+    rated = [example for example in training if example.variant in MEASURED_VARIANTS]
+    if not rated:
         return []
-    levels = [example for example in own if example.variant == "rated:epitome"]
-    rated = tuple(f"{name}:" for name in RATED_SETS)
-    others = [example for example in examples if not example.id.startswith(rated)]
-    return own + levels * (repeats - 1) + draw(others, round(OTHERS * len(own)), seed)
+    others = draw([e for e in training if not of_measured(e)], round(OTHERS * len(rated)), seed)
+    variants = [e for e in training if of_measured(e) and e.variant not in MEASURED_VARIANTS]
+    return rated * repeats + variants + others
+
+
+def of_measured(example: Example) -> bool:
+    """Whether it is a reply of a rated set that is measured, or a variant of one."""
+    return example.id.startswith(tuple(f"{name}:" for name in MEASURED))
 
 
 def thresholds(model: Any) -> dict[str, list[float]]:
@@ -288,20 +287,28 @@ def fit_scale(
     )
 
 
+def of_nobody(example: Example) -> bool:
+    """Whether it is a variant of a reply that nobody rated."""
+    rated = tuple(f"{name}:" for name in RATED_SETS)
+    return example.variant != HUMAN and not example.id.startswith(rated)
+
+
 def _read_splits(
     data: Path, recipe: Recipe, seed: int, emotions: Sequence[str]
 ) -> dict[str, list[Example]]:
     training = draw(read_examples(data, "train"), recipe.train_examples, seed)
-    levels = [example for example in training if example.variant == "rated:epitome"]
-    said = [example for example in training if example.variant.startswith("rated:")]
-    repeated = said * (recipe.rated_repeats - 1)
+    made = {example.id for example in training if of_nobody(example)}
+    kept = set(draw(sorted(made), round(recipe.variants_share * len(made)), seed))
+    training = [example for example in training if example.id in kept or example.id not in made]
+    people = for_people(training, recipe.rated_repeats, seed) if recipe.people_epochs else []
     splits = {
-        "train": training + repeated + levels * (recipe.mechanism_repeats - 1),
+        "train": [e for e in training if not of_measured(e)] if people else training,
+        "people": people,
         "validation": draw(read_examples(data, "validation"), recipe.eval_examples, 0),
         "test": read_examples(data, "test"),
     }
-    for name, examples in splits.items():
-        counted = only_humans(examples) if name == "test" else examples
+    for name in ("train", "validation", "test"):
+        counted = only_humans(splits[name]) if name == "test" else splits[name]
         if not {example.emotion for example in counted} & set(emotions):
             raise UsageError(
                 f"{data / name}.jsonl: none of the replies has an emotion that prepared.json "

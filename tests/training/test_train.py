@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections import Counter
 
 import msgspec
 import numpy as np
@@ -19,10 +20,16 @@ from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
-from empeval_training.examples import Example
+from empeval_training.examples import HUMAN, Example
 from empeval_training.recipe import load_recipe
 from empeval_training.scales import NAMES
-from empeval_training.train import fit_scale, people_figures, summarize, train
+from empeval_training.train import (
+    fit_scale,
+    for_people,
+    people_figures,
+    summarize,
+    train,
+)
 
 
 def figures(result):
@@ -102,6 +109,58 @@ def test_the_scales_are_learned_where_they_were_rated(run_small, prepared, tmp_p
     assert second == pytest.approx(1, abs=0.2)  # nobody rated it
     assert third < 0.7
     assert judged.empathy.mean() > 3.5  # nothing ties it to people, so it is the label
+
+
+def example(name, variant, **known):
+    dialogue = name.partition("~")[0]
+    return Example(
+        name, "train", dialogue, "sad", ("It is over.",), f"Oh, {name}.", variant, **known
+    )
+
+
+def test_the_last_stage_is_what_people_rated_their_variants_and_a_share_of_the_rest():
+    rated = [example(f"epitome:{n}", "rated:epitome") for n in range(8)]
+    changed = [example("epitome:1~echo", "echo"), example("epitome:2~stranger", "stranger")]
+    others = [example(f"hit:{n}", "human") for n in range(20)]
+    others += [example("condolence:1", "rated:condolence"), example("hit:1~echo", "echo")]
+    made = Counter(e.id for e in for_people(others + changed + rated, 3, 17))
+    assert {name: n for name, n in made.items() if name.startswith("epitome:")} == {
+        **{e.id: 3 for e in rated},
+        **{e.id: 1 for e in changed},
+    }
+    # a quarter of eight
+    assert sum(n for name, n in made.items() if not name.startswith("epitome:")) == 2
+    assert for_people(others + changed, 3, 17) == []
+
+
+def test_what_people_rated_is_in_the_last_stage_alone(run_small, prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "ed")
+    before = read_examples(data, "train")
+    rated = [
+        example(f"epitome:{n}", "rated:epitome", empathy=None, ratings={"exploration": 2.0})
+        for n in range(40)
+    ]
+    with open(data / "train.jsonl", "ab") as file:
+        file.writelines(msgspec.json.encode(e) + b"\n" for e in rated)
+    few = {"epochs": "0.1", "learning_rate": "0.01", "evaluations": "1"}
+    out, result = run_small("baseline", data=data, people_epochs="20", **few)
+    assert {p.name for p in (out / "stages").iterdir()} == {
+        "both.safetensors",
+        "people.safetensors",
+    }
+    assert result["training_examples"] == len(before)
+    judged = Judge(out / "checkpoint").judge([Dialogue(rated[0].context, rated[0].reply)])
+    assert judged.mechanisms[0, MECHANISMS.index("exploration")] > 1.5
+    out, result = run_small("baseline", out=tmp_path / "mixed", data=data, **few)
+    assert [p.name for p in (out / "stages").iterdir()] == ["both.safetensors"]
+    assert result["training_examples"] == len(before) + len(rated)
+
+
+def test_of_variants_that_nobody_rated_a_share_is_trained_on(run_small, prepared):
+    variants = sum(e.variant != HUMAN for e in read_examples(prepared, "train"))
+    _, result = run_small("baseline", variants_share="0.25")
+    expected = len(read_examples(prepared, "train")) - variants + round(variants / 4)
+    assert (result["training_examples"], variants > 8) == (expected, True)
 
 
 def validation_like(names, count=60, seed=3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,7 @@ from support.tiny_encoder import tiny_examples
 
 from empeval import DataError, HubError, UsageError
 from empeval.data import use_data_directory
-from empeval_empathy.views import ViewBuilder
+from empeval_empathy.views import Dialogue, ViewBuilder
 from empeval_tasks.dialogues import EMOTIONS
 from empeval_training.data import (
     GOEMOTIONS_CLASSES,
@@ -53,6 +54,19 @@ def test_rows_have_labels_and_the_length_of_their_full_view(views):
     assert data.lengths == [len(row["views"].full.ids) for row in data.rows]
     assert [EMOTIONS[n] for n in data.emotion_labels] == [e.emotion for e in examples]
     assert Labelled(examples[:1], views, ("other",)).emotion_labels == [NO_EMOTION]
+
+
+def test_the_emotions_own_stage_sees_people_with_an_emotion_alone(views):
+    examples = tiny_examples("train")
+    people = [e for e in examples if e.variant == "human"]
+    nameless = [msgspec.structs.replace(people[0], emotion="")]
+    data = Labelled(examples + nameless, views, EMOTIONS)
+    named = data.with_emotion()
+    assert [row["views"].full.ids for row in named.rows] == [
+        view.full.ids for view in views.build([Dialogue(e.context, e.reply) for e in people])
+    ]
+    assert named.emotion_labels == [EMOTIONS.index(e.emotion) for e in people]
+    assert len(named.lengths) == len(named) < len(data) == len(examples) + 1
 
 
 @pytest.mark.parametrize("context", [True, False])
