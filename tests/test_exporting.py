@@ -121,7 +121,7 @@ def test_lm_evals_results_have_values_errors_and_counts(harness, expected):
     assert values["eqbench.eqbench_v2_stderr,none"] == pytest.approx(error, rel=1e-9)
     assert values["eqbench.parseable_stderr,none"] == "N/A"
     assert results["higher_is_better"]["eqbench-mini"]["eqbench.eqbench_v2"] is True
-    assert "eqbench.rival_constant" not in results["higher_is_better"]["eqbench-mini"]
+    assert "eqbench.reference_constant" not in results["higher_is_better"]["eqbench-mini"]
     assert results["n-samples"]["eqbench-mini"] == {"original": 28, "effective": 28}
     whole = results["empeval"]["figures"]["eqbench-mini"]["eqbench.eqbench_v2"]
     assert (whole["n"], whole["n_failed"]) == (24, 4)
@@ -265,7 +265,7 @@ def test_a_record_of_every_eval_ever_says_who_how_sure_and_of_what(run, tmp_path
     assert sure["confidence_interval"]["upper"] == metric.ci_high
     assert official["metric_config"]["lower_is_better"] is False
     assert results["eqbench.unparsed_empty"]["metric_config"]["lower_is_better"] is True
-    assert "eqbench.rival_constant" not in results, "neither more nor less of it is better"
+    assert "eqbench.reference_constant" not in results, "neither more nor less of it is better"
     detail = record["detailed_evaluation_results"]
     rows = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
     assert detail["total_rows"] == len(rows)

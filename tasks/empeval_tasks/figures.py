@@ -29,7 +29,7 @@ def share(
     return msgspec.structs.replace(figure, source=None)  # 'share' is no value of the scores
 
 
-def rival(
+def reference_point(
     name: str,
     scored: Sequence[Scored],
     points: Sequence[float],

@@ -226,8 +226,8 @@ def test_plain_answers_have_no_figures_of_passes() -> None:
 def test_the_trivial_rivals_stand_beside_the_score() -> None:
     figures = figures_of([PERFECT, "no idea"])
     best = max(constant_scores([REFERENCE], x)[0] for x in range(11))
-    assert figures["rival_constant"].value == pytest.approx(10 * best)
-    assert figures["rival_random"].value == pytest.approx(10 * random_score(REFERENCE))
+    assert figures["reference_constant"].value == pytest.approx(10 * best)
+    assert figures["chance"].value == pytest.approx(10 * random_score(REFERENCE))
 
 
 def test_limited_scores_are_counted_in_the_note() -> None:

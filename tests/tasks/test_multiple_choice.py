@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_wrong_in_one_figure_and_left_out_of_the_other():
 def test_chance_and_the_longest_option_stand_beside_the_score():
     found = figures(scored(["B", "C"]))
     assert found["chance"].value == pytest.approx(100 / 3)
-    assert found["rival_longest"].value == 0.0  # C is longer than the right one
+    assert found["reference_longest"].value == 0.0  # C is longer than the right one
     both = figures(scored(["Emotion: A\nCause: C"], choices=TWO))
     assert both["chance"].value == pytest.approx(100 / 6)
 

@@ -1,4 +1,4 @@
-"""The figures of an EQ-Bench run: conventions, readable shares, reasons and rivals."""
+"""The figures of an EQ-Bench run: conventions, readable shares, reasons and reference points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from empeval import Metric, Scored, ValueCard, mean_metric
 from empeval_tasks.eqbench.reasons import REASONS
 from empeval_tasks.eqbench.scoring import best_constant, constant_scores, random_score
 from empeval_tasks.eqbench.values import FIRST_PASS, LM_EVAL, REVISED, STRICT, references
-from empeval_tasks.figures import rival, share
+from empeval_tasks.figures import reference_point, share
 
 SUCCESS = 100 * 5 / 6
 """Percent of answers that the official benchmark must be able to read, or the run has failed."""
@@ -30,7 +30,7 @@ def figures(scored: Sequence[Scored]) -> list[Metric]:
         _strict(scored),
         _parseable(scored, REVISED if _revised_wins(first, revised) else FIRST_PASS),
         *([first, revised] if critiqued else []),
-        *_rivals(scored),
+        *_reference_points(scored),
         *_reasons(scored),
     ]
 
@@ -100,22 +100,22 @@ def _is_unparsed_for(reason: str) -> Callable[[Scored], bool]:
     return lambda scored: _reason(scored) == reason
 
 
-def _rivals(scored: Sequence[Scored]) -> list[Metric]:
+def _reference_points(scored: Sequence[Scored]) -> list[Metric]:
     wanted = references(scored)
     if not wanted:
         return []
     constant = best_constant(wanted)
     return [
-        rival(
-            "rival_constant",
+        reference_point(
+            "reference_constant",
             scored,
             constant_scores(wanted, constant),
             scale=10,
             unit="points",
             note=f"answering {constant} for every emotion, the best constant on these items",
         ),
-        rival(
-            "rival_random",
+        reference_point(
+            "chance",
             scored,
             [random_score(reference) for reference in wanted],
             scale=10,

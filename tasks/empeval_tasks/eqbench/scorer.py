@@ -53,7 +53,7 @@ class EQBenchScorer(Scorer):
         return [_score(sample) for sample in samples]
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
-        """Compute the score by each convention, what could not be read, and the trivial rivals.
+        """Compute the score by each convention, what could not be read, and the reference points.
 
         Scores are out of 100.
         """

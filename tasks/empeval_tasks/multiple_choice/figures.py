@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from empeval import Metric, Scored, ValueCard, mean_metric
-from empeval_tasks.figures import rival, share
+from empeval_tasks.figures import reference_point, share
 from empeval_tasks.multiple_choice.questions import Choice, choices_of
 
 
@@ -29,20 +29,20 @@ def figures(correct: ValueCard, scored: Sequence[Scored]) -> list[Metric]:
             correct, scored, metric="accuracy_read", note="of the answers that could be read"
         ),
         share("parseable", scored, lambda s: correct.name in s.score.values, good=True),
-        *(_rivals(scored) if scored else []),
+        *(_reference_points(scored) if scored else []),
         *_parts(scored),
         *_categories(correct, scored),
     ]
 
 
-def _rivals(scored: Sequence[Scored]) -> list[Metric]:
+def _reference_points(scored: Sequence[Scored]) -> list[Metric]:
     guessed = [
         math.prod(1 / len(choice.options) for choice in choices_of(s.sample.item)) for s in scored
     ]
     return [
-        rival("chance", scored, guessed, scale=100, unit="percent", note="expected of guessing"),
+        reference_point("chance", scored, guessed, scale=100, unit="percent", note="expected of guessing"),
         share(
-            "rival_longest",
+            "reference_longest",
             scored,
             lambda s: all(map(_longest_is_right, choices_of(s.sample.item))),
             good=None,

@@ -44,7 +44,7 @@ class ChoicesScorer(Scorer):
         return [_score(sample) for sample in samples]
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
-        """Accuracy by two conventions, what could not be read, and the trivial rivals."""
+        """Accuracy by two conventions, what could not be read, and the reference points."""
         return figures(CORRECT, scored)
 
 
