@@ -144,7 +144,7 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         return loss
 
     def emotion_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy summed over the rows that have an emotion, divided by the rows of the batch.
+        """Cross-entropy summed over the rows that have an emotion, divided by all rows.
 
         One row with an emotion among many without weighs no more than it would among its like.
         """

@@ -40,7 +40,9 @@ def _reference_points(scored: Sequence[Scored]) -> list[Metric]:
         math.prod(1 / len(choice.options) for choice in choices_of(s.sample.item)) for s in scored
     ]
     return [
-        reference_point("chance", scored, guessed, scale=100, unit="percent", note="expected of guessing"),
+        reference_point(
+            "chance", scored, guessed, scale=100, unit="percent", note="expected of guessing"
+        ),
         share(
             "reference_longest",
             scored,
