@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,19 @@ def adapt(model: EmpathyModel, recipe: Recipe) -> Any:
         layers_pattern="layer" if frozen else None,
     )
     return get_peft_model(model, adapters)
+
+
+@contextlib.contextmanager
+def encoder_kept(encoder: nn.Module) -> Iterator[None]:
+    """Nothing of the encoder trains meanwhile, adapters included."""
+    training = [weight for weight in encoder.parameters() if weight.requires_grad]
+    for weight in training:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in training:
+            weight.requires_grad_(True)
 
 
 def merge(network: Any) -> Any:

@@ -34,6 +34,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         dropout: before each head.
         encoder_dropout: inside the encoder and its adapters; ``None`` is the encoder's own.
         epochs: of the stage that trains both tasks. It may be a fraction.
+        probe_learning_rate: in that stage the heads train alone, at this rate, on an encoder that
+            stays as it is (Kumar et al. 2022: Fine-tuning can distort pretrained features);
+            ``None`` trains everything.
         emotion_epochs: of STM's first stage (emotion alone).
         people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and on
             EPITOME, and a share of the others; these rated replies are in no stage before it.
@@ -67,6 +70,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     dropout: float = 0.1
     encoder_dropout: float | None = None
     epochs: float = 5
+    probe_learning_rate: float | None = None
     emotion_epochs: float = 0
     people_epochs: float = 0
     pretrain_epochs: float = 0
@@ -105,6 +109,7 @@ LIMITS = Limits(
         "lambda_emo": (0, math.inf),
         "warmup": (0, 1),
         "variants_share": (0, 1),
+        "probe_learning_rate": (1e-9, math.inf),
         "dropout": (0, 0.99),
         "encoder_dropout": (0, 0.99),
     },

@@ -42,6 +42,7 @@ from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
     build_model,
+    encoder_kept,
     encoder_folder,
     load_tokenizer,
     merge,
@@ -147,7 +148,12 @@ def _train(
         run_stage(stage, recipe, network, named, watched, collator, out, seed)
         model.ratings_weight = 1.0
     stage = Stage("both", recipe.epochs, metric=None)
-    run_stage(stage, recipe, network, training, None, collator, out, seed)
+    if recipe.probe_learning_rate is None:
+        run_stage(stage, recipe, network, training, None, collator, out, seed)
+    else:
+        probing = msgspec.structs.replace(recipe, learning_rate=recipe.probe_learning_rate)
+        with encoder_kept(model.encoder):
+            run_stage(stage, probing, network, training, None, collator, out, seed)
     if splits["people"]:
         rated = Labelled(splits["people"], views, prepared.emotions)
         if not stage_is_done(out, "people"):
