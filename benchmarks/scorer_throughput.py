@@ -164,15 +164,15 @@ def report(costs: dict[Row, list[Cost]]) -> str:
         for one in figures(costs)
     ]
     heads = ["scorers", "threads", "replies", "s", "CPU s", "replies/s", "peak MB"]
-    parts = [tabulate(rows, heads, tablefmt="github")]
+    parts = [tabulate(rows, heads, tablefmt="github", disable_numparse=True)]
     steps = [[", ".join(r[0]), r[1], f"{r[2]} to {r[3]}", f"{r[4]:.1f}"] for r in further(costs)]
     if steps:
         heads = ["scorers", "threads", "replies", "CPU ms a further reply"]
-        parts.append(tabulate(steps, heads, tablefmt="github"))
+        parts.append(tabulate(steps, heads, tablefmt="github", disable_numparse=True))
     against = [[r[0][0], r[1], r[2], f"{r[3]:.2f}", f"{r[4]:.2f}"] for r in ratios(costs)]
     if against:
         heads = ["all together against", "threads", "replies", "CPU time", "peak memory"]
-        parts.append(tabulate(against, heads, tablefmt="github"))
+        parts.append(tabulate(against, heads, tablefmt="github", disable_numparse=True))
     return "\n\n".join(parts)
 
 

@@ -40,7 +40,7 @@ def test_a_command_of_ours_is_measured_without_a_path(
     assert cost.processor_seconds > 0.5
     assert 5e7 < cost.peak_bytes < 2e9
     scores = sorted((tmp_path / "run" / "scores" / "dialogues").iterdir())
-    assert [path.name.partition("@")[0] for path in scores] == ["baseline", "stm"]
+    assert [path.name.partition("-")[0] for path in scores] == ["baseline", "stm"]
     assert all(len(path.read_text().splitlines()) == 6 for path in scores)
 
 
@@ -69,7 +69,7 @@ def test_ratios_and_further_replies_are_those_of_the_formulas(
     shown = capsys.readouterr().out
     tables = [table.splitlines()[2:] for table in shown.split("\n\n")[:3]]
     cells = [[[c.strip() for c in line.split("|")[1:-1]] for line in table] for table in tables]
-    assert [row[3] for row in cells[1]] == ["100.0", "100.0", "300.0", "300.0"]
+    assert [row[3] for row in cells[1]] == ["100.0", "300.0", "100.0", "300.0"]
     assert [row[1:] for row in cells[2]] == [
         [str(threads), str(count), f"{(4 + 3 * count / 10) / (4 + count / 10):.2f}", "3.00"]
         for count in (10, 20)
