@@ -9,13 +9,14 @@ DEMO_MODEL ?= packaged:smollm2-135m-instruct
 MUTANTS ?= --sample 150
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint slow mutants docs dist clean
+.PHONY: help install demo test lint slow mutants bench docs dist clean
 
 help:
 	@echo "make demo   install, then score a small real model on the mini tasks"
 	@echo "make test   install, then lint, types, layering and the tests"
 	@echo "make slow   the tests that take minutes"
 	@echo "make mutants  does a test notice when the code of verdicts changes? takes an hour"
+	@echo "make bench  the figures of docs/performance.md; takes long"
 	@echo "make docs   the docs site in site/, links checked"
 	@echo "make dist   source archives and wheels in dist/, checked"
 	@echo "make clean  remove the virtual environments"
@@ -48,6 +49,11 @@ slow: $(READY)
 
 mutants: $(READY)
 	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
+
+bench: $(READY)
+	cd $(ROOT) && $(BIN)/python benchmarks/scorer_throughput.py --profile $(BENCH)
+	cd $(ROOT) && $(BIN)/python benchmarks/run_memory.py --scorers baseline --no-compare \
+	  --counts 1000 10000
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

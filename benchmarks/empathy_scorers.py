@@ -239,7 +239,7 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
     return tabulate(rows, ["scorer", *columns], tablefmt="github", disable_numparse=True)
 
 
-def _count(text: str) -> int:
+def count_from_one(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 on")
     return int(text)
@@ -257,9 +257,11 @@ def _parser() -> argparse.ArgumentParser:
         help="baseline, stm, mvc, or one with a checkpoint, such as mvc:FOLDER",
     )
     parser.add_argument("--against", metavar="SCORER", help="of the ratios; default: baseline")
-    parser.add_argument("--replies", type=_count, default=100, help="scored alone")
-    parser.add_argument("--bulk", type=_count, default=500, help="replies scored in one call")
-    parser.add_argument("--rounds", type=_count, default=5, help="of bulk calls")
+    parser.add_argument("--replies", type=count_from_one, default=100, help="scored alone")
+    parser.add_argument(
+        "--bulk", type=count_from_one, default=500, help="replies scored in one call"
+    )
+    parser.add_argument("--rounds", type=count_from_one, default=5, help="of bulk calls")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--no-memory", action="store_true", help="leave out the peak memory")
@@ -277,7 +279,7 @@ def _names(options: Any) -> tuple[list[str], str]:
     return (names if against in names else [against, *names]), against
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError(f"--json {path}: no file can be written there.")
@@ -300,7 +302,7 @@ def run(options: Any) -> int:
     """Check everything that can be checked, measure, print."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # or they tokenize on every core
     if options.json is not None:
-        _check_writable(options.json)
+        check_writable(options.json)
     names, against = (options.scorers, "") if options.peak else _names(options)
     contestants = [contestant(name) for name in names]
     source, replies = draw(max(options.replies, options.bulk), options.seed)

@@ -1,12 +1,15 @@
 """Time and peak memory of scoring many dialogues, and of comparing two such runs.
 
     python benchmarks/run_memory.py [--counts 20000 200000] [--folder FOLDER]
+    python benchmarks/run_memory.py --scorers baseline --no-compare --counts 1000 10000
 
-Writes two files of generated dialogues of each size, lets ``empeval score`` score them with the
-scorer ``surface`` and ``empeval compare`` compare the two runs, each in a process of its own, and
-prints the most memory that each held, libraries included. ``--scorer-alone`` adds what the scorer
-itself takes for its figures, of samples that are there. The hash is over answers, scores and
-figures: files of the same dialogues are the same bytes in every version of empeval.
+Writes two files of generated dialogues of each size, lets ``empeval score`` score them (with the
+scorer ``surface``, unless ``--scorers`` says otherwise) and ``empeval compare`` compare the two
+runs by ``--metric``, each in a process of its own, and prints the most memory that each held,
+libraries included. ``--no-compare`` scores one file of each size and compares nothing.
+``--scorer-alone`` adds what the scorer ``surface`` itself takes for its figures, of samples that
+are there. The hash is over answers, scores and figures: files of the same dialogues are the same
+bytes in every version of empeval.
 """
 
 from __future__ import annotations
@@ -95,6 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[20_000, 200_000])
     parser.add_argument("--folder", type=Path, help="keep the runs here")
+    parser.add_argument("--scorers", default="surface")
+    parser.add_argument("--metric", default="words", help="that runs are compared by")
+    parser.add_argument("--no-compare", action="store_true")
     parser.add_argument("--scorer-alone", action="store_true")
     options = parser.parse_args(arguments)
     rows: list[list[str]] = []
@@ -104,17 +110,21 @@ def main(arguments: list[str] | None = None) -> int:
         empeval = [sys.executable, "-m", "empeval"]
         for count in options.counts:
             runs = []
-            for seed, name in enumerate(("base", "candidate"), 1):
+            names = ("base",) if options.no_compare else ("base", "candidate")
+            for seed, name in enumerate(names, 1):
                 file = dialogues(work / f"{name}-{count}.jsonl", count, seed)
                 run = work / f"{name}-{count}"
-                found = measured([*empeval, "score", str(file), "--scorers", "surface",
+                found = measured([*empeval, "score", str(file), "--scorers", options.scorers,
                                   "--out", str(run), "--format", "json"])  # fmt: skip
                 rows.append([f"score {name}", count, *found, hashed(run)])
                 print(rows[-1], flush=True)
                 runs.append(str(run))
-            found = measured([*empeval, "compare", *runs, "--metrics", "words", "--format", "json"])
-            rows.append(["compare", count, *found, ""])
-            print(rows[-1], flush=True)
+            if not options.no_compare:
+                found = measured(
+                    [*empeval, "compare", *runs, "--metrics", options.metric, "--format", "json"]
+                )
+                rows.append(["compare", count, *found, ""])
+                print(rows[-1], flush=True)
             if options.scorer_alone:
                 done, _ = run_measured([sys.executable, "-c", ALONE, str(count), " ".join(WORDS)],
                                        capture_output=True, text=True)  # fmt: skip

@@ -26,7 +26,7 @@ _HOMES = {
     "empeval.hooks": "hookimpl",
     "empeval.interfaces": "Task Generator Scorer Preview INTERFACE_VERSION",
     "empeval.likelihood": "loglikelihood probabilities",
-    "empeval.metrics": "cluster_mean cluster_share mean_metric",
+    "empeval.metrics": "Mean cluster_mean cluster_share mean_metric mean_metrics",
     "empeval.models": "packaged_model",
     "empeval.exporting": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
@@ -46,6 +46,7 @@ __all__ = [
     "HubError",
     "Item",
     "LogLikelihood",
+    "Mean",
     "Message",
     "Metric",
     "MetricsFile",
@@ -82,6 +83,7 @@ __all__ = [
     "load_rows",
     "loglikelihood",
     "mean_metric",
+    "mean_metrics",
     "open_model",
     "packaged_model",
     "probabilities",
@@ -121,7 +123,7 @@ if TYPE_CHECKING:
     from empeval.hooks import hookimpl
     from empeval.interfaces import INTERFACE_VERSION, Generator, Preview, Scorer, Task
     from empeval.likelihood import loglikelihood, probabilities
-    from empeval.metrics import cluster_mean, cluster_share, mean_metric
+    from empeval.metrics import Mean, cluster_mean, cluster_share, mean_metric, mean_metrics
     from empeval.models import packaged_model
     from empeval.records import (
         Blank,

@@ -118,3 +118,8 @@ def reason_of(error: BaseException) -> str:
             raise
         text = "(its message cannot be shown)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def reason_in(error: EmpevalError) -> str:
+    """What an error says, without whose plugin it was where that stands beside it."""
+    return error.reason if isinstance(error, ContainedError) else str(error)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from empeval import runner
-from empeval.errors import EmpevalError, RunFolderError, StorageError
+from empeval.errors import EmpevalError
 from empeval.events import RunFinished
 from empeval.hooks import Hooks
 from empeval.interfaces import Task
@@ -16,6 +16,7 @@ from empeval.marks import with_marks, without_marks
 from empeval.question import AskedScorer
 from empeval.records import Metric
 from empeval.runs import Manifest, Run
+from empeval.scoring import score_stage
 from empeval.spending import Spending
 
 
@@ -50,19 +51,16 @@ def score_and_finish(
     failed: set[tuple[str, str]] = set()
     able: dict[str, list[AskedScorer]] = {name: [] for name in scorers}
     for name, chosen in scorers.items():
+        taken, errors = score_stage(
+            folder, name, chosen, hooks, progress=progress, spending=spending
+        )
         for asked in chosen:
-            try:
-                seconds = runner.score_stage(
-                    folder, name, asked, hooks, progress=progress, spending=spending
-                )
-            except (StorageError, RunFolderError):
-                raise
-            except EmpevalError as error:  # the others' figures are not this one's to spoil
-                problems.append(error)
+            if asked.label in errors:
+                problems.append(errors[asked.label])
                 failed.add((name, asked.label))
                 continue
             able[name].append(asked)
-            add(timing, f"{name} {asked.label}", seconds)
+            add(timing, f"{name} {asked.label}", taken[asked.label])
     metrics: list[Metric] = runner.metrics_stage(folder, tasks, able, problems)
     metrics = [m for m in metrics if (m.task, m.scorer) not in failed]
     folder.write_metrics(metrics)

@@ -14,7 +14,7 @@ Keep module imports light: import torch inside the method that needs it, so that
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -194,6 +194,9 @@ class Scorer(ABC):
             again when the same scorer scores anew. ``None`` where nothing is kept.
         asks: whether it asks a model.
         spending: what the run may spend, for scorers that ask; ``None`` outside of a run.
+        shared_work: what the scorers of these samples have made of them and another one may need
+            as well, such as rows of tokens, by a key that says what it was made with. It is
+            emptied when all of them have scored the samples; ``None`` outside of a run.
     """
 
     interface: ClassVar[int] = INTERFACE_VERSION
@@ -203,6 +206,7 @@ class Scorer(ABC):
     judgements: MutableMapping[str, Response] | None = None
     asks: ClassVar[bool] = False
     spending: Spending | None = None
+    shared_work: MutableMapping[Hashable, Any] | None = None
 
     def __init__(self, target: str | None = None) -> None:
         """Remember the target; load nothing yet.
@@ -231,9 +235,9 @@ class Scorer(ABC):
         an answer (response status ``missing`` or ``error``) are here with a score of status
         ``error``, although ``score`` never saw them.
         """
-        from empeval.metrics import mean_metric  # brings numpy
+        from empeval.metrics import Mean, mean_metrics  # brings numpy
 
-        return [mean_metric(value, scored) for value in self.card.values]
+        return mean_metrics([Mean(value=value) for value in self.card.values], scored)
 
     @property
     def charges(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -66,9 +67,127 @@ def usable(scored: Sequence[Scored], name: str, *, any_status: bool = False) -> 
     return [s for s in scored if counts(s.score, source)]
 
 
+class Mean(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that is the mean of one value over samples.
+
+    Attributes:
+        value: which value, with unit and direction. Unit ``percent`` takes 0/1 values and gives
+            a share with a Wilson interval; other units give a cluster-robust t interval.
+        metric: its name, when not the value's.
+        scale: multiplies value and interval (EQ-Bench's items are out of 10, its score of 100).
+        failed_as: count failed samples with this value instead of leaving them out.
+        any_status: use the value of every sample that has it, whatever its status.
+        of: how to get the number from a sample, when not ``values[value.name]``.
+        where: which samples it is about, failed ones too, when not all.
+        note: one line for a person.
+    """
+
+    value: ValueCard
+    metric: str | None = None
+    scale: float = 1.0
+    failed_as: float | None = None
+    any_status: bool = False
+    of: Callable[[Scored], float] | None = None
+    where: Callable[[Scored], bool] | None = None
+    note: str | None = None
+
+
+def mean_metrics(figures: Sequence[Mean], scored: Iterable[Scored]) -> list[Metric]:
+    """Compute figures in one walk over the samples.
+
+    Samples may be read from the disk one by one: of each, nothing is kept but a number a figure
+    and its cluster's.
+
+    Args:
+        figures: what is to be computed.
+        scored: all samples, failed ones too.
+
+    Returns:
+        A metric for each figure, in their order.
+    """
+    columns = [_Column(figure) for figure in figures]
+    names: dict[str, int] = {}
+    clusters = array("q")
+    for one in scored:
+        clusters.append(names.setdefault(one.sample.item.cluster, len(names)))
+        for column in columns:
+            column.add(one)
+    numbers = np.array(clusters)
+    return [column.metric(numbers) for column in columns]
+
+
+class _Column:
+    """What the samples count in one figure."""
+
+    def __init__(self, figure: Mean) -> None:
+        value = figure.value
+        self._figure = figure
+        self._source = Source(
+            value.name,
+            figure.scale,
+            figure.failed_as,
+            figure.any_status,
+            low=value.low,
+            high=value.high,
+        )
+        self._missing = math.nan if figure.failed_as is None else figure.failed_as
+        self._numbers = array("d")
+        self._asked = bytearray()
+        self._failed = 0
+
+    def add(self, one: Scored) -> None:
+        figure = self._figure
+        asked = figure.where is None or figure.where(one)
+        self._asked.append(asked)
+        if not asked:
+            return
+        if counts(one.score, self._source):
+            number = figure.of(one) if figure.of else one.score.values[figure.value.name]
+        else:
+            self._failed += 1
+            number = self._missing
+        self._numbers.append(number)
+
+    def metric(self, clusters: np.ndarray) -> Metric:
+        """The figure; ``clusters`` numbers those of all samples."""
+        own = clusters[np.array(self._asked, dtype=bool)]
+        value = self._figure.value
+        figure = Metric(
+            task="",
+            scorer="",
+            metric=self._figure.metric or value.name,
+            value=None,
+            ci_low=None,
+            ci_high=None,
+            n=0,
+            n_failed=self._failed,
+            unit=value.unit,
+            higher_is_better=value.higher_is_better,
+            note=self._figure.note,
+            source=self._source,
+        )
+        made = figure_of(in_unit(np.array(self._numbers), figure), _from_zero(own), figure)
+        found: Metric = msgspec.structs.replace(
+            figure,
+            value=made.value,
+            ci_low=made.interval.low if made.interval else None,
+            ci_high=made.interval.high if made.interval else None,
+            n=made.n,
+            n_clusters=made.clusters,
+            source=None if self._figure.of else self._source,
+        )
+        return found
+
+
+def _from_zero(clusters: np.ndarray) -> np.ndarray:
+    """Numbers without gaps, in the order in which clusters first come."""
+    _, first, numbers = np.unique(clusters, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[numbers])
+
+
 def mean_metric(
     value: ValueCard,
-    scored: Sequence[Scored],
+    scored: Iterable[Scored],
     *,
     metric: str | None = None,
     scale: float = 1.0,
@@ -77,52 +196,25 @@ def mean_metric(
     of: Callable[[Scored], float] | None = None,
     note: str | None = None,
 ) -> Metric:
-    """Mean of one value over the samples, as a ``Metric``.
+    """Mean of one value over the samples, as a ``Metric``; ``mean_metrics`` makes several at once.
 
     Args:
-        value: which value, with unit and direction. Unit ``percent`` takes 0/1 values and gives
-            a share with a Wilson interval; other units give a cluster-robust t interval.
+        value: which value; see ``Mean`` for it and the options.
         scored: all samples, failed ones too.
         metric: its name, when not the value's.
-        scale: multiplies value and interval (EQ-Bench's items are out of 10, its score of 100).
-        failed_as: count failed samples with this value instead of leaving them out.
-        any_status: use the value of every sample that has it, whatever its status.
-        of: how to get the number from a sample, when not ``values[value.name]``.
+        scale: multiplies value and interval.
+        failed_as: count failed samples with this value.
+        any_status: use the value of every sample that has it.
+        of: how to get the number from a sample.
         note: one line for a person.
     """
-    source = Source(value.name, scale, failed_as, any_status, low=value.low, high=value.high)
-    numbers: list[float] = []
-    clusters: list[str] = []
-    failed = 0
-    for one in scored:  # once: they may be read from the disk
-        clusters.append(one.sample.item.cluster)
-        if counts(one.score, source):
-            numbers.append(of(one) if of else one.score.values[value.name])
-        else:
-            failed += 1
-            numbers.append(math.nan if failed_as is None else failed_as)
-    figure = Metric(
-        task="",
-        scorer="",
-        metric=metric or value.name,
-        value=None,
-        ci_low=None,
-        ci_high=None,
-        n=0,
-        n_failed=failed,
-        unit=value.unit,
-        higher_is_better=value.higher_is_better,
+    figure = Mean(
+        value=value,
+        metric=metric,
+        scale=scale,
+        failed_as=failed_as,
+        any_status=any_status,
+        of=of,
         note=note,
-        source=source,
     )
-    made = figure_of(in_unit(np.array(numbers), figure), numbered(clusters), figure)
-    found: Metric = msgspec.structs.replace(
-        figure,
-        value=made.value,
-        ci_low=made.interval.low if made.interval else None,
-        ci_high=made.interval.high if made.interval else None,
-        n=made.n,
-        n_clusters=made.clusters,
-        source=None if of else source,
-    )
-    return found
+    return mean_metrics([figure], scored)[0]

@@ -1,4 +1,4 @@
-"""The flow: items to responses, responses to scores, scores to metrics. Nothing else.
+"""The flow: items to responses, scores to metrics; in between stands ``scoring``. Nothing else.
 
 Each stage reads only what the one before wrote, so each can be interrupted, resumed and repeated.
 """
@@ -14,38 +14,22 @@ from typing import Any
 
 import msgspec
 
-from empeval.answering import answers, unfinished_groups, writable
-from empeval.cards import ValueCard
-from empeval.contained import ContainedError, contained
+from empeval.answering import answers, unfinished_groups
+from empeval.contained import contained, reason_in
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
-from empeval.events import ItemAnswered, ScorerFinished
+from empeval.events import ItemAnswered
 from empeval.filling import filling
 from empeval.hooks import Hooks
-from empeval.interfaces import Generator, Scorer, Task
+from empeval.interfaces import Generator, Task
 from empeval.marks import mark_of
 from empeval.question import AskedScorer, AskedTask
-from empeval.records import (
-    LARGEST_VALUE,
-    Metric,
-    ResponseLine,
-    Sample,
-    Sampling,
-    Score,
-    Scored,
-)
+from empeval.records import Metric, ResponseLine, Sampling, Scored
 from empeval.registry import label_of
 from empeval.rounds import Rounds
-from empeval.runs import AuditMark, Journal, Run, heard, response_of, samples_in
+from empeval.runs import AuditMark, Journal, Run, response_of
 from empeval.saved import SavedTask
-from empeval.spending import LimitReachedError, Spending
-
-ALIKE = 3
-"""Samples on which a scorer must fail in the same way before it is taken to fail on all."""
-ROUNDING = 1e-5
-"""How far a value may lie outside of its range, relative to the bound where that is above 1."""
-SCORING_CHUNK = 256
-"""Samples handed to a scorer at once; chunks are cut the same way in every run."""
+from empeval.spending import Spending
 
 
 def generate_stage(
@@ -133,145 +117,6 @@ class AnswerJournals(ExitStack):
         self._open[step].append(line)
 
 
-def score_stage(
-    run: Run,
-    task: str,
-    asked: AskedScorer,
-    hooks: Hooks,
-    *,
-    progress: bool,
-    spending: Spending | None = None,
-) -> float:
-    """Have the unscored samples of a task scored; returns the seconds it took.
-
-    Raises:
-        LimitReachedError: what the run may spend is spent.
-        EmpevalError: as of ``score_chunk``.
-    """
-    started = time.perf_counter()
-    scores = run.scores(task, asked.label)
-    done, lines = scores.by_id, run.ordered(task)
-    if len(done) == len(lines) and run.scores_path(task, asked.label).exists():
-        return 0.0
-    with (
-        run.journal_scores(task, asked.label) as journal,
-        heard(asked.scorer, run.judgements(asked.label), spending),
-        bar(len(lines), len(done), f"{task}: {asked.label}", progress) as ticks,
-    ):
-        for start in range(0, len(lines), SCORING_CHUNK):
-            chunk = lines[start : start + SCORING_CHUNK]
-            if all(name in done for name in chunk.ids):
-                continue
-            given = score_chunk(asked.scorer, list(samples_in(chunk)))
-            new = [score for score in given if score.id not in done]
-            for score in new:
-                journal.append(score)
-            ticks.update(len(new))  # at once, or the rate would be that of the first of them
-    hooks.fire(
-        "empeval_scores_written",
-        event=ScorerFinished(folder=str(run.path), task=task, scorer=asked.label, count=len(lines)),
-    )
-    return time.perf_counter() - started
-
-
-def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
-    """Scores of a chunk, one a sample, whatever the scorer does.
-
-    Samples without an answer are not shown to the scorer. When it raises, the chunk is tried
-    sample by sample, and those that raise again get status ``error``. When the first ``ALIKE`` of
-    them (or all) raise the very same as the chunk did, it does not hang on the sample, and the
-    others are not tried.
-
-    Raises:
-        LimitReachedError: what the run may spend is spent.
-        EmpevalError: one of empeval's own that does not hang on the sample (a checkpoint that is
-            not there).
-    """
-    scores: dict[str, Score] = {}
-    answered: list[Sample] = []
-    for sample in chunk:
-        status = sample.response.status
-        if status in ("missing", "error"):
-            note = sample.response.note or f"no answer to score ({status})"
-            scores[sample.id] = Score(sample.id, "error", note=note)
-        else:
-            answered.append(sample)
-    if answered:
-        try:
-            given = _checked(scorer, answered)
-        except LimitReachedError:
-            raise
-        except EmpevalError as error:  # find out on which sample
-            given = _one_by_one(scorer, answered, error)
-        scores.update({s.id: s for s in given})
-    return [scores[sample.id] for sample in chunk]
-
-
-def _one_by_one(scorer: Scorer, samples: Sequence[Sample], first: EmpevalError) -> list[Score]:
-    """Scores of samples one by one, after all of them together have raised ``first``."""
-    made: list[Score] = []
-    reason, alike = _reason(first), 0
-    most = min(ALIKE, len(samples))
-    for sample in samples:
-        failed = reason
-        if alike < most:
-            try:
-                made += _checked(scorer, [sample])
-                alike = -len(samples)  # it does hang on the sample
-                continue
-            except EmpevalError as error:
-                failed = _reason(error)
-                alike = alike + 1 if failed == reason else -len(samples)
-            if alike == most and not isinstance(first, ContainedError):
-                raise first
-        made.append(Score(sample.id, "error", note=writable(failed[:500])))
-    return made
-
-
-def _reason(error: EmpevalError) -> str:
-    return error.reason if isinstance(error, ContainedError) else str(error)
-
-
-def _checked(scorer: Scorer, samples: Sequence[Sample]) -> list[Score]:
-    with contained(label_of(scorer)):
-        given = list(scorer.score(samples))
-        if [s.id for s in given] != [s.id for s in samples]:
-            raise ValueError(
-                f"{type(scorer).__name__} returned {len(given)} scores for {len(samples)} "
-                "samples, or in another order"
-            )
-        return [_kept(score, scorer.card.values) for score in given]
-
-
-def _kept(score: Score, declared: Sequence[ValueCard]) -> Score:
-    """A score as the run folder will give it back: numbers of any library as plain floats.
-
-    Values that are no number, that the card does not name, or that lie outside of the range it
-    states make an ``error`` of the sample, and are left out.
-    """
-    values = {name: float(value) for name, value in score.values.items()}
-    cards = {card.name: card for card in declared}
-    bad = {name: said for name, value in values.items() if (said := _wrong(value, cards.get(name)))}
-    kept: Score = msgspec.structs.replace(score, values=values)
-    if bad:
-        good = {name: value for name, value in values.items() if name not in bad}
-        note = "; ".join(f"{name} {said}" for name, said in bad.items())
-        kept = msgspec.structs.replace(kept, status="error", values=good, note=writable(note[:500]))
-    return msgspec.json.decode(msgspec.json.encode(kept), type=Score)
-
-
-def _wrong(value: float, card: ValueCard | None) -> str:
-    """What is wrong with a value, ``""`` where nothing is; rounding may go past a bound."""
-    if not abs(value) <= LARGEST_VALUE:
-        return f"is {value:g}" if math.isfinite(value) else "is not a finite number"
-    if card is None:
-        return f"({value:g}) is no value of the scorer's card"
-    for bound, sign in ((card.low, 1), (card.high, -1)):
-        if bound is not None and sign * (value - bound) < -ROUNDING * max(1.0, abs(bound)):
-            return f"is {value:g}, outside of the card's range from {card.low} to {card.high}"
-    return ""
-
-
 def metrics_stage(
     run: Run,
     tasks: Mapping[str, Task | None],
@@ -326,7 +171,7 @@ def audit_stage(
                 with contained(asked.owner):
                     mark = mark_of(name, asked.scorer, run.samples(task), scores)
             except EmpevalError as error:
-                mark = AuditMark(audited=False, line=f"cannot be checked: {_reason(error)}")
+                mark = AuditMark(audited=False, line=f"cannot be checked: {reason_in(error)}")
             found.setdefault(task, {})[asked.label] = mark
     return found
 
@@ -342,7 +187,7 @@ def _figures(
             return [_plain(metric) for metric in compute(scored)]
     except EmpevalError as error:
         problem = EmpevalError(
-            f"The figures of {owner} cannot be computed: {_reason(error)}. Answers and scores "
+            f"The figures of {owner} cannot be computed: {reason_in(error)}. Answers and scores "
             "are saved."
         )
         problem.__cause__ = error

@@ -10,7 +10,16 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from empeval import Score, Scored, ValueCard, cluster_mean, cluster_share, mean_metric
+from empeval import (
+    Mean,
+    Score,
+    Scored,
+    ValueCard,
+    cluster_mean,
+    cluster_share,
+    mean_metric,
+    mean_metrics,
+)
 from empeval.metrics import usable
 from empeval.testing import fake_item, fake_sample
 
@@ -240,3 +249,32 @@ def test_yes_or_no_values_become_a_percentage_with_a_wilson_interval():
     assert (metric.ci_low, metric.ci_high) == pytest.approx(
         (100 * expected.low, 100 * expected.high)
     )
+
+
+def test_several_figures_are_made_in_one_walk_and_each_is_that_of_its_own_samples():
+    cards = [ValueCard(name=n, unit=u, summary=n) for n, u in (("a", "score"), ("b", "percent"))]
+    scored = []
+    for number in range(40):
+        values = {"a": number / 7, "b": float(number % 3 == 0)}
+        kept = Score(str(number), "ok" if number % 5 else "unparsed", values=values)
+        item = fake_item(str(number), cluster=f"c{number // 3}")
+        scored.append(Scored(fake_sample("Oh.", item), kept))
+
+    def late(one):
+        return int(one.sample.id) >= 20
+
+    asked = [
+        Mean(value=cards[0]),
+        Mean(value=cards[1], where=late, note="late"),
+        Mean(value=cards[0], metric="twice", of=lambda s: 2 * s.score.values["a"], where=late),
+        Mean(value=cards[0], metric="filled", failed_as=0, scale=10),
+    ]
+    of_late = [one for one in scored if late(one)]
+    assert mean_metrics(asked, iter(scored)) == [
+        mean_metric(cards[0], scored),
+        mean_metric(cards[1], of_late, note="late"),
+        mean_metric(cards[0], of_late, metric="twice", of=lambda s: 2 * s.score.values["a"]),
+        mean_metric(cards[0], scored, metric="filled", failed_as=0, scale=10),
+    ]
+    assert mean_metrics(asked, [])[1].value is None
+    assert mean_metrics(asked, iter(scored))[1].n_failed == 4

@@ -15,8 +15,8 @@ from support.odd import Length, Slow
 import empeval
 from empeval import DataError, EmpevalError, Response, Sampling, Score, Scorer
 from empeval.answering import finish, unfinished_groups
-from empeval.runner import score_chunk
 from empeval.runs import natural_key
+from empeval.scoring import score_chunk
 from empeval.testing import FakeScorer, fake_item, fake_sample
 
 pytestmark = pytest.mark.usefixtures("odd_plugins")

@@ -14,8 +14,8 @@ from empeval.auditing.progress import progress_bar
 from empeval.errors import EmpevalError, UsageError
 from empeval.question import AskedScorer
 from empeval.records import Item, Message, Response, Sample, Score
-from empeval.runner import score_chunk
 from empeval.runs import Journal, Judgements, heard, read_journal
+from empeval.scoring import score_chunk
 
 CHUNK = 64
 """Texts handed to the scorer at once; cut the same way when an audit goes on."""

@@ -18,7 +18,7 @@ from empeval.errors import EmpevalError
 from empeval.memory import peak_memory
 from empeval.question import AskedScorer
 from empeval.records import Interval
-from empeval.runner import score_chunk
+from empeval.scoring import score_chunk
 
 ALONE, BULK, BATCH, ROUNDS = 40, 128, 32, 5
 LONGEST = 30.0

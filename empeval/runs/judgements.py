@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Hashable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from empeval.interfaces import Scorer
 from empeval.records import Response
@@ -66,14 +67,20 @@ class Judgements(MutableMapping[str, Response]):
 
 @contextmanager
 def heard(
-    scorer: Scorer, judgements: Judgements, spending: Spending | None = None
+    scorer: Scorer,
+    judgements: Judgements,
+    spending: Spending | None = None,
+    shared_work: MutableMapping[Hashable, Any] | None = None,
 ) -> Iterator[None]:
-    """Let a scorer keep what it hears, and spend what may be spent, as long as this lasts."""
+    """Let a scorer keep what it hears, spend what may be spent, and share what it makes of the
+    samples with the others, as long as this lasts.
+    """
     scorer.judgements, scorer.spending = judgements, spending
+    scorer.shared_work = shared_work
     try:
         yield
     finally:
-        scorer.judgements = scorer.spending = None
+        scorer.judgements = scorer.spending = scorer.shared_work = None
         judgements.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from empeval.toolkit import PooledEncoder, TokenRow
 from empeval_empathy.checkpoints import load_checkpoint
 from empeval_empathy.modeling import CascadeModel, EmpathyModel
+from empeval_empathy.sharing import share_weights, shared_tokenizer
 from empeval_empathy.views import Dialogue, Row, ViewBuilder, Views
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
@@ -53,7 +54,7 @@ class Judge:
 
     def __init__(self, folder: Path) -> None:
         model, tokenizer = load_checkpoint(folder)
-        self._views = ViewBuilder(tokenizer, model.config.max_length)
+        self._views = ViewBuilder(shared_tokenizer(tokenizer), model.config.max_length)
         self._encoder = PooledEncoder(
             model.encoder,
             pooling=model.config.pooling,
@@ -62,17 +63,26 @@ class Judge:
             batch_tokens=BATCH_TOKENS,
         )
         self._model: EmpathyModel = model.to(self._encoder.device)
+        share_weights(self._model)
         self.emotions: list[str] = [
             model.config.id2label[number] for number in range(model.config.num_labels)
         ]
 
-    def judge(self, dialogues: Sequence[Dialogue]) -> Judged:
+    def judge(
+        self,
+        dialogues: Sequence[Dialogue],
+        shared: MutableMapping[Hashable, Any] | None = None,
+    ) -> Judged:
         """Judge dialogues, at least one; a row each, in their order.
 
         Rows of tokens are encoded by length, contexts and full views together, and each
         different row once: a reply and a reference share their context's.
+
+        Args:
+            dialogues: to judge.
+            shared: as of ``ViewBuilder.build``.
         """
-        views = self._views.build(dialogues)
+        views = self._views.build(dialogues, shared)
         cascade = isinstance(self._model, CascadeModel)
         rows: dict[tuple[int, ...], int] = {}
         unique: list[Row] = []

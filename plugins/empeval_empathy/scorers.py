@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,8 +15,6 @@ from empeval import (
     Scorer,
     ScorerCard,
     UsageError,
-    ValueCard,
-    mean_metric,
 )
 from empeval.toolkit import (
     check_target,
@@ -25,10 +23,17 @@ from empeval.toolkit import (
     on_disk,
     remarks,
     unusable,
-    warn,
 )
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
-from empeval_empathy.emotions import EMOTIONS, MECHANISMS
+from empeval_empathy.emotions import MECHANISMS
+from empeval_empathy.figures import (
+    CONFIDENCE,
+    EMPATHY,
+    HUMAN,
+    MECHANISM_CARDS,
+    TARGET,
+    figures_of,
+)
 
 if TYPE_CHECKING:
     from empeval_empathy.judge import Judge
@@ -36,63 +41,6 @@ if TYPE_CHECKING:
 
 MOST_UNKNOWN = 0.5
 """A reply with a larger share of tokens outside the vocabulary is not judged."""
-
-EMPATHY = ValueCard(
-    name="empathy",
-    unit="score 1-5",
-    summary="How empathetic the reply is: 1 not at all, 5 very.",
-    low=1,
-    high=5,
-    higher_is_better=True,
-)
-MECHANISM_CARDS = (
-    ValueCard(
-        name="emotional_reaction",
-        unit="level 0-2",
-        summary="Warmth, compassion, concern: 0 none, 1 weak, 2 strong (EPITOME).",
-        low=0,
-        high=2,
-    ),
-    ValueCard(
-        name="interpretation",
-        unit="level 0-2",
-        summary="Understanding of what the speaker feels and went through: 0 none, 2 strong.",
-        low=0,
-        high=2,
-    ),
-    ValueCard(
-        name="exploration",
-        unit="level 0-2",
-        summary="Asking about what the speaker did not say: 0 none, 1 in general, 2 in particular.",
-        low=0,
-        high=2,
-    ),
-)
-HUMAN = ValueCard(
-    name="human",
-    unit="score 1-5",
-    summary="The same of the human reply to this item, where there is one.",
-    low=1,
-    high=5,
-)
-CONFIDENCE = ValueCard(
-    name="emotion_confidence",
-    unit="probability",
-    summary="Of the emotion that the model reads.",
-    low=0,
-    high=1,
-)
-TARGET = ValueCard(
-    name="target_emotion",
-    unit="probability",
-    summary="Of the emotion that the item states, where it states one.",
-    low=0,
-    high=1,
-)
-DIFFERENCE = ValueCard(
-    name="empathy", unit="score 1-5", summary="Less the human reply's.", higher_is_better=True
-)
-ACCURACY = ValueCard(name="empathy", unit="percent", summary="The emotion read is the stated one.")
 
 LICENSE = (
     "CC BY-NC 4.0, academic use (trained on EmpatheticDialogues and rated sets); encoder Apache-2.0"
@@ -175,7 +123,7 @@ class EmpathyScorer(Scorer):
                         dialogues.setdefault(dialogue, len(dialogues))
         if not dialogues:
             return [failure for failure in failures if failure is not None]
-        table = _Table(self._load(), dialogues)
+        table = _Table(self._load(), dialogues, self.shared_work)
         return [
             failure or table.score(sample, *pair)
             for sample, failure, pair in zip(samples, failures, asked, strict=True)
@@ -183,45 +131,7 @@ class EmpathyScorer(Scorer):
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Means; the human replies' mean on the same items and the paired difference; accuracy."""
-        with_human = [s for s in scored if _may_have(s, "human", s.sample.item.reference)]
-        with_target = [
-            s
-            for s in scored
-            if _may_have(s, "target_emotion", s.sample.item.target.get("emotion") in EMOTIONS)
-        ]
-        figures = [mean_metric(EMPATHY, scored)]
-        if any(s.score.status == "ok" for s in with_human):
-            figures += [
-                mean_metric(HUMAN, with_human, note="the human replies to the same items"),
-                mean_metric(
-                    DIFFERENCE,
-                    with_human,
-                    metric="empathy_minus_human",
-                    of=lambda s: s.score.values["empathy"] - s.score.values["human"],
-                    note="paired: the reply less the human reply to the same item",
-                ),
-            ]
-        with_mechanisms = [s for s in scored if _may_have(s, MECHANISMS[0], True)]
-        if any(s.score.status == "ok" for s in with_mechanisms):
-            figures += [mean_metric(value, with_mechanisms) for value in MECHANISM_CARDS]
-        figures.append(mean_metric(CONFIDENCE, scored))
-        unknown = _unknown_emotions(scored)
-        if unknown:
-            warn(unknown)
-        if any(s.score.status == "ok" for s in with_target):
-            figures += [
-                mean_metric(TARGET, with_target, note=unknown),
-                mean_metric(
-                    ACCURACY,
-                    with_target,
-                    metric="emotion_accuracy",
-                    of=lambda s: float(
-                        s.score.labels["emotion"] == s.sample.item.target["emotion"]
-                    ),
-                    note="describes the scorer: how often it reads the stated emotion",
-                ),
-            ]
-        return figures
+        return figures_of(scored)
 
     def fingerprint(self) -> str:
         """``sha256:...`` of the checkpoint, and the key of the encoder that an adapter goes on."""
@@ -259,11 +169,16 @@ def _bundled(name: str) -> Path:
 class _Table:
     """Dialogues and what a judge says of them."""
 
-    def __init__(self, judge: Judge, dialogues: dict[Dialogue, int]) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        dialogues: dict[Dialogue, int],
+        shared: MutableMapping[Hashable, Any] | None,
+    ) -> None:
         self._emotions = judge.emotions
         self._numbers = {emotion: place for place, emotion in enumerate(judge.emotions)}
         self._places = dialogues
-        self._judged = judge.judge(list(dialogues))
+        self._judged = judge.judge(list(dialogues), shared)
 
     def score(self, sample: Sample, own: Dialogue, human: Dialogue | None) -> Score:
         judged, place = self._judged, self._places[own]
@@ -301,25 +216,6 @@ def context_of(sample: Sample) -> tuple[str, ...]:
     return tuple(
         m.content for m in sample.item.messages if m.role != "system" and m.content.strip()
     )
-
-
-def _unknown_emotions(scored: Sequence[Scored]) -> str | None:
-    """How many items state an emotion that is none of those that these scorers know."""
-    stated = [str(s.sample.item.target["emotion"]) for s in scored
-              if s.sample.item.target.get("emotion") is not None]  # fmt: skip
-    odd = [emotion for emotion in stated if emotion not in EMOTIONS]
-    if not odd:
-        return None
-    few = ", ".join(sorted(set(odd))[:5])
-    return (
-        f"the emotion stated of {len(odd)} of {len(stated)} items is none of EmpatheticDialogues' "
-        f"32 and is not compared ({few})"
-    )
-
-
-def _may_have(scored: Scored, value: str, asked: Any) -> bool:
-    """Whether a sample belongs to a figure: it has the value, or failed where it was asked for."""
-    return value in scored.score.values if scored.score.status == "ok" else bool(asked)
 
 
 def _unreadable(sample: Sample) -> Score | None:

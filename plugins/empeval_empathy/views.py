@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +76,26 @@ class ViewBuilder:
         self.padding = tokenizer.pad_token_id or 0
         self.segments = "token_type_ids" in tokenizer.model_input_names
 
-    def build(self, dialogues: Sequence[Dialogue]) -> list[Views]:
-        """Views of dialogues, in their order; each different text is tokenized once."""
+    def build(
+        self,
+        dialogues: Sequence[Dialogue],
+        shared: MutableMapping[Hashable, Any] | None = None,
+    ) -> list[Views]:
+        """Views of dialogues, in their order; each different text is tokenized once.
+
+        Args:
+            dialogues: any number.
+            shared: ``Scorer.shared_work``: views that another builder with the same tokenizer and
+                limit has left there are taken, and new ones left. They must not be changed.
+        """
+        known: dict[Dialogue, Views] = {}
+        if shared is not None:
+            known = shared.setdefault((ViewBuilder, self._tokenizer, self.max_length), known)
+        new = [dialogue for dialogue in dict.fromkeys(dialogues) if dialogue not in known]
+        known.update(zip(new, self._built(new), strict=True))
+        return [known[dialogue] for dialogue in dialogues]
+
+    def _built(self, dialogues: Sequence[Dialogue]) -> list[Views]:
         texts = list(dict.fromkeys(t for d in dialogues for t in (*d.context, d.reply)))
         if not texts:
             return []

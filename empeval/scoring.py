@@ -1,0 +1,217 @@
+"""The stage between: responses to scores, in chunks that all scorers of a task take in turn.
+
+What is in memory is a chunk, and of the run's files what their readers keep of a line. A chunk's
+scores are appended before the next one is read.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+
+from empeval.answering import writable
+from empeval.cards import ValueCard
+from empeval.contained import ContainedError, contained, reason_in
+from empeval.errors import EmpevalError, RunFolderError, StorageError
+from empeval.events import ScorerFinished
+from empeval.hooks import Hooks
+from empeval.interfaces import Scorer
+from empeval.question import AskedScorer
+from empeval.records import LARGEST_VALUE, ResponseLine, Sample, Score
+from empeval.registry import label_of
+from empeval.runner import bar
+from empeval.runs import Lines, Run, heard, samples_in
+from empeval.spending import LimitReachedError, Spending
+
+ALIKE = 3
+"""Samples on which a scorer must fail in the same way before it is taken to fail on all."""
+ROUNDING = 1e-5
+"""How far a value may lie outside of its range, relative to the bound where that is above 1."""
+CHUNK = 256
+"""Samples handed to a scorer at once; chunks are cut the same way in every run."""
+
+
+class _Scoring:
+    """One scorer at work on a task.
+
+    Attributes:
+        seconds: that it took.
+        error: why it went no further; ``None`` while it does.
+    """
+
+    def __init__(self, run: Run, task: str, asked: AskedScorer) -> None:
+        self.asked = asked
+        self.done = run.scores(task, asked.label).by_id
+        self.missing = not run.scores_path(task, asked.label).exists()
+        self.seconds = 0.0
+        self.error: EmpevalError | None = None
+
+    def chunk(self, lines: Lines[ResponseLine]) -> list[Score]:
+        """The scores of a chunk that are not there yet; none where the scorer cannot go on."""
+        if self.error is not None or all(name in self.done for name in lines.ids):
+            return []
+        started = time.perf_counter()
+        try:  # a scorer gets records of its own, since dicts in them can be changed
+            given = score_chunk(self.asked.scorer, list(samples_in(lines)))
+        except (StorageError, RunFolderError):
+            raise
+        except EmpevalError as error:  # the others' scores are not this one's to spoil
+            self.error = error
+            return []
+        finally:
+            self.seconds += time.perf_counter() - started
+        return [score for score in given if score.id not in self.done]
+
+
+def score_stage(
+    run: Run,
+    task: str,
+    scorers: Sequence[AskedScorer],
+    hooks: Hooks,
+    *,
+    progress: bool,
+    spending: Spending | None = None,
+) -> tuple[dict[str, float], dict[str, EmpevalError]]:
+    """Have the unscored samples of a task scored by each of its scorers.
+
+    Chunk by chunk, they take turns, so that what one makes of a chunk can serve the next
+    (``Scorer.shared_work``).
+
+    Returns:
+        label -> the seconds that a scorer took, for those that scored everything; and label ->
+        why another did not.
+
+    Raises:
+        StorageError: the folder cannot be written.
+        RunFolderError: it cannot be read.
+    """
+    every = [_Scoring(run, task, asked) for asked in scorers]
+    lines = run.ordered(task)
+    work = [one for one in every if one.missing or len(one.done) != len(lines)]
+    shared: dict[Hashable, Any] = {}
+    label = f"{task}: {', '.join(one.asked.label for one in work)}"
+    with ExitStack() as stack:
+        journals = [stack.enter_context(run.journal_scores(task, one.asked.label)) for one in work]
+        for one in work:
+            kept = run.judgements(one.asked.label)
+            stack.enter_context(heard(one.asked.scorer, kept, spending, shared))
+        if work:
+            total, done = len(work) * len(lines), sum(len(one.done) for one in work)
+            ticks = stack.enter_context(bar(total, done, label, progress))
+        for start in range(0, len(lines), CHUNK) if work else ():
+            chunk = lines[start : start + CHUNK]
+            for one, journal in zip(work, journals, strict=True):
+                new = one.chunk(chunk)
+                for score in new:
+                    journal.append(score)
+                ticks.update(len(new))  # at once, or the rate would be that of the first of them
+            shared.clear()
+    for one in work:
+        if one.error is None:
+            event = ScorerFinished(
+                folder=str(run.path), task=task, scorer=one.asked.label, count=len(lines)
+            )
+            hooks.fire("empeval_scores_written", event=event)
+    return (
+        {one.asked.label: one.seconds for one in every if one.error is None},
+        {one.asked.label: one.error for one in every if one.error is not None},
+    )
+
+
+def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
+    """Scores of a chunk, one a sample, whatever the scorer does.
+
+    Samples without an answer are not shown to the scorer. When it raises, the chunk is tried
+    sample by sample, and those that raise again get status ``error``. When the first ``ALIKE`` of
+    them (or all) raise the very same as the chunk did, it does not hang on the sample, and the
+    others are not tried.
+
+    Raises:
+        LimitReachedError: what the run may spend is spent.
+        EmpevalError: one of empeval's own that does not hang on the sample (a checkpoint that is
+            not there).
+    """
+    scores: dict[str, Score] = {}
+    answered: list[Sample] = []
+    for sample in chunk:
+        status = sample.response.status
+        if status in ("missing", "error"):
+            note = sample.response.note or f"no answer to score ({status})"
+            scores[sample.id] = Score(sample.id, "error", note=note)
+        else:
+            answered.append(sample)
+    if answered:
+        try:
+            given = _checked(scorer, answered)
+        except LimitReachedError:
+            raise
+        except EmpevalError as error:  # find out on which sample
+            given = _one_by_one(scorer, answered, error)
+        scores.update({s.id: s for s in given})
+    return [scores[sample.id] for sample in chunk]
+
+
+def _one_by_one(scorer: Scorer, samples: Sequence[Sample], first: EmpevalError) -> list[Score]:
+    """Scores of samples one by one, after all of them together have raised ``first``."""
+    made: list[Score] = []
+    reason, alike = reason_in(first), 0
+    most = min(ALIKE, len(samples))
+    for sample in samples:
+        failed = reason
+        if alike < most:
+            try:
+                made += _checked(scorer, [sample])
+                alike = -len(samples)  # it does hang on the sample
+                continue
+            except EmpevalError as error:
+                failed = reason_in(error)
+                alike = alike + 1 if failed == reason else -len(samples)
+            if alike == most and not isinstance(first, ContainedError):
+                raise first
+        made.append(Score(sample.id, "error", note=writable(failed[:500])))
+    return made
+
+
+def _checked(scorer: Scorer, samples: Sequence[Sample]) -> list[Score]:
+    with contained(label_of(scorer)):
+        given = list(scorer.score(samples))
+        if [s.id for s in given] != [s.id for s in samples]:
+            raise ValueError(
+                f"{type(scorer).__name__} returned {len(given)} scores for {len(samples)} "
+                "samples, or in another order"
+            )
+        return [_kept(score, scorer.card.values) for score in given]
+
+
+def _kept(score: Score, declared: Sequence[ValueCard]) -> Score:
+    """A score as the run folder will give it back: numbers of any library as plain floats.
+
+    Values that are no number, that the card does not name, or that lie outside of the range it
+    states make an ``error`` of the sample, and are left out.
+    """
+    values = {name: float(value) for name, value in score.values.items()}
+    cards = {card.name: card for card in declared}
+    bad = {name: said for name, value in values.items() if (said := _wrong(value, cards.get(name)))}
+    kept: Score = msgspec.structs.replace(score, values=values)
+    if bad:
+        good = {name: value for name, value in values.items() if name not in bad}
+        note = "; ".join(f"{name} {said}" for name, said in bad.items())
+        kept = msgspec.structs.replace(kept, status="error", values=good, note=writable(note[:500]))
+    return msgspec.json.decode(msgspec.json.encode(kept), type=Score)
+
+
+def _wrong(value: float, card: ValueCard | None) -> str:
+    """What is wrong with a value, ``""`` where nothing is; rounding may go past a bound."""
+    if not abs(value) <= LARGEST_VALUE:
+        return f"is {value:g}" if math.isfinite(value) else "is not a finite number"
+    if card is None:
+        return f"({value:g}) is no value of the scorer's card"
+    for bound, sign in ((card.low, 1), (card.high, -1)):
+        if bound is not None and sign * (value - bound) < -ROUNDING * max(1.0, abs(bound)):
+            return f"is {value:g}, outside of the card's range from {card.low} to {card.high}"
+    return ""
