@@ -170,6 +170,7 @@ def test_every_package_of_the_table_is_one_of_its_extra():
         "empeval_training": "empeval-training",
         "inspect_ai": "inspect-ai",
         "mlflow": "mlflow-skinny",
+        "openvino_genai": "openvino-genai",
         "sklearn": "scikit-learn",
     }
     inside = {"safetensors": "transformers", "tokenizers": "transformers"}  # they come with it
