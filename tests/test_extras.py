@@ -133,6 +133,8 @@ NEEDS = [
      "The model 'smollm2-135m-instruct'", "torch", "hf"),
     ("run --model vllm:org/name --tasks ed-mini --scorers surface", "The model 'org/name'",
      "torch", "vllm"),
+    ("run --model openvino:org/name --tasks ed-mini --scorers surface", "The model 'org/name'",
+     "torch", "openvino"),
     ("run --model openai:a --model-args base_url=http://127.0.0.1:9/v1 --tasks ed-mini "
      "--scorers surface --out c", "'openai:'", "httpx2", "openai"),
     ("run --model human: --tasks ed-mini --scorers mine.py:thanks", "mine.py", "torch",

@@ -109,6 +109,14 @@ def test_random_models_of_each_type_answer_as_under_hf(tmp_path, family, options
     assert len(set(got)) == len(got)
 
 
+def test_a_model_without_an_end_of_text_goes_on_to_the_limit(tmp_path):
+    script = {"a": [" so", b"!", " on", *[" and"] * 2]}  # "!" is token 3, which ends other models
+    make_scripted_model(tmp_path, script, eos=(), eos_token=None)
+    (answer,) = ask(on_engine(tmp_path), ["a"], max_tokens=8)
+    assert answer.response == " so! on" + " and" * 5
+    assert facts([answer]) == facts(ask(on_torch(tmp_path), ["a"], max_tokens=8))
+
+
 def test_what_is_drawn_depends_on_seed_and_item_alone(tmp_path):
     exact(tmp_path, tokenizer=byte_tokenizer(eos_token=None))
     generator = on_engine(tmp_path)

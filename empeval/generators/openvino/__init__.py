@@ -96,7 +96,7 @@ class OpenVINO(HuggingFace):
             device="cpu",
             chat_template=chat_template,
         )
-        if self._files.gguf:
+        if not self._exported:
             self._require(target, "gguf")
 
     def _find(self, target: str, revision: str | None) -> ModelFiles:
