@@ -133,6 +133,8 @@ NEEDS = [
      "The model 'smollm2-135m-instruct'", "torch", "hf"),
     ("run --model vllm:org/name --tasks ed-mini --scorers surface", "The model 'org/name'",
      "torch", "vllm"),
+    ("run --model openvino:org/name --tasks ed-mini --scorers surface", "The model 'org/name'",
+     "torch", "openvino"),
     ("run --model openai:a --model-args base_url=http://127.0.0.1:9/v1 --tasks ed-mini "
      "--scorers surface --out c", "'openai:'", "httpx2", "openai"),
     ("run --model human: --tasks ed-mini --scorers mine.py:thanks", "mine.py", "torch",
@@ -170,6 +172,7 @@ def test_every_package_of_the_table_is_one_of_its_extra():
         "empeval_training": "empeval-training",
         "inspect_ai": "inspect-ai",
         "mlflow": "mlflow-skinny",
+        "openvino_genai": "openvino-genai",
         "sklearn": "scikit-learn",
     }
     inside = {"safetensors": "transformers", "tokenizers": "transformers"}  # they come with it

@@ -29,7 +29,7 @@ def hub_id(text: str | None) -> str | None:
 def model_id(manifest: Manifest) -> str | None:
     """The model as the hub calls it, where it came from there."""
     scheme, _, target = manifest.model.uri.partition(":")
-    return hub_id(target) if scheme in ("hf", "vllm") else None
+    return hub_id(target) if scheme in ("hf", "openvino", "vllm") else None
 
 
 def date_of(text: str | None) -> datetime:

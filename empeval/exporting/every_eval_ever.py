@@ -152,7 +152,7 @@ def _record(
 
 def _model(manifest: Manifest, model: str) -> dict[str, Any]:
     scheme = manifest.model.uri.partition(":")[0]
-    own = scheme in ("hf", "packaged", "vllm")
+    own = scheme in ("hf", "openvino", "packaged", "vllm")
     details = {
         "deployment_type": "self_deployed" if own else "unknown",
         "model_availability": "unknown",

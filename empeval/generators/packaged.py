@@ -37,7 +37,7 @@ class Packaged(HuggingFace):
         chat_template: str = "auto",
         batch_tokens: int = 0,
     ) -> None:
-        self._model = _generator(target)
+        self._model = find_generator(target)
         self._require(target, "torch", "transformers")
         super().__init__(
             str(packaged_model(target)),
@@ -57,7 +57,12 @@ class Packaged(HuggingFace):
         )
 
 
-def _generator(name: str) -> PackagedModel:
+def find_generator(name: str) -> PackagedModel:
+    """A packaged model that writes text.
+
+    Raises:
+        UsageError: none has this name.
+    """
     model = find(name)
     if model.kind != "generator":
         others = (m.name for m in catalogue() if m.kind == "generator")

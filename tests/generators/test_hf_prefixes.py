@@ -133,7 +133,8 @@ def both(folder, monkeypatch, **sampling):
     )
     monkeypatch.setattr(plain, "plan", lambda items, _: [list(items)])
     monkeypatch.setattr(sharing, "plan", lambda items, _: [list(items)])
-    monkeypatch.setattr(plain._load().reader, "shares", False)
+    plain._load()
+    monkeypatch.setattr(plain._reader, "shares", False)
     return answers(sharing, **sampling), answers(plain, **sampling), sharing
 
 
@@ -142,7 +143,7 @@ def test_answers_are_those_of_the_plain_loop(tmp_path, family, monkeypatch):
     make_random_model(tmp_path, family, seed=3)
     shared, plain, generator = both(tmp_path, monkeypatch, max_tokens=40)
     assert shared == plain
-    assert generator._load().reader.shares == (family in SHARING)
+    assert generator._reader.shares == (family in SHARING)
     assert len(set(plain)) > 5
 
 

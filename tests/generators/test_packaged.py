@@ -12,6 +12,7 @@ from support.tiny_model import make_tiny_model
 
 from empeval import HubError, Item, Message, Sampling, UsageError
 from empeval.generators.hf import HuggingFace
+from empeval.generators.openvino import OpenVINO
 from empeval.generators.packaged import Packaged
 from empeval.models import PackagedModel, PayloadFile, get, packages
 from empeval.registry import options
@@ -71,6 +72,13 @@ def test_its_card_has_the_packaged_name_and_the_licence_of_the_catalogue(tiny):
     assert card.name == "packaged:tiny"
     assert card.license == "MIT"
     assert card.fingerprint == Packaged("tiny").card.fingerprint
+
+
+def test_openvino_takes_it_by_the_same_name(tiny):
+    card, same = OpenVINO("packaged:tiny", dtype="float32").card, Packaged("tiny").card
+    assert (card.name, card.license, card.fingerprint) == (same.name, "MIT", same.fingerprint)
+    with pytest.raises(UsageError, match=r"is an encoder"):
+        OpenVINO("packaged:all-minilm-l6-v2")
 
 
 def test_it_takes_the_options_of_hf_but_for_the_revision():

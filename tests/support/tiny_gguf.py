@@ -22,12 +22,23 @@ _NAMES = {
 }
 
 
-def write_gguf(path: Path, model: Any, tokenizer: Any) -> None:
-    """Write a Llama with one attention head (more would need their rows reordered)."""
+def write_gguf(path: Path, model: Any, tokenizer: Any, **more: Any) -> None:
+    """Write a Llama with one attention head (more would need their rows reordered).
+
+    Matrices are float16, vectors float32.
+
+    Args:
+        path: where to.
+        model: of transformers.
+        tokenizer: of transformers.
+        more: further tensors by name, or ``architecture``.
+    """
     import gguf
+    import numpy as np
 
     config = model.config
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, more.pop("architecture", "llama"))
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -41,6 +52,7 @@ def write_gguf(path: Path, model: Any, tokenizer: Any) -> None:
     special = set(tokenizer.all_special_tokens)
     kinds = [gguf.TokenType.CONTROL if t in special else gguf.TokenType.NORMAL for t in tokens]
     writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges(["a b"])
@@ -50,7 +62,10 @@ def write_gguf(path: Path, model: Any, tokenizer: Any) -> None:
     for name, tensor in model.state_dict().items():
         for theirs, ours in _NAMES.items():
             name = name.replace(theirs, ours)
-        writer.add_tensor(name, tensor.float().numpy())
+        kept = np.float32 if tensor.ndim == 1 else np.float16
+        writer.add_tensor(name, tensor.float().numpy().astype(kept))
+    for name, array in more.items():
+        writer.add_tensor(name, array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

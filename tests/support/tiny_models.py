@@ -56,6 +56,7 @@ def random_config(family: str, **options: Any) -> Any:
             **common | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256} | options
         ),
         "mistral": lambda: t.MistralConfig(**usual | {"sliding_window": 8} | options),
+        "qwen2": lambda: t.Qwen2Config(**usual | options),
         "qwen3": lambda: t.Qwen3Config(**usual | {"head_dim": 8} | options),
         "gemma3": lambda: t.Gemma3TextConfig(
             **usual

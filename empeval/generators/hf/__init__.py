@@ -89,7 +89,7 @@ class HuggingFace(Generator):
         self._quantize = quantize
         self._chat_template = chat_template
         self._batch_tokens = batch_tokens
-        self._files = find_files(target, revision)
+        self._files = self._find(target, revision)
         check_quantize(quantize, self._files)
         if self._files.gguf:
             self._require(target, "gguf")
@@ -100,9 +100,14 @@ class HuggingFace(Generator):
         self._prompts: dict[tuple[Message, ...], Prompt] = {}
         self._batches: dict[tuple[str, str], int] = {}
         self._answerer: Answerer | None = None
+        self._reader: Any = None
 
     def _require(self, target: str, *packages: str) -> None:
         require(f"The model '{target}'", *packages, extra=self.extra)
+
+    def _find(self, target: str, revision: str | None) -> ModelFiles:
+        """The files that a target means."""
+        return find_files(target, revision)
 
     @property
     def card(self) -> ModelCard:
@@ -214,8 +219,8 @@ class HuggingFace(Generator):
 
         wanted = [as_tokens(request, self._prompter) for request in requests]
         wanted.sort(key=lambda one: one.rows[0])  # what begins alike is read together
-        reader = self._load().reader
-        yield from likelihoods(wanted, reader, window=self._window, budget=self._budget)
+        self._load()
+        yield from likelihoods(wanted, self._reader, window=self._window, budget=self._budget)
 
     def runtime(self) -> dict[str, Any]:
         """Device, and the tokens of a batch: as planned, and what memory held if that was less."""
@@ -229,7 +234,7 @@ class HuggingFace(Generator):
         if self._answerer is not None:
             from empeval.generators.hf.answers import free_memory
 
-            self._answerer = None
+            self._answerer = self._reader = None
             free_memory()
 
     def _load(self) -> Answerer:
@@ -253,7 +258,9 @@ class HuggingFace(Generator):
                     f"The adapter's tokenizer gives the token {highest}, but neither the model nor "
                     f"the adapter has more than {rows}: they do not belong together."
                 )
-            self._answerer = Answerer(Decoder(model, self._prompter.tokenizer), self._window)
+            decoder = Decoder(model, self._prompter.tokenizer)
+            self._reader = decoder.reader
+            self._answerer = Answerer(decoder, self._window)
         return self._answerer
 
     @cached_property

@@ -6,11 +6,12 @@ import gc
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Protocol
 
 import msgspec
 
 from empeval.generators.hf.batches import cut_batches
-from empeval.generators.hf.decode import Decoded, Decoder, Row
+from empeval.generators.hf.decode import Decoded, Row
 from empeval.generators.hf.prompts import Prompt
 from empeval.reasoning import opened_at_end, table
 from empeval.records import Item, Response, Sampling
@@ -28,6 +29,19 @@ class Question(msgspec.Struct, frozen=True):
         return len(self.prompt.tokens)
 
 
+class Decodes(Protocol):
+    """What continues the prompts of a batch.
+
+    Attributes:
+        takes_padding: whether prompts of one batch may differ in length.
+    """
+
+    takes_padding: bool
+
+    def decode(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[Decoded]:
+        """Yield each row's continuation as soon as it has ended."""
+
+
 class Answerer:
     """Answers batches with one model.
 
@@ -38,12 +52,10 @@ class Answerer:
 
     Attributes:
         budget: tokens of a batch that memory holds; known once it has run out.
-        reader: of the model's logits.
     """
 
-    def __init__(self, decoder: Decoder, window: int | None) -> None:
+    def __init__(self, decoder: Decodes, window: int | None) -> None:
         self._decoder = decoder
-        self.reader = decoder.reader
         self._window = window
         self.budget: int | None = None
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from empeval.generators.hf.prefill import Reader
-from empeval.generators.hf.text import Text, special_tokens
+from empeval.generators.hf.text import Text, end_tokens, special_tokens
 from empeval.reasoning import table
 from empeval.records import Sampling
 
@@ -71,13 +71,11 @@ class Decoder:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        stated = model.generation_config.eos_token_id
-        ends = {*(stated if isinstance(stated, list) else [stated]), tokenizer.eos_token_id}
         known = model.get_input_embeddings().weight.shape[0]
         self.takes_padding = model.config.model_type not in OWN_STATE
         self._takes_cache = "past_key_values" in inspect.signature(model.forward).parameters
         self._remembers = bool(getattr(model, "_is_stateful", False))
-        self.ends = sorted(e for e in ends if e is not None and e < known)
+        self.ends = end_tokens(model.generation_config.eos_token_id, tokenizer, known)
         # what stands in masked places and behind the end of a row: any token that the model knows
         self.filler: int = self.ends[0] if self.ends else 0
         self._special = special_tokens(tokenizer)
@@ -185,15 +183,10 @@ class Decoder:
         self, row: Row, new: Sequence[int], read: Text, broken: bool
     ) -> tuple[str, int, str] | None:
         """(text, tokens, stop) of a row that has ended, ``None`` of one that goes on."""
-        end = next((i for i, token in enumerate(new) if token in self.ends), None)
-        count = len(new) if end is None else end
         if broken:
-            return "", count, "error"
-        if (found := read.ending(new[:count], row.stop)) is not None:
-            return found[0], count, found[1]
-        if end is None and count < row.limit:
-            return None
-        return read.of(new[:count]), count, "length" if end is None else "eos"
+            end = next((i for i, token in enumerate(new) if token in self.ends), len(new))
+            return "", end, "error"
+        return read.result(new, ends=self.ends, stops=row.stop, limit=row.limit)
 
 
 class _StopStrings:

@@ -56,6 +56,29 @@ class Text:
         place, stop = min(found)
         return text[:place], stop
 
+    def result(
+        self, tokens: Sequence[int], *, ends: Sequence[int], stops: Sequence[str], limit: int
+    ) -> tuple[str, int, str] | None:
+        """An answer that has ended, ``None`` of one that goes on.
+
+        Args:
+            tokens: so far, perhaps with some behind the end.
+            ends: tokens that end a text.
+            stops: strings that end it.
+            limit: the most tokens of it.
+
+        Returns:
+            Its text; its tokens, without the one that ended it; ``eos``, ``length`` or the stop
+            string.
+        """
+        end = next((i for i, token in enumerate(tokens) if token in ends), None)
+        count = len(tokens) if end is None else end
+        if (found := self.ending(tokens[:count], stops)) is not None:
+            return found[0], count, found[1]
+        if end is None and count < limit:
+            return None
+        return self.of(tokens[:count]), count, "length" if end is None else "eos"
+
     def _sorted(self, stops: Sequence[str]) -> tuple[list[str], list[str]]:
         """Stop strings without and with special tokens; asked for every token, so kept."""
         key = tuple(stops)
@@ -81,6 +104,19 @@ class Text:
             list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
         return text
+
+
+def end_tokens(stated: int | Sequence[int] | None, tokenizer: Any, known: int) -> list[int]:
+    """The tokens that end a text: those that the model states, and its tokenizer's.
+
+    Args:
+        stated: in the model's generation config.
+        tokenizer: a transformers tokenizer.
+        known: how many tokens the model knows.
+    """
+    several = stated if isinstance(stated, Sequence) else [stated]
+    ends = {*several, tokenizer.eos_token_id}
+    return sorted(end for end in ends if end is not None and end < known)
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:
