@@ -22,7 +22,14 @@ _HOMES = {
     "empeval.functions": "scorer task",
     "empeval.rescoring": "score",
     "empeval.runspec": "RunSpec",
-    "empeval.errors": "EmpevalError UsageError DataError HubError RunFolderError StorageError",
+    "empeval.contained": "ContainedError",
+    "empeval.errors": "EmpevalError UsageError UnknownNameError NotComparableError DataError "
+    "RunFolderError IncompleteRunError ChangedRunError OtherQuestionError HubError StorageError "
+    "SeveralError",
+    "empeval.extras": "MissingPackageError",
+    "empeval.kinds": "PluginError",
+    "empeval.spending": "LimitReachedError",
+    "empeval.workspace": "BusyError",
     "empeval.hooks": "hookimpl",
     "empeval.interfaces": "Task Generator Scorer Preview INTERFACE_VERSION",
     "empeval.likelihood": "loglikelihood probabilities",
@@ -38,19 +45,28 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = [
     "INTERFACE_VERSION",
     "Blank",
+    "BusyError",
+    "ChangedRunError",
+    "ContainedError",
     "Continuations",
     "DataError",
     "EmpevalError",
     "ExportFormat",
     "Generator",
     "HubError",
+    "IncompleteRunError",
     "Item",
+    "LimitReachedError",
     "LogLikelihood",
     "Mean",
     "Message",
     "Metric",
     "MetricsFile",
+    "MissingPackageError",
     "ModelCard",
+    "NotComparableError",
+    "OtherQuestionError",
+    "PluginError",
     "Preview",
     "Response",
     "ResponseLine",
@@ -63,12 +79,14 @@ __all__ = [
     "Scored",
     "Scorer",
     "ScorerCard",
+    "SeveralError",
     "Sheet",
     "Source",
     "StorageError",
     "Task",
     "TaskCard",
     "Turn",
+    "UnknownNameError",
     "UsageError",
     "ValueCard",
     "__version__",
@@ -102,6 +120,7 @@ if TYPE_CHECKING:
     from empeval.api import run
     from empeval.cards import ModelCard, ScorerCard, TaskCard, ValueCard
     from empeval.comparing.two import compare
+    from empeval.contained import ContainedError
     from empeval.data import (
         data_directory,
         load_rows,
@@ -110,18 +129,26 @@ if TYPE_CHECKING:
         rows_fingerprint,
     )
     from empeval.errors import (
+        ChangedRunError,
         DataError,
         EmpevalError,
         HubError,
+        IncompleteRunError,
+        NotComparableError,
+        OtherQuestionError,
         RunFolderError,
+        SeveralError,
         StorageError,
+        UnknownNameError,
         UsageError,
     )
     from empeval.exporting import export
+    from empeval.extras import MissingPackageError
     from empeval.formats import ExportFormat
     from empeval.functions import scorer, task
     from empeval.hooks import hookimpl
     from empeval.interfaces import INTERFACE_VERSION, Generator, Preview, Scorer, Task
+    from empeval.kinds import PluginError
     from empeval.likelihood import loglikelihood, probabilities
     from empeval.metrics import Mean, cluster_mean, cluster_share, mean_metric, mean_metrics
     from empeval.models import packaged_model
@@ -146,6 +173,8 @@ if TYPE_CHECKING:
     from empeval.rescoring import score
     from empeval.runs import Run, item_hash, response_of
     from empeval.runspec import RunSpec
+    from empeval.spending import LimitReachedError
+    from empeval.workspace import BusyError
 
 
 def __getattr__(name: str) -> Any:

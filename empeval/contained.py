@@ -25,16 +25,22 @@ local_files: set[str] = set()
 class ContainedError(EmpevalError):
     """A plugin's code failed.
 
-    Attributes:
+    Args:
+        owner: what failed, with its distribution: ``"scorer 'my-plugin/politeness'"``.
         reason: ``Type: message`` of what it raised.
     """
 
+    code = "plugin-failed"
+    objects = ("owner", "reason")
+
     def __init__(self, owner: str, reason: str) -> None:
+        self.owner = owner
+        self.reason = reason
         super().__init__(
             f"{owner[:1].upper()}{owner[1:]} fails with {reason}. This is a defect of its plugin; "
-            "EMPEVAL_DEBUG=1 shows where."
+            "EMPEVAL_DEBUG=1 shows where.",
+            hint="EMPEVAL_DEBUG=1 shows where.",
         )
-        self.reason = reason
 
 
 @contextlib.contextmanager

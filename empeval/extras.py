@@ -37,13 +37,23 @@ VERBS = {"train": ("empeval_training", "train")}
 
 
 class MissingPackageError(UsageError):
-    """A package of an extra is not installed; the message ends with the line that installs it."""
+    """A package of an extra is not installed; the message ends with the line that installs it.
+
+    Args:
+        who: needs it, as a sentence begins.
+        package: as it is imported.
+        extra: of empeval, that brings it; ``install`` is the line for it.
+    """
+
+    code = "missing-package"
+    objects = ("package", "extra", "install")
 
     def __init__(self, who: str, package: str, extra: str) -> None:
-        line = install_line(extra)
-        super().__init__(f"{who} needs {package}, which is not installed: {line}")
         self.package = package
         self.extra = extra
+        self.install = install_line(extra)
+        said = f"{who} needs {package}, which is not installed: {self.install}"
+        super().__init__(said, hint=self.install)
 
 
 def install_line(extra: str) -> str:

@@ -117,7 +117,7 @@ def read_json(path: Path, record: type[T], what: str = "", advice: str = "") -> 
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         said = " ".join(f"{path} cannot be read {what}".split())
-        raise RunFolderError(f"{said}: {why}. {advice}".strip()) from error
+        raise RunFolderError(f"{said}: {why}.", path=path, hint=advice) from error
 
 
 def read_regular(path: Path) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from empeval.cards import ModelCard
 from empeval.errors import DataError, some
-from empeval.interfaces import Generator, ModelCard
+from empeval.interfaces import Generator
 from empeval.likelihood import loglikelihood, probabilities, require_likelihood
 from empeval.records import Blank, Continuations, Item, LogLikelihood, Response, Sampling
 

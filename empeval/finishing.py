@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from empeval import runner
-from empeval.errors import EmpevalError
+from empeval.errors import EmpevalError, SeveralError
 from empeval.events import RunFinished
 from empeval.hooks import Hooks
 from empeval.interfaces import Task
@@ -78,7 +78,7 @@ def score_and_finish(
         )
         if len(problems) == 1:
             raise problems[0]
-        raise EmpevalError(" ".join(str(problem) for problem in problems))
+        raise SeveralError(problems)
     marked = msgspec.structs.replace(marked, sealed=folder.seals(marked.scorers))
     folder.write_manifest(
         msgspec.structs.replace(marked, status="complete", finished=now(), timing=timing)

@@ -54,7 +54,9 @@ def fetch_dataset(
     if not names:
         raise HubError(
             f"{_capital(what)} has no file {' or '.join(patterns)} on the hub; it has "
-            f"{few(sorted(stated))}."
+            f"{few(sorted(stated))}.",
+            repo=dataset,
+            code="hub-not-found",
         )
     paths = _in_cache(dataset, names, info.sha)
     if not paths:
@@ -73,8 +75,10 @@ def fetch_dataset(
             path.resolve().unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             raise HubError(
-                f"The download of {what} arrived damaged: {name} is not what the hub says it is. "
-                "Run the command again to download it anew."
+                f"The download of {what} arrived damaged: {name} is not what the hub says it is.",
+                repo=dataset,
+                hint="Run the command again to download it anew.",
+                code="hub-damaged",
             )
     return paths
 
@@ -90,72 +94,89 @@ def hub_failure(error: Exception, what: str, *, revision: str | None = None) -> 
         revision: the revision that was asked for.
     """
     for cause in _chain(error):
-        sentence = _explain(cause, what, revision)
-        if sentence:
-            return HubError(sentence)
+        found = _explain(cause, what, revision)
+        if found is not None:
+            return found
     reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    return HubError(f"{_capital(what)} cannot be fetched: {type(error).__name__}: {reason}.")
+    said = f"{_capital(what)} cannot be fetched: {type(error).__name__}: {reason}."
+    return HubError(said, repo=_repository(what))
 
 
-def _explain(error: BaseException, what: str, revision: str | None) -> str | None:
+def _explain(error: BaseException, what: str, revision: str | None) -> HubError | None:
     from huggingface_hub import errors
+
+    def told(code: str, said: str, hint: str) -> HubError:
+        return HubError(said, repo=_repository(what), hint=hint, code=code)
 
     message = str(error)
     if isinstance(error, errors.GatedRepoError):
-        return (
-            f"{_capital(what)} is gated: accept its terms on {_page(what)} and set HF_TOKEN to "
-            "a token of the account that did."
+        return told(
+            "hub-refused",
+            f"{_capital(what)} is gated:",
+            f"accept its terms on {_page(what)} and set HF_TOKEN to a token of the account that "
+            "did.",
         )
     if isinstance(error, errors.RevisionNotFoundError):
         at = f"revision '{revision}'" if revision else "such revision"
-        return f"{_capital(what)} has no {at}; {_page(what)} lists its branches and tags."
+        hint = f"{_page(what)} lists its branches and tags."
+        return told("hub-not-found", f"{_capital(what)} has no {at};", hint)
     if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"The hub ({_endpoint()}) has no {what}, or it is private. Check the name; for a "
-            "private repository set HF_TOKEN."
+        return told(
+            "hub-not-found",
+            f"The hub ({_endpoint()}) has no {what}, or it is private.",
+            "Check the name; for a private repository set HF_TOKEN.",
         )
     if isinstance(error, errors.HFValidationError):
-        return f"{_capital(what)}: no repository of the hub can have that name; it takes org/name."
+        said = f"{_capital(what)}: no repository of the hub can have that name;"
+        return told("hub-not-found", said, "it takes org/name.")
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return f"HF_HUB_OFFLINE is set and {what} is not in the hub's cache. {_way_out(what)}"
+        said = f"HF_HUB_OFFLINE is set and {what} is not in the hub's cache."
+        return told("hub-unreachable", said, _way_out(what))
     if type(error).__name__ in _BROKEN_OFF or message.startswith("Consistency check failed"):
-        return (
-            f"The download of {what} broke off or came with a wrong length. Run the command again."
-        )
+        said = f"The download of {what} broke off or came with a wrong length."
+        return told("hub-damaged", said, "Run the command again.")
     if isinstance(error, errors.FileMetadataError | json.JSONDecodeError):
-        return _no_hub(what)
+        return told("hub-unreachable", *_no_hub(what))
     if isinstance(error, errors.RemoteEntryNotFoundError):
-        return f"{_capital(what)} lacks a file that is needed; see the files on {_page(what)}."
+        said = f"{_capital(what)} lacks a file that is needed;"
+        return told("hub-not-found", said, f"see the files on {_page(what)}.")
     if isinstance(error, errors.HfHubHTTPError):
-        return _status(error.response.status_code, what)
+        return told(*_status(error.response.status_code, what))
     if isinstance(error, errors.HTTPError):
         reason = (message.splitlines() or [""])[0].rstrip(".") or type(error).__name__
-        return f"The hub ({_endpoint()}) cannot be reached for {what}: {reason}. {_way_out(what)}"
+        said = f"The hub ({_endpoint()}) cannot be reached for {what}: {reason}."
+        return told("hub-unreachable", said, _way_out(what))
     if isinstance(error, OSError) and error.errno in _STORAGE:
-        return (
+        return told(
+            "",
             f"{_capital(what)} cannot be stored in {error.filename or 'the cache of the hub'}: "
-            f"{error.strerror}. Make room there or set HF_HOME to another folder."
+            f"{error.strerror}.",
+            "Make room there or set HF_HOME to another folder.",
         )
     return None
 
 
-def _status(status: int, what: str) -> str:
+def _status(status: int, what: str) -> tuple[str, str, str]:
+    """Code, message and hint of a hub's reply that is none."""
     if status == 404:  # a hub's own 404 says what it is that does not exist
-        return _no_hub(what)
+        return ("hub-unreachable", *_no_hub(what))
     if status in (401, 403):
         return (
-            f"The hub does not let this account read {what} (status {status}); set HF_TOKEN to a "
-            "valid token that may, or unset a wrong one."
+            "hub-refused",
+            f"The hub does not let this account read {what} (status {status});",
+            "set HF_TOKEN to a valid token that may, or unset a wrong one.",
         )
     if status == 429:
-        return f"The hub takes no more requests for {what} just now (status 429); wait a while."
-    return f"The hub ({_endpoint()}) cannot serve {what} (status {status}). {_way_out(what)}"
+        said = f"The hub takes no more requests for {what} just now (status 429);"
+        return "hub-unreachable", said, "wait a while."
+    said = f"The hub ({_endpoint()}) cannot serve {what} (status {status})."
+    return "hub-unreachable", said, _way_out(what)
 
 
-def _no_hub(what: str) -> str:
+def _no_hub(what: str) -> tuple[str, str]:
     return (
-        f"{_endpoint()} does not answer as a hub does, so {what} cannot be fetched; check "
-        f"HF_ENDPOINT and any proxy. {_way_out(what)}"
+        f"{_endpoint()} does not answer as a hub does, so {what} cannot be fetched;",
+        f"check HF_ENDPOINT and any proxy. {_way_out(what)}",
     )
 
 
@@ -273,9 +294,14 @@ def _endpoint() -> str:
 
 
 def _page(what: str) -> str:
-    name = re.search(r"'([^']+)'", what)
+    name = _repository(what)
     kind = "" if what.startswith("model") else "datasets/"
-    return f"{_endpoint()}/{kind}{name[1]}" if name else _endpoint()
+    return f"{_endpoint()}/{kind}{name}" if name else _endpoint()
+
+
+def _repository(what: str) -> str | None:
+    name = re.search(r"'([^']+)'", what)
+    return name[1] if name else None
 
 
 def _capital(text: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from collections.abc import Sequence
 from importlib import metadata
 from typing import NamedTuple
 
@@ -27,12 +28,13 @@ class Point(NamedTuple):
     entry: metadata.EntryPoint
 
 
-def entry_points(group: str) -> tuple[list[Point], list[tuple[str, str]]]:
-    """The entry points of a group, and ``(distribution, reason)`` of those that cannot be read.
+def entry_points(*groups: str) -> tuple[list[Point], list[tuple[str, str]]]:
+    """The entry points of groups, and ``(distribution, reason)`` of those that cannot be read.
 
-    What the two variables leave out is in neither.
+    All metadata on the path are read once, however many groups there are. What the two variables
+    leave out is in neither.
     """
-    points, problems = _every(group)
+    points, problems = _every(*groups)
     return [point for point in points if not _switch(point)], problems
 
 
@@ -48,8 +50,7 @@ def left_out(group: str, name: str) -> str:
 def points_left_out() -> list[tuple[Point, str]]:
     """What is installed and left out, and by which variable."""
     groups = ("empeval", "empeval.tasks", "empeval.generators", "empeval.scorers")
-    every = [point for group in groups for point in _every(group)[0]]
-    return [(point, switch) for point in every if (switch := _switch(point))]
+    return [(point, switch) for point in _every(*groups)[0] if (switch := _switch(point))]
 
 
 def _switch(point: Point) -> str:
@@ -79,39 +80,57 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _every(group: str) -> tuple[list[Point], list[tuple[str, str]]]:
+def _every(*groups: str) -> tuple[list[Point], list[tuple[str, str]]]:
+    named = _Named()
     try:
-        return [_point(entry) for entry in metadata.entry_points(group=group)], []
+        every = metadata.entry_points()
+        return [named.point(one) for group in groups for one in every.select(group=group)], []
     except Exception:  # of the one distribution that is broken; find out which
-        return _one_by_one(group)
+        return _one_by_one(groups)
 
 
-def _one_by_one(group: str) -> tuple[list[Point], list[tuple[str, str]]]:
+def _one_by_one(groups: Sequence[str]) -> tuple[list[Point], list[tuple[str, str]]]:
     points: list[Point] = []
     problems: list[tuple[str, str]] = []
     seen: set[str] = set()
+    named = _Named()
     for distribution in metadata.distributions():
-        name, _ = _identity(distribution)
+        name, _ = named.identity(distribution)
         if name != UNKNOWN and name in seen:
             continue  # hidden by the one that stands earlier on the path
         seen.add(name)
         try:
-            points += [_point(entry) for entry in distribution.entry_points.select(group=group)]
+            own = distribution.entry_points
+            points += [named.point(one) for group in groups for one in own.select(group=group)]
         except Exception as error:  # whatever is wrong with its files
             reason = f"its metadata cannot be read: {type(error).__name__}: {error}"
             problems.append((name, f"{reason}; reinstall or remove it"))
     return points, problems
 
 
-def _point(entry: metadata.EntryPoint) -> Point:
-    return Point(*_identity(entry.dist), entry)
+class _Named:
+    """Names and versions of distributions; the metadata, README and all, are parsed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[metadata.Distribution | None, tuple[str, str]]] = {}
+
+    def point(self, entry: metadata.EntryPoint) -> Point:
+        """An entry point with what it is of."""
+        return Point(*self.identity(entry.dist), entry)
+
+    def identity(self, distribution: metadata.Distribution | None) -> tuple[str, str]:
+        """Name and version, as far as they can be read."""
+        key = id(distribution)
+        if key not in self._known:  # which is kept, so that its number is nobody else's
+            self._known[key] = distribution, _identity(distribution)
+        return self._known[key][1]
 
 
 def _identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
-    """Name and version, as far as they can be read."""
     if distribution is None:
         return UNKNOWN, ""
     try:
-        return distribution.name or UNKNOWN, distribution.version or ""
+        told = distribution.metadata
+        return told["Name"] or UNKNOWN, told["Version"] or ""
     except Exception:  # its metadata is no text
         return UNKNOWN, ""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from empeval.errors import DataError, EmpevalError
+from empeval.errors import DataError, RunFolderError
 from empeval.files import open_regular
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def read_objects(
         with open(open_regular(path, follow=True), "rb") as file:
             yield from objects_in(file, label, nan=nan)
     except OSError as error:
-        raise DataError(f"{label} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{label} cannot be read: {error.strerror}.", path=path) from error
 
 
 def objects_in(
@@ -63,7 +63,11 @@ def objects_in(
 
 
 def records_in(
-    lines: Iterable[bytes], label: str, record: type[T], error: type[EmpevalError], advice: str
+    lines: Iterable[bytes],
+    label: str,
+    record: type[T],
+    error: type[DataError | RunFolderError],
+    advice: str,
 ) -> Iterator[tuple[int, int, T]]:
     """Yield (line number from 1, length in bytes, record) of a file that empeval appended to.
 
@@ -82,7 +86,7 @@ def _each(
     numbered: Iterable[tuple[int, bytes]],
     label: str,
     decode: Callable[[bytes], T],
-    problem: type[EmpevalError],
+    problem: type[DataError | RunFolderError],
     advice: str,
 ) -> Iterator[tuple[int, int, T]]:
     for number, line in numbered:
@@ -90,7 +94,8 @@ def _each(
             value = decode(line)
         except UNREADABLE as error:
             why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise problem(" ".join(f"{label}, line {number}: {why}. {advice}".split())) from error
+            said = " ".join(f"{label}, line {number}: {why}. {advice}".split())
+            raise problem(said, path=label, line=number, hint=advice) from error
         yield number, len(line), value
 
 

@@ -21,6 +21,8 @@ _CARDS: dict[type, type] = {Task: TaskCard, Scorer: ScorerCard}
 class PluginError(UsageError):
     """A plugin was asked for by name and could not be loaded."""
 
+    code = "plugin-unusable"
+
 
 class Component(msgspec.Struct, frozen=True):
     """One registered task, generator or scorer, as its distribution's metadata states it."""

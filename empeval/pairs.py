@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from empeval.errors import UsageError, nearest
+from empeval.errors import UnknownNameError, UsageError
 
 _COMMA = re.compile(r"(?<!\\),")
 _QUOTED = re.compile(
@@ -129,10 +129,14 @@ def split_task_arguments(
         if not dot and len(tasks) == 1:
             name = tasks[0]
         if name not in by_task:
-            what = f"task '{name}', which is not among --tasks" if dot else "no task"
-            raise UsageError(
-                f"--task-args: '{key}' names {what}; write TASK.option=value."
-                f"{nearest(name, tasks) if dot else ''}"
+            if not dot:
+                raise UsageError(f"--task-args: '{key}' names no task; write TASK.option=value.")
+            raise UnknownNameError(
+                f"--task-args: '{key}' names task '{name}', which is not among --tasks; write "
+                "TASK.option=value.",
+                kind="task",
+                name=name,
+                known=tasks,
             )
         by_task[name][option] = value
     return by_task

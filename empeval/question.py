@@ -14,7 +14,7 @@ import msgspec
 from empeval import registry
 from empeval.cards import ModelCard, ScorerCard, TaskCard
 from empeval.contained import contained
-from empeval.errors import DataError, UsageError, nearest, some
+from empeval.errors import DataError, UnknownNameError, UsageError, some
 from empeval.extras import MissingPackageError, require
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task
@@ -208,7 +208,8 @@ def combine_sampling(base: Sampling, changes: Mapping[str, Any]) -> Sampling:
     known = msgspec.to_builtins(base)
     for name in changes:
         if name not in known:
-            raise UsageError(f"Unknown option '{name}' of sampling.{nearest(name, known)}")
+            said = f"Unknown option '{name}' of sampling."
+            raise UnknownNameError(said, kind="option", name=name, known=known)
     try:
         result = msgspec.convert({**known, **changes}, Sampling)
     except msgspec.ValidationError as error:
@@ -305,9 +306,10 @@ def scorers_for(
         try:
             return asked(scorer, registry.plugin_of(type(task)))
         except MissingPackageError as error:
-            raise UsageError(f"{error} (or choose other scorers: --scorers)") from error
+            raise error.reworded(f"{error} (or choose other scorers: --scorers)") from error
         except UsageError as error:
-            raise UsageError(f"The task '{name}' uses the scorer '{scorer}': {error}") from error
+            said = f"The task '{name}' uses the scorer '{scorer}': {error}"
+            raise error.reworded(said) from error
 
     chosen: dict[str, list[AskedScorer]] = {name: [] for name in tasks}
     for what in wanted:

@@ -18,7 +18,7 @@ import msgspec
 
 from empeval.cards import ModelCard, ScorerCard, TaskCard
 from empeval.contained import ContainedError, contained
-from empeval.errors import UsageError, nearest
+from empeval.errors import UnknownNameError, UsageError
 from empeval.installed import entry_points, left_out
 from empeval.interfaces import Generator, Scorer, Task
 from empeval.kinds import BASES, KINDS, Component, Kind, PluginError, checked_class, value_of
@@ -94,7 +94,9 @@ def find(kind: Kind, name: str, prefer: str | None = None) -> Component:
     if not matches:
         what = f"scheme '{name}:' of a model" if kind == "generators" else f"{one} '{name}'"
         hint = left_out(f"empeval.{kind}", name)
-        raise UsageError(f"Unknown {what}.{hint or nearest(name, (c.name for c in known))}")
+        raise UnknownNameError(
+            f"Unknown {what}.", kind=one, name=name, known=(c.name for c in known), hint=hint
+        )
     raise UsageError(
         f"Two plugins have a {one} named '{name}'. Say which: "
         + " or ".join(c.full_name for c in matches)
@@ -180,8 +182,13 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
     values: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in known:
-            takes = nearest(name, known) if known else " It takes no options."
-            raise UsageError(f"Unknown option '{name}' of {label}.{takes}")
+            raise UnknownNameError(
+                f"Unknown option '{name}' of {label}.",
+                kind="option",
+                name=name,
+                known=known,
+                hint="" if known else "It takes no options.",
+            )
         values[name] = _convert(value, known[name], name, label)
     accepted = _accepted(cls, fixed, label)
     with contained(f"{label} ({plugin_of(cls)})"):
@@ -279,7 +286,9 @@ def expand(kind: Kind, names: Sequence[Any]) -> list[Any]:
         known = dict.fromkeys(c.name for c in components(kind))
         found = [one for one in known if fnmatch.fnmatchcase(one, name)]
         if not found:
-            raise UsageError(f"No {kind.removesuffix('s')} matches '{name}'.{nearest(name, known)}")
+            one = kind.removesuffix("s")
+            said = f"No {one} matches '{name}'."
+            raise UnknownNameError(said, kind=one, name=name, known=known)
         made += [one for one in found if one not in made and one not in names]
     return made
 

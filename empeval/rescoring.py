@@ -16,7 +16,7 @@ from empeval.answering import finish
 from empeval.answers import Fields
 from empeval.dialogues import DIALOGUES, Dialogues, Read, read_dialogues
 from empeval.environment import environment
-from empeval.errors import RunFolderError, UsageError
+from empeval.errors import IncompleteRunError, UsageError
 from empeval.files import fingerprint_of
 from empeval.finishing import now, score_and_finish
 from empeval.hooks import Hooks
@@ -98,9 +98,14 @@ def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progres
     for name, entry in folder.manifest.tasks.items():
         count = len(folder.responses(name))
         if count != entry.n_items:
-            raise RunFolderError(
+            raise IncompleteRunError(
                 f"{folder.path} is unfinished: {count} of {entry.n_items} answers of {name} are "
-                "there. Run its command again first: " + shlex.join(folder.manifest.command)
+                "there.",
+                run=folder.path,
+                answered=count,
+                wanted=entry.n_items,
+                lacking=[f"{name}: {count} of {entry.n_items} answers"],
+                hint=f"Run its command again first: {shlex.join(folder.manifest.command)}",
             )
     tasks: dict[str, Task | None] = {
         name: _task_of(folder, name, entry) for name, entry in folder.manifest.tasks.items()

@@ -42,8 +42,10 @@ def playing(role: str) -> list[str]:
 
 
 def _points() -> tuple[list[Point], list[Point]]:
-    """Who has roles, and what may have them; the metadata are read once for each group."""
-    return entry_points(GROUP)[0], [p for group in _HOLDERS for p in entry_points(group)[0]]
+    """Who has roles, and what may have them."""
+    every, _ = entry_points(GROUP, *_HOLDERS)
+    roles = [point for point in every if point.entry.group == GROUP]
+    return roles, [point for point in every if point.entry.group != GROUP]
 
 
 def _playing(role: str, points: list[Point], known: list[Point]) -> list[str]:

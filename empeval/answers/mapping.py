@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from empeval.answers.records import Placed, Row
-from empeval.errors import DataError, UsageError, nearest
+from empeval.errors import DataError, UnknownNameError, UsageError
 
 NAMES = ("id", "response", "task", "prompt", "context", "messages", "reference", "emotion",
          "cluster", "model", "reasoning")  # fmt: skip
@@ -45,8 +45,12 @@ class Fields:
         self.places = dict(places or {})
         for name in self.places:
             if name not in (*NAMES, ROWS):
-                known = nearest(name, (*NAMES, ROWS))
-                raise UsageError(f"--map: there is no field '{name}'.{known}")
+                raise UnknownNameError(
+                    f"--map: there is no field '{name}'.",
+                    kind="field",
+                    name=name,
+                    known=(*NAMES, ROWS),
+                )
         self.rows = self.places.pop(ROWS, None)
         self._added = 0
         if plus := _PLUS.match(self.places.get("id", "")):

@@ -166,13 +166,15 @@ def parsed(data: bytes, label: str) -> Any:
         return clean(json.loads(data.removeprefix(BOM).decode("utf-8")))
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{label}, line {number}: not UTF-8; save the file as UTF-8.") from error
+        said = f"{label}, line {number}: not UTF-8; save the file as UTF-8."
+        raise DataError(said, path=label, line=number) from error
     except json.JSONDecodeError as error:
         cut = error.pos >= len(error.doc.rstrip())
         detail = "the file seems cut off" if cut else error.msg
-        raise DataError(f"{label}, line {error.lineno}: not valid JSON ({detail}).") from error
+        said = f"{label}, line {error.lineno}: not valid JSON ({detail})."
+        raise DataError(said, path=label, line=error.lineno) from error
     except RecursionError:
-        raise DataError(f"{label}, line 1: nested too deeply.") from None
+        raise DataError(f"{label}, line 1: nested too deeply.", path=label, line=1) from None
     except ValueError as error:
         raise DataError(f"{label}: not valid JSON ({error}).") from error
 

@@ -50,7 +50,7 @@ def read(rows: Iterable[Placed], fields: Fields | None = None) -> Iterator[Saved
         try:
             row = fields.of(raw)
         except DataError as error:
-            raise DataError(f"{where}: {error}") from error
+            raise error.reworded(f"{where}: {error}") from error
         yield _answer(row, where, response_field(fields))
 
 

@@ -20,7 +20,7 @@ from empeval.answers import (
 from empeval.answers.mapping import Fields
 from empeval.answers.opening import Opened, holds_lines, lines_of, open_answers
 from empeval.answers.records import DocumentForm, Placed, RowForm, SavedAnswer, SavedAnswers
-from empeval.errors import DataError, UsageError, nearest, some
+from empeval.errors import DataError, UnknownNameError, some
 from empeval.runs import state_of
 
 DOCUMENTS = (
@@ -180,7 +180,7 @@ def _plain(
     try:
         fields, lines = fields.guessed(rows[0].row)
     except DataError as error:
-        raise DataError(f"{rows[0].where}: {error}") from error
+        raise error.reworded(f"{rows[0].where}: {error}") from error
     read = plain_rows.read(rows, fields)
     return plain_rows.NAME, read, [f"{path}: {line}." for line in lines]
 
@@ -220,8 +220,11 @@ def _picked(
     sources = list(dict.fromkeys(a.source for a in answers if a.source is not None))
     if pick is not None:
         if pick not in sources:
-            raise UsageError(
-                f"--pick: {path} holds no answers of '{pick}'.{nearest(pick, sources)}"
+            raise UnknownNameError(
+                f"--pick: {path} holds no answers of '{pick}'.",
+                kind="source",
+                name=pick,
+                known=sources,
             )
         return [answer for answer in answers if answer.source == pick], []
     if len(sources) < 2:

@@ -119,7 +119,7 @@ def main() -> int:
             chunk = [sample(text) for text in request.texts[start : start + BATCH]]
             values |= {s.id: s.values for s in score_chunk(asked.scorer, chunk) if s.status == "ok"}
     except EmpevalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 1
     answer = msgspec.json.encode(Elsewhere(peak_memory(), values))
     sys.stdout.buffer.write(b"\n" + answer + b"\n")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from empeval.auditing.rated import Dimension, RatedReply, RatedSet, Rating
-from empeval.errors import DataError, UsageError, nearest
+from empeval.errors import DataError, UnknownNameError
 from empeval.tables import Row
 
 REQUIRED = ("context", "response", "rating")
@@ -29,7 +29,8 @@ def check_map(columns: Mapping[str, str]) -> None:
     """
     for name in columns:
         if name not in COLUMNS:
-            raise UsageError(f"--map: there is no column '{name}' to map.{nearest(name, COLUMNS)}")
+            said = f"--map: there is no column '{name}' to map."
+            raise UnknownNameError(said, kind="column", name=name, known=COLUMNS)
 
 
 def fits(row: Row, columns: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from empeval.__about__ import __version__
-from empeval.errors import EmpevalError, UsageError
+from empeval.errors import EmpevalError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from empeval.hooks import Hooks
@@ -36,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import threading
 
     from empeval.cli.streams import standard_streams
+    from empeval.notices import printed
 
     before = set(threading.enumerate())
-    with standard_streams():
-        code = _guarded(arguments)
+    with standard_streams(), printed():
+        code = _guarded(sys.argv[1:] if arguments is None else arguments)
     left = [t for t in threading.enumerate() if t not in before and not t.daemon]
     if left:
         from empeval.notices import tell_of_threads
@@ -48,51 +49,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _guarded(arguments: Sequence[str] | None) -> int:
+def _guarded(arguments: Sequence[str]) -> int:
+    from empeval.cli import failing
+
+    json = failing.wants_json(arguments)
     try:
         try:
-            return _run(arguments)
+            return _run(arguments, failing.parser_class(json))
         finally:
             sys.stdout.flush()  # here a full disk is an error that can be told
     except EmpevalError as error:
-        return say_error(error)
+        return failing.say_error(error, json=json)
     except KeyboardInterrupt:
-        print(
-            "\ninterrupted: every finished answer is saved; the same command goes on from there",
-            file=sys.stderr,
-        )
+        failing.say_interrupted(json=json)
         return INTERRUPTED
     except Exception as error:  # whatever is left is ours, or a plugin's
         from empeval.extras import missing_package
-        from empeval.notices import tell
 
         missing = missing_package(error)
         if missing is not None:
-            return say_error(missing)
-
+            return failing.say_error(missing, json=json)
         if os.environ.get("EMPEVAL_DEBUG"):
             raise
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return say_error(EmpevalError(_full_disk(error)))
-        tell(f"error: {type(error).__name__}: {error}")
-        tell(
-            "This is a defect of empeval or of a plugin. EMPEVAL_DEBUG=1 shows where; what was "
-            "finished is saved."
-        )
+            return failing.say_error(StorageError(_full_disk(error)), json=json)
+        failing.say_defect(error, json=json)
         return 1
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> int:
     from empeval.contained import contained
     from empeval.hooks import Hooks
 
     hooks = Hooks().load_installed()
-    parser = build_parser(hooks)
+    parser = build_parser(hooks, parser_class)
     if "_ARGCOMPLETE" in os.environ:
         from empeval.cli.completion import complete
 
         complete(parser)
-    for verb in (sys.argv[1:] if arguments is None else arguments)[:1]:
+    for verb in arguments[:1]:
         if verb not in parser.get_default("empeval_verbs"):
             _require_distribution(verb)
     options = parser.parse_args(arguments)
@@ -122,8 +117,16 @@ def _require_distribution(verb: str) -> None:
     require(f"'empeval {verb}'", package, extra=extra)
 
 
-def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
-    """The parser of all verbs, those of plugins too."""
+def build_parser(
+    hooks: Hooks | None = None, parser_class: type[argparse.ArgumentParser] | None = None
+) -> argparse.ArgumentParser:
+    """The parser of all verbs, those of plugins too.
+
+    Args:
+        hooks: those that are installed.
+        parser_class: of it and of its verbs; by default one that ends the process where a command
+            line is wrong.
+    """
     from empeval.cli import (
         audit,
         compare,
@@ -145,7 +148,7 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
     from empeval.cli.options import Parser
     from empeval.commands import Commands
 
-    parser = Parser(
+    parser = (parser_class or Parser)(
         prog="empeval",
         description="Measures how emotionally intelligent a language model is.",
         epilog=EPILOG,
@@ -162,16 +165,6 @@ def build_parser(hooks: Hooks | None = None) -> argparse.ArgumentParser:
         hooks.register_commands(commands)
     parser.set_defaults(empeval_owners=commands.owners, empeval_verbs=frozenset(verbs.choices))
     return parser
-
-
-def say_error(error: EmpevalError) -> int:
-    """Say what went wrong, in the way of an error message, and return its exit code."""
-    if os.environ.get("EMPEVAL_DEBUG"):
-        raise error
-    from empeval.notices import tell
-
-    tell(f"error: {error}")
-    return error.exit_code
 
 
 def _full_disk(error: OSError) -> str:

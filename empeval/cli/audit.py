@@ -43,10 +43,17 @@ def add(verbs: Verbs) -> None:
         metavar="FILE_OR_FOLDER",
         help="rated replies; may be given more than once; 'esconv' is the data set",
     )
-    parser.add_argument("--list-ratings", action="store_true", help="the layouts that are known")
-    parser.add_argument("--map", metavar="NAME=COLUMN,...", help="what your file calls our columns")
     parser.add_argument(
-        "--part", choices=PARTS, default="test", help="of published sets (default test)"
+        "--list-ratings", action="store_true", help="print the layouts of rated sets that are known"
+    )
+    parser.add_argument(
+        "--map", metavar="NAME=COLUMN,...", help="what a file of yours calls our columns"
+    )
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        default="test",
+        help="which part of published sets is used (default test)",
     )
     parser.add_argument(
         "--out",
@@ -54,13 +61,25 @@ def add(verbs: Verbs) -> None:
         default=FOLDER,
         help=f"where certificates and the page go (default: {FOLDER})",
     )
-    parser.add_argument("--limit", type=positive, metavar="N", help="replies of each rated set")
     parser.add_argument(
-        "--trials", type=positive, default=200, metavar="N", help="replies that trials change"
+        "--limit", type=positive, metavar="N", help="use N replies of each rated set (default: all)"
     )
-    parser.add_argument("--no-cost", action="store_true", help="leave out speed and memory")
-    parser.add_argument("--fresh", action="store_true", help="forget scores that were kept")
-    parser.add_argument("--data-dir", metavar="FOLDER", help="mirror of data sets (for esconv)")
+    parser.add_argument(
+        "--trials",
+        type=positive,
+        default=200,
+        metavar="N",
+        help="change at most N replies to see what fools a scorer (default 200)",
+    )
+    parser.add_argument("--no-cost", action="store_true", help="measure no speed and no memory")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="score all replies anew, also those whose scores were kept",
+    )
+    parser.add_argument(
+        "--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets (for esconv)"
+    )
     add_format(parser, ("table", "md", "json"))
     parser.set_defaults(run=run)
 

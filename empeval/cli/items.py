@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.errors import UsageError
     from empeval.escaping import json_text
     from empeval.files import write_bytes
-    from empeval.notices import tell, warn
+    from empeval.notices import show, warn
     from empeval.pairs import parse_pairs, split_task_arguments
     from empeval.question import AskedTask, with_system
     from empeval.runner import sampling_changes
@@ -148,5 +148,5 @@ def run(options: argparse.Namespace) -> int:
         path = Path(os.path.abspath(document_path(options.out, "--out")))
         write_bytes(path, lines)
         what = "dialogues" if asked.scripted else "questions"
-        tell(f"{options.out}: {len(items)} {what} of {options.task}")
+        show(f"{options.out}: {len(items)} {what} of {options.task}")
     return 0

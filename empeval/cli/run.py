@@ -157,7 +157,7 @@ def run(options: argparse.Namespace) -> int:
         with figures_all_the_same(prepared.path, options.format):
             finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
-    return say_whole_failures(finished)
+    return say_whole_failures(finished, options.format)
 
 
 def spec_of(options: argparse.Namespace) -> RunSpec:

@@ -102,15 +102,14 @@ def _row(path: Path) -> dict[str, str]:
 def run_show(options: argparse.Namespace) -> int:
     """Print a run's figures."""
     from empeval.cli.tables import print_run
-    from empeval.errors import UsageError, nearest
+    from empeval.errors import UnknownNameError
     from empeval.runs import Run, is_run, run_folders
 
     path = Path(options.runs) / options.name
     if not is_run(path):
         known = [folder.name for folder in run_folders(Path(options.runs))]
-        raise UsageError(
-            f"There is no run '{options.name}' in {options.runs}.{nearest(options.name, known)}"
-        )
+        said = f"There is no run '{options.name}' in {options.runs}."
+        raise UnknownNameError(said, kind="run", name=options.name, known=known)
     print_run(Run(path), options.format)
     return 0
 

@@ -33,7 +33,9 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "source", metavar="RUN_OR_FILE", help="a run folder, or a file of dialogues or answers"
     )
-    parser.add_argument("--scorers", type=names, metavar="A,B", help="instead of the tasks' own")
+    parser.add_argument(
+        "--scorers", type=names, metavar="A,B", help="scorers to use instead of the tasks' own"
+    )
     parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
     add_reading(parser)
     add_reasoning_tags(parser)
@@ -63,4 +65,4 @@ def run(options: argparse.Namespace) -> int:
             hooks=options.hooks,
         )
     print_run(finished, options.format)
-    return say_whole_failures(finished)
+    return say_whole_failures(finished, options.format)

@@ -48,13 +48,14 @@ def show_component(name: str, form: str) -> int:
     from empeval.auditing.words import agreement_rows
     from empeval.certificates import one_line
     from empeval.cli.text import ALONE, print_json, print_rows, say
-    from empeval.errors import UsageError, nearest
+    from empeval.errors import UnknownNameError
     from empeval.escaping import lines
 
     matches = registry.named(name)
     if not matches:
         known = [c.name for kind in registry.KINDS for c in registry.components(kind)]
-        raise UsageError(f"'{name}' is neither a run folder nor a component.{nearest(name, known)}")
+        said = f"'{name}' is neither a run folder nor a component."
+        raise UnknownNameError(said, kind="component", name=name, known=known)
     described = []
     certificates = {}
     for component in matches:

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from empeval.amounts import amount, between
+from empeval.cli.failing import NOTHING_USABLE, say_object
 from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
 from empeval.errors import EmpevalError, RunFolderError
 from empeval.marks import marks_of
-from empeval.notices import tell
+from empeval.notices import show
 from empeval.records import Metric
 from empeval.runs import UNANSWERED, Run, is_run, notices, whole_failures
 from empeval.spending import Spending
@@ -80,11 +81,20 @@ def near(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def say_whole_failures(run: Run) -> int:
-    """Say which tasks and scorers came to nothing; the exit code: 1 where there are such."""
+def say_whole_failures(run: Run, form: str) -> int:
+    """Say which tasks and scorers came to nothing; the exit code: 1 where there are such.
+
+    Args:
+        run: which is finished.
+        form: of its tables; with ``json`` there is one object on standard error.
+    """
     found = whole_failures(run)
+    if found and form == "json":
+        told = {"code": NOTHING_USABLE, "message": " ".join(f"{text}." for text in found)}
+        say_object(told | {"hint": "", "run": str(run.path), "failures": found})
+        return 1
     for text in found:
-        tell(f"error: {text}")
+        show(f"error: {text} [{NOTHING_USABLE}]")
     return 1 if found else 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from empeval.errors import UsageError
+from empeval.errors import NotComparableError
 from empeval.estimates import numbered
 from empeval.runs import Answer as Answer
 from empeval.runs import AskedItem as AskedItem
@@ -61,14 +61,17 @@ def shared_tasks(base: RunFiles, candidate: RunFiles) -> list[str]:
     """The tasks that both runs have, in the base's order.
 
     Raises:
-        UsageError: there is none.
+        NotComparableError: there is none.
     """
     theirs = candidate.run.manifest.tasks
     tasks = [name for name in base.run.manifest.tasks if name in theirs]
     if not tasks:
-        raise UsageError(
+        raise NotComparableError(
             f"{base.run.path} has the tasks {', '.join(base.run.manifest.tasks)}, "
-            f"{candidate.run.path} has {', '.join(theirs)}: there is none to compare."
+            f"{candidate.run.path} has {', '.join(theirs)}: there is none to compare.",
+            base=base.run.path,
+            candidate=candidate.run.path,
+            problems=["they share no task"],
         )
     return tasks
 
@@ -77,14 +80,19 @@ def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
     """The items of a task that both runs answered.
 
     Raises:
-        UsageError: they share none.
+        NotComparableError: they share none.
     """
     ours, theirs = base.answers(task), candidate.answers(task)
     both = [name for name in ours if name in theirs]
     shared = [name for name, same in zip(both, _alike(ours, theirs, both), strict=True) if same]
     if not shared:
         why = "; their contents differ" if both else ""
-        raise UsageError(f"{base.run.path} and {candidate.run.path} share no item of {task}{why}.")
+        raise NotComparableError(
+            f"{base.run.path} and {candidate.run.path} share no item of {task}{why}.",
+            base=base.run.path,
+            candidate=candidate.run.path,
+            problems=[f"{task}: they share no item{why}"],
+        )
     items = Mapped(ours.of(shared), lambda answer: answer.item)
     return Joined(
         task=task,

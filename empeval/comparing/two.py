@@ -32,7 +32,7 @@ from empeval.comparing.rates import rates
 from empeval.comparing.records import Comparison, Difference, Noise, Slice, TaskFacts
 from empeval.comparing.resampling import FEWEST_RESAMPLES, MOST_RESAMPLES, RESAMPLES
 from empeval.comparing.unscored import MAX_UNSCORED
-from empeval.errors import UsageError, nearest
+from empeval.errors import NotComparableError, UnknownNameError, UsageError
 from empeval.estimates import item_values, quantile
 from empeval.marks import marks_of
 from empeval.runs import Run
@@ -160,9 +160,12 @@ def problems_of(base: RunFiles, candidate: RunFiles, *, force: bool) -> list[str
     """
     problems = misfits(base, candidate, shared_tasks(base, candidate))
     if problems and not force:
-        raise UsageError(
-            f"{base.run.path} and {candidate.run.path} cannot be compared: {'; '.join(problems)}. "
-            "--force compares them all the same and says so."
+        raise NotComparableError(
+            f"{base.run.path} and {candidate.run.path} cannot be compared: {'; '.join(problems)}.",
+            base=base.run.path,
+            candidate=candidate.run.path,
+            problems=problems,
+            hint="--force compares them all the same and says so.",
         )
     return problems
 
@@ -194,7 +197,8 @@ def _check_names(metrics: Sequence[str] | None, margins: Margins | None, known: 
     for name in asked:
         if name not in known:
             plain = {n for n in known if "." not in n}
-            raise UsageError(f"No figure '{name}' can be compared here.{nearest(name, plain)}")
+            said = f"No figure '{name}' can be compared here."
+            raise UnknownNameError(said, kind="figure", name=name, known=plain)
 
 
 def _facts(joined: Joined, items: int) -> TaskFacts:

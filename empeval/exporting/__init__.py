@@ -13,7 +13,7 @@ from pathlib import Path
 
 from empeval import spreadsheets
 from empeval.contained import contained
-from empeval.errors import UsageError, nearest
+from empeval.errors import UnknownNameError, UsageError
 from empeval.formats import ExportFormat
 from empeval.hooks import Hooks
 from empeval.notices import warn
@@ -67,12 +67,18 @@ def export(
     known = formats(hooks)
     if form not in known:
         names = [*spreadsheets.FORMATS, *known]
-        raise UsageError(f"There is no export format '{form}'.{nearest(form, names)}")
+        said = f"There is no export format '{form}'."
+        raise UnknownNameError(said, kind="export format", name=form, known=names)
     found = known[form]
     for name in options or {}:
         if name not in found.options:
-            told = nearest(name, found.options) or " It has none."
-            raise UsageError(f"--to-args: {form} has no option '{name}'.{told}")
+            raise UnknownNameError(
+                f"--to-args: {form} has no option '{name}'.",
+                kind="option",
+                name=name,
+                known=found.options,
+                hint="" if found.options else "It has none.",
+            )
     run = run if isinstance(run, Run) else Run(run)
     if not partial:
         require_whole(run, "export what is there with --partial")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from empeval.errors import UsageError, nearest
+from empeval.errors import UnknownNameError, UsageError, nearest
 from empeval.exporting.asked import compact, hub_id, opened, warn_of_limit
 from empeval.exporting.figures import Figure, figures_of
 from empeval.files import write_text
@@ -91,9 +91,8 @@ def _chosen(files: RunFiles, task: str, wanted: str | None) -> Figure:
     figures = {figure.name: figure for figure in figures_of(files, task)}
     if wanted is not None:
         if wanted not in figures:
-            raise UsageError(
-                f"--to-args metric={wanted}: {task} has no such figure.{nearest(wanted, figures)}"
-            )
+            said = f"--to-args metric={wanted}: {task} has no such figure."
+            raise UnknownNameError(said, kind="figure", name=wanted, known=figures)
         return figures[wanted]
     for figure in figures.values():
         if figure.metric.higher_is_better is not None:

@@ -17,7 +17,7 @@ from empeval.comparing.records import Comparison, Difference, Rate
 from empeval.comparing.two import compare
 from empeval.comparing.unscored import over_limit
 from empeval.comparing.words import sentence
-from empeval.errors import UsageError, nearest, some
+from empeval.errors import UnknownNameError, UsageError, some
 from empeval.gating.audited import audit_gaps
 from empeval.gating.lost import Lost
 from empeval.gating.policy import FailureLimit, Guardrail, Headline, Policy, SliceLimit
@@ -151,7 +151,8 @@ def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
     found = [d for d in comparison.differences if name in names_of(d)]
     if not found:
         known = {d.metric for d in comparison.differences}
-        raise UsageError(f"{what}: no figure '{name}' can be compared here.{nearest(name, known)}")
+        said = f"{what}: no figure '{name}' can be compared here."
+        raise UnknownNameError(said, kind="figure", name=name, known=known)
     return found
 
 
@@ -223,9 +224,8 @@ def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator
     own = [s for s in comparison.slices if s.name == limit.by]
     if not own:
         others = {s.name for s in comparison.slices}
-        raise UsageError(
-            f"slices: the items have no property '{limit.by}'.{nearest(limit.by, others)}"
-        )
+        said = f"slices: the items have no property '{limit.by}'."
+        raise UnknownNameError(said, kind="property", name=limit.by, known=others)
     lacking = [s for s in own if s.items >= limit.least and s.change.n_failed > 1
                and over_limit(s.change.n_failed, s.items, share)]  # fmt: skip
     parts = [(s, d) for s in own if s not in lacking and s.change.n >= limit.least
@@ -316,7 +316,8 @@ def _check_kind(kind: str, comparison: Comparison, lost: Lost) -> None:
         *(f"{s}: {status}" for s in scorers for status in FAILURES),
     }
     if kind not in known:
-        raise UsageError(f"failures: unknown kind '{kind}'.{nearest(kind, known)}")
+        said = f"failures: unknown kind '{kind}'."
+        raise UnknownNameError(said, kind="kind of failure", name=kind, known=known)
 
 
 def _guardrail(comparison: Comparison, wanted: Guardrail, lost: Lost) -> Check:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from empeval.cards import ModelCard
-from empeval.errors import UsageError, nearest
+from empeval.errors import UnknownNameError
 from empeval.generators.hf import DType, HuggingFace
 from empeval.models import PackagedModel, catalogue, find, packaged_model
 
@@ -66,5 +66,6 @@ def find_generator(name: str) -> PackagedModel:
     model = find(name)
     if model.kind != "generator":
         others = (m.name for m in catalogue() if m.kind == "generator")
-        raise UsageError(f"'{name}' is an {model.kind}: it writes no text.{nearest(name, others)}")
+        said = f"'{name}' is an {model.kind}: it writes no text."
+        raise UnknownNameError(said, kind="packaged model", name=name, known=others)
     return model

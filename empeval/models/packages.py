@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from empeval.errors import UsageError, nearest
+from empeval.errors import UnknownNameError
 from empeval.models.encoders import ENCODERS
 from empeval.models.facts import PackagedModel
 from empeval.models.generators import GENERATORS
@@ -24,5 +24,6 @@ def find(name: str) -> PackagedModel:
     for model in catalogue():
         if model.name == name:
             return model
-    hint = nearest(name, (model.name for model in catalogue()))
-    raise UsageError(f"Unknown packaged model '{name}'.{hint}")
+    known = (model.name for model in catalogue())
+    said = f"Unknown packaged model '{name}'."
+    raise UnknownNameError(said, kind="packaged model", name=name, known=known)

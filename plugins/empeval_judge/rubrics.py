@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from empeval import DataError, UsageError
+from empeval import DataError, UnknownNameError
 from empeval.toolkit import Document, convert, nearest, read_text, read_yaml
 
 FOLDER = Path(__file__).parent / "rubrics"
@@ -95,7 +95,7 @@ def read_rubric(which: str) -> Rubric:
     """A rubric that comes with empeval, by name, or one in a file (``.yaml``, ``.yml``).
 
     Raises:
-        UsageError: there is no such rubric or file.
+        UnknownNameError: there is no such rubric or file.
         DataError: the file holds none; the message names the line.
     """
     if which.endswith((".yaml", ".yml")):
@@ -103,9 +103,13 @@ def read_rubric(which: str) -> Rubric:
     else:
         path = FOLDER / f"{which}.yaml"
         if which not in names():
-            raise UsageError(
-                f"There is no rubric '{which}'.{nearest(which, names())} A rubric of your own is "
-                "named by its file: rubric=my_rubric.yaml"
+            raise UnknownNameError(
+                f"There is no rubric '{which}'.",
+                kind="rubric",
+                name=which,
+                known=names(),
+                hint=f"{nearest(which, names())} A rubric of your own is named by its file: "
+                "rubric=my_rubric.yaml",
             )
     document = read_yaml(read_text(path), str(path))
     rubric = convert(document, Rubric)

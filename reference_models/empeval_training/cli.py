@@ -31,6 +31,9 @@ minilm-cpu, or a TOML file of your own; of teacher, sft, dpo and heads: default,
 
 
 RATINGS = "the folder of rated sets (see empeval audit --list-ratings)"
+MIRROR = "a mirror of the hub's data sets"
+EXAMPLES = "the folder that 'train prepare-ed' wrote"
+CHANGE = "one setting of the configuration, such as epochs=1; may be repeated"
 
 
 def add(commands: Any) -> None:
@@ -63,79 +66,117 @@ def _parser(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
 def _add_teacher(actions: Any) -> None:
     parser = _parser(actions, "teacher", "a cross-encoder that learns what people said of replies")
     parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--config", metavar="NAME_OR_FILE", help="default, cpu, or TOML")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
-    parser.add_argument("--seed", type=_seed, default=17, metavar="S")
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="the checkpoint's folder to write"
+    )
+    parser.add_argument(
+        "--config", metavar="NAME_OR_FILE", help="the recipe: default, cpu, or a TOML file"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help=CHANGE
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=17, metavar="S",
+        help="random seed of new weights, the order of examples and dropout (default 17)",
+    )  # fmt: skip
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=MIRROR)
     parser.set_defaults(run=run_teacher)
 
 
 def _add_prepare(actions: Any) -> None:
     parser = _parser(actions, "prepare-ed", "labelled examples from EmpatheticDialogues")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="the folder of examples to write"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=MIRROR)
     parser.add_argument(
         "--teacher", type=Path, nargs="+", default=[], metavar="FOLDER",
-        help="of the action teacher, one or more seeds; without it, what people rated alone",
+        help="what 'train teacher' wrote, one or more seeds, whose word is averaged (default: the "
+        "labels that come with empeval)",
     )  # fmt: skip
     parser.add_argument(
         "--ratings",
         type=Path,
         metavar="FOLDER",
-        help=f"{RATINGS}; needed until labels come with empeval",
+        help=f"{RATINGS}: what people rated becomes examples, too; needed with --teacher",
     )
-    parser.add_argument("--conversations", type=_count, metavar="N", help="of train; default all")
-    parser.add_argument("--validation-conversations", type=_count, metavar="N")
-    parser.add_argument("--test-conversations", type=_count, metavar="N")
+    for part, option in (("train", ""), ("validation", "validation-"), ("test", "test-")):
+        parser.add_argument(
+            f"--{option}conversations", type=_count, metavar="N",
+            help=f"so many conversations of the {part} split, as many of each emotion (default: "
+            "all)",
+        )  # fmt: skip
     parser.add_argument(
         "--variants",
         type=_whole,
         default=1,
         metavar="N",
-        help="of each human reply (default 1)",
+        help="so many other replies are made of each human one (default 1)",
     )
-    parser.add_argument("--seed", type=_seed, default=17, metavar="S")
+    parser.add_argument(
+        "--seed", type=_seed, default=17, metavar="S",
+        help="random seed of which conversations and which variants are taken (default 17)",
+    )  # fmt: skip
     parser.set_defaults(run=run_prepare)
 
 
 def _add_model(actions: Any, name: str, summary: str) -> None:
     parser = _parser(actions, name, summary)
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help=EXAMPLES)
     parser.add_argument(
-        "--config", metavar="NAME_OR_FILE", help="authors, minilm, minilm-cpu, or TOML"
+        "--out", type=Path, required=True, metavar="FOLDER",
+        help="the folder for checkpoints, one a seed: FOLDER/MODEL-SEED",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config",
+        metavar="NAME_OR_FILE",
+        help="the recipe: authors (default), minilm, minilm-cpu, or a TOML file",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
-    parser.add_argument("--seed", type=_seeds, default=[17], metavar="S[,S...]")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help=CHANGE
+    )
+    parser.add_argument(
+        "--seed", type=_seeds, default=[17], metavar="S[,S...]",
+        help="random seed of new weights, the order of examples and dropout; a checkpoint for each "
+        "(default 17)",
+    )  # fmt: skip
     parser.add_argument(
         "--sweep", metavar="KEY=V,V...", help="train one after the other with each value"
     )
-    parser.add_argument(
-        "--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets (GoEmotions)"
-    )
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=f"{MIRROR} (GoEmotions)")
     parser.set_defaults(run=run_model, model=name)
 
 
 def _add_results(actions: Any) -> None:
     parser = _parser(actions, "results", "write RESULTS.md and LABELS.md from what was measured")
-    parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the models")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of prepare-ed")
+    parser.add_argument(
+        "--runs", type=Path, required=True, metavar="FOLDER",
+        help="the folder of checkpoints (--out of the models)",
+    )  # fmt: skip
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help=EXAMPLES)
     parser.add_argument(
         "--teacher",
         type=Path,
         nargs="+",
         default=[],
         metavar="FOLDER",
-        help="of the action teacher, those that labelled",
+        help="what 'train teacher' wrote: those that labelled the examples",
     )
     parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
     parser.add_argument(
-        "--audits", type=Path, required=True, metavar="FOLDER", help="of empeval audit --out"
+        "--audits",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="the scorers' certificates: --out of 'empeval audit'",
     )
-    parser.add_argument("--systems", type=Path, metavar="FILE", help="published systems' replies")
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of the data sets")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--systems", type=Path, metavar="FILE", help="replies of published systems, to be scored"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=MIRROR)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="where the document is written"
+    )
     parser.set_defaults(run=run_results)
 
 

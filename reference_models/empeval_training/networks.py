@@ -32,7 +32,8 @@ def encoder_folder(name: str) -> Path:
     try:
         return locate(name)
     except HubError as error:
-        raise HubError(f"{error} Or train on the packaged encoder: --config minilm.") from error
+        said = f"{error} Or train on the packaged encoder: --config minilm."
+        raise error.reworded(said) from error
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from support.asking import ask, items, refused, texts
 from support.model_server import KEY, MODEL, PASSING, ModelServer
 
-from empeval import Sampling, UsageError
+from empeval import Sampling
 from empeval.generators.openai import OpenAI
 
 MANY = [f"word{n}" for n in range(30)]
@@ -115,7 +115,7 @@ def test_a_wrong_key_ends_it_with_the_first_request(model_server, monkeypatch):
     model_server.key = KEY
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-but-long-enough")
     caught = refused(lambda: ask(patient(model_server, concurrency=32), MANY))
-    assert caught.type is UsageError
+    assert (caught.value.code, caught.value.exit_code) == ("key-refused", 2)
     assert "refuses the key in OPENAI_API_KEY (HTTP 401: Incorrect API key" in str(caught.value)
     assert "sk-wrong" not in str(caught.value)
     assert len(model_server.requests) == 1
@@ -130,7 +130,7 @@ def test_no_key_where_one_is_wanted_says_where_to_put_it(model_server):
 def test_an_unknown_model_ends_it_and_names_the_nearest(model_server):
     generator = OpenAI("smal-model", base_url=model_server.url)
     caught = refused(lambda: ask(generator, MANY))
-    assert caught.type is UsageError
+    assert (caught.value.code, caught.value.exit_code) == ("model-refused", 2)
     assert "has no model 'smal-model'" in str(caught.value)
     assert f"Did you mean '{MODEL}'?" in str(caught.value)
     assert len(model_server.requests) == 1
@@ -213,12 +213,12 @@ def test_a_generator_that_is_left_early_asks_no_more(model_server):
 
 
 def test_the_name_that_a_server_gives_its_model_is_kept_and_said_when_it_is_another(
-    model_server, capsys
+    model_server, caplog
 ):
     model_server.served_as = "weights-q4.gguf"
     (response,) = ask(patient(model_server), ["a"])
     assert response.model == "weights-q4.gguf"
-    assert f"'weights-q4.gguf', not '{MODEL}'" in capsys.readouterr().err
+    assert f"'weights-q4.gguf', not '{MODEL}'" in caplog.text
 
 
 def test_without_the_http_client_a_sentence_says_what_to_install(model_server, monkeypatch):

@@ -360,7 +360,7 @@ class HuggingFace(Generator):
             try:
                 self._prompts[messages] = prompter.prompt(messages)
             except UsageError as error:
-                raise UsageError(f"Item '{item.id}': {error}") from error
+                raise error.reworded(f"Item '{item.id}': {error}") from error
         return self._prompts[messages]
 
     def _fits(self, item: Item) -> bool:

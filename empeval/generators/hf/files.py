@@ -125,7 +125,10 @@ def fetch_weights(files: ModelFiles) -> Path:
             path.unlink(missing_ok=True)
             raise HubError(
                 f"The download of {files.kind} '{files.repository}' arrived damaged: {path.name} "
-                f"{fault}. Run the command again to download it anew."
+                f"{fault}.",
+                repo=files.repository,
+                hint="Run the command again to download it anew.",
+                code="hub-damaged",
             )
     return folder
 
@@ -214,7 +217,12 @@ def _missing_weights(files: ModelFiles, name: str) -> HubError:
         hf_hub_download(str(files.repository), name, revision=files.revision)
     except Exception as error:
         return hub_failure(error, what, revision=files.revision)
-    return HubError(f"The weights of {what} came incompletely. Run the command again.")
+    return HubError(
+        f"The weights of {what} came incompletely.",
+        repo=files.repository,
+        hint="Run the command again.",
+        code="hub-damaged",
+    )
 
 
 def _license(folder: Path) -> str | None:

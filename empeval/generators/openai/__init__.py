@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, S
 from typing import TYPE_CHECKING, Any
 
 from empeval.cards import ModelCard
-from empeval.errors import EmpevalError, UsageError, nearest
+from empeval.errors import UsageError, nearest
 from empeval.generators.openai.questions import Api, Asking
 from empeval.generators.openai.replies import Price, Reader, is_version
 from empeval.generators.openai.server import Server
@@ -222,16 +222,16 @@ class OpenAI(Generator):
         except KeyRefusedError as error:
             name = self._server.key_name
             key = "the key in" if self._server.key() else "no key; set"
-            raise UsageError(f"{where} refuses {key} {name} ({error}).") from None
+            raise error.reworded(f"{where} refuses {key} {name} ({error}).") from None
         except ModelRefusedError as error:
             known = await client.models()
             hint = nearest(self._target, known[:50]) if known else ""
-            raise UsageError(
+            raise error.reworded(
                 f"{where} has no model '{self._target}' ({error}). Check the model's name and "
                 f"base_url, which most often ends in /v1.{hint}"
             ) from None
         except ServerGoneError as error:
-            raise EmpevalError(
+            raise error.reworded(
                 f"{where} answers no more: {error}. What was answered is saved; the same command "
                 "goes on."
             ) from None
@@ -259,12 +259,14 @@ class OpenAI(Generator):
         """Count what came back.
 
         Raises:
-            EmpevalError: one question after another was lost on the way.
+            ServerGoneError: one question after another was lost on the way.
         """
         if response.status == "error":
             self._lost = self._lost + 1 if response.stop == "connection" else 0
             if self._lost >= LOST:
-                raise EmpevalError(
+                from empeval.generators.openai.failures import ServerGoneError
+
+                raise ServerGoneError(
                     f"{self._server.shown} cannot be reached any more: {response.note}. What was "
                     "answered is saved; the same command goes on."
                 )

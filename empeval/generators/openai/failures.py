@@ -71,13 +71,19 @@ class StayingError(Exception):
 class KeyRefusedError(UsageError):
     """The key is wrong, missing or blocked."""
 
+    code = "key-refused"
+
 
 class ModelRefusedError(UsageError):
     """There is no such model, or nothing that speaks this language."""
 
+    code = "model-refused"
+
 
 class ServerGoneError(EmpevalError):
     """The server wants no more questions for a long time, no money is left, or nobody is there."""
+
+    code = "server-gone"
 
 
 def raise_for(status: int, headers: Mapping[str, str], data: Any, text: str) -> None:

@@ -23,36 +23,83 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
         require: raises where the extra packages are missing.
     """
 
-    def parser(name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> Any:
+    def parser(
+        name: str, summary: str, run: Callable[[argparse.Namespace], int], seeded: str = ""
+    ) -> Any:
         made = actions.add_parser(name, help=summary, description=summary)
-        made.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-        made.add_argument("--data-dir", type=Path, metavar="FOLDER", help="a mirror of data sets")
-        made.add_argument("--seed", type=seed, default=17, metavar="S")
+        made.add_argument(
+            "--out", type=Path, required=True, metavar="FOLDER", help="the folder to write into"
+        )
+        made.add_argument(
+            "--data-dir", type=Path, metavar="FOLDER", help="a mirror of the hub's data sets"
+        )
+        if seeded:
+            made.add_argument(
+                "--seed", type=seed, default=17, metavar="S",
+                help=f"random seed of {seeded} (default 17)",
+            )  # fmt: skip
         made.set_defaults(run=_guarded(run, require))
         return made
 
-    sft = parser("prepare-sft", "a mixture of three data sets as chats", run_prepare_sft)
-    sft.add_argument("--temperature", type=float, default=2.0, metavar="T", help="default 2")
-    sft.add_argument("--total", type=count, metavar="N", help="examples; default all there are")
-    sft.add_argument("--validation", type=count, default=600, metavar="N", help="default 600")
-    sft.add_argument("--sources", metavar="A,B", help="data sets; default all three")
+    drawn = "which examples are drawn and in which order"
+    made_of = "a mixture of three data sets as chats"
+    sft = parser("prepare-sft", made_of, run_prepare_sft, drawn)
+    sft.add_argument(
+        "--temperature", type=float, default=2.0, metavar="T",
+        help="of the mixture, not of decoding: a data set of n examples has a share that goes by "
+        "n^(1/T): 1 by its size, more makes the shares more equal (default 2)",
+    )  # fmt: skip
+    sft.add_argument(
+        "--total", type=count, metavar="N",
+        help="training examples in the mixture (default: as many as the data sets have)",
+    )  # fmt: skip
+    sft.add_argument(
+        "--validation", type=count, default=600, metavar="N",
+        help="validation examples, mixed in the same way (default 600)",
+    )  # fmt: skip
+    sft.add_argument("--sources", metavar="A,B", help="which data sets are mixed (default: all)")
 
-    dpo = parser("prepare-dpo", "preference pairs from emotional support talks", run_prepare_dpo)
-    dpo.add_argument("--limit", type=count, metavar="N", help="training pairs; default all")
-    dpo.add_argument("--validation", type=count, default=300, metavar="N", help="default 300")
+    made_of = "preference pairs from emotional support talks"
+    dpo = parser("prepare-dpo", made_of, run_prepare_dpo, f"{drawn}, and of own replies")
+    dpo.add_argument(
+        "--limit", type=count, metavar="N", help="at most so many training pairs (default: all)"
+    )
+    dpo.add_argument(
+        "--validation", type=count, default=300, metavar="N",
+        help="at most so many validation pairs (default 300)",
+    )  # fmt: skip
     dpo.add_argument("--own-replies", metavar="SCHEME:TARGET", help="a model whose weaker replies "
                      "are rejected, too")  # fmt: skip
-    dpo.add_argument("--model-args", metavar="K=V,K=V", help="options of that model")
-    dpo.add_argument("--own-limit", type=count, default=200, metavar="N", help="default 200")
+    dpo.add_argument(
+        "--model-args", metavar="K=V,K=V", help="options of that model, as for 'empeval run'"
+    )
+    dpo.add_argument(
+        "--own-limit", type=count, default=200, metavar="N",
+        help="so many prompts are put to that model (default 200); fewer pairs come of them",
+    )  # fmt: skip
 
     for step, summary in (("sft", "supervised fine-tuning"), ("dpo", "preference optimisation")):
-        tune = parser(step, f"{summary} of adapters", run_tune)
-        tune.add_argument("--data", type=Path, required=True, metavar="FOLDER")
-        tune.add_argument("--adapter", type=Path, metavar="FOLDER", help="to go on with")
+        tune = parser(
+            step, f"{summary} of adapters", run_tune,
+            "a new adapter's weights, the order of examples and dropout",
+        )  # fmt: skip
+        tune.add_argument(
+            "--data", type=Path, required=True, metavar="FOLDER",
+            help=f"the folder that 'train prepare-{step}' wrote",
+        )  # fmt: skip
+        tune.add_argument(
+            "--adapter",
+            type=Path,
+            metavar="FOLDER",
+            help="go on with this adapter (default: a new one)",
+        )
         _add_recipe(tune)
         tune.set_defaults(step=step)
 
-    heads = parser("heads", "emotion and strategy head on a frozen base", run_heads)
+    heads = parser(
+        "heads", "emotion and strategy head on a frozen base", run_heads,
+        "which examples are drawn, the heads' weights and dropout",
+    )  # fmt: skip
     heads.add_argument(
         "--ratings", type=Path, metavar="FOLDER", help="human ratings to choose the empathy classes"
     )
@@ -61,13 +108,17 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
                        "count less")  # fmt: skip
     heads.add_argument("--reward", type=Path, metavar="FOLDER", help="of dpo: its implicit reward "
                        "becomes the EQ score's alignment")  # fmt: skip
-    heads.add_argument("--reference", type=Path, metavar="FOLDER", help="the adapter it began with")
+    heads.add_argument(
+        "--reference", type=Path, metavar="FOLDER", help="the adapter that dpo began with"
+    )
     _add_recipe(heads)
 
     results = parser("eq-results", "write EQ_RESULTS.md from what was measured", run_results)
-    results.add_argument("--heads", type=Path, required=True, metavar="FOLDER")
+    results.add_argument(
+        "--heads", type=Path, required=True, metavar="FOLDER", help="what 'train heads' wrote"
+    )
     results.add_argument("--tuned", type=Path, nargs="+", default=[], metavar="FOLDER",
-                         help="of sft and dpo")  # fmt: skip
+                         help="what 'train sft' and 'train dpo' wrote")  # fmt: skip
     results.add_argument("--runs", nargs="+", default=[], metavar="NAME=FOLDER",
                          help="run folders on the same items, the base model's first")  # fmt: skip
     results.add_argument("--replies", nargs="+", metavar="NAME=FOLDER", help="run folders of "
@@ -78,15 +129,25 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
                          "not given is kept from it")  # fmt: skip
     results.add_argument("--earlier-version", default="an earlier version", metavar="TEXT",
                          help="what that was measured at, such as a commit")  # fmt: skip
-    results.add_argument("--ratings", type=Path, required=True, metavar="FOLDER")
-    results.add_argument("--mixture", type=Path, metavar="FOLDER", help="of prepare-sft")
+    results.add_argument(
+        "--ratings", type=Path, required=True, metavar="FOLDER",
+        help="the folder of rated sets (see empeval audit --list-ratings)",
+    )  # fmt: skip
+    results.add_argument(
+        "--mixture", type=Path, metavar="FOLDER", help="the folder that 'train prepare-sft' wrote"
+    )
     results.add_argument("--variants", type=Path, nargs="+", default=[], metavar="FOLDER",
                          help="run folders of eq-variants")  # fmt: skip
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="NAME_OR_FILE", help="default, cpu, or a TOML file")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
+    parser.add_argument(
+        "--config", metavar="NAME_OR_FILE", help="the recipe: default, cpu, or a TOML file"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
+        help="one setting of the configuration, such as epochs=1; may be repeated",
+    )  # fmt: skip
 
 
 def _guarded(
