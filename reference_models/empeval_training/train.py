@@ -42,8 +42,8 @@ from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
     build_model,
-    encoder_kept,
     encoder_folder,
+    encoder_kept,
     load_tokenizer,
     merge,
     save_adapter,
