@@ -241,7 +241,7 @@ def test_the_places_of_roberta_are_two_less_than_its_table(checkpoints, tmp_path
 
 @pytest.mark.parametrize(
     "head",
-    ["context_emotion", "full_emotion", "scales.latents.2", "scales.thresholds", "layer.0.output"],
+    ["context_emotion", "full_emotion", "scales.latents.weight", "scales.thresholds", "layer.0.output"],
 )
 def test_a_checkpoint_that_lacks_a_head_is_refused_rather_than_filled_up(
     checkpoints, tmp_path, head
@@ -285,7 +285,7 @@ def test_a_tokenizer_of_another_encoder_is_refused(copy):
         load_checkpoint(copy)
 
 
-@pytest.mark.parametrize("part", [".scales.latents.2", "lora_A", "query.lora_B"])
+@pytest.mark.parametrize("part", [".scales.latents.weight", "lora_A", "query.lora_B"])
 def test_an_adapter_that_lacks_weights_is_refused(adapter, tmp_path, part):
     folder = without(adapter, tmp_path / "less", part)
     with pytest.raises(UsageError, match=rf"lacks weights: .*{part.strip('.')}"):

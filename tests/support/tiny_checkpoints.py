@@ -102,7 +102,8 @@ def network(encoder: Path, architecture: str, pooling: str, **fields):
     model.encoder.load_state_dict(weights)
     for name, weight in model.named_parameters():
         if not name.startswith("encoder."):
-            torch.nn.init.normal_(weight, std=0.4)
+            # larger ones would put the expected ratings at the ends of their scales
+            torch.nn.init.normal_(weight, std=0.15 if name.startswith("scales.") else 0.4)
     return model.eval()
 
 
