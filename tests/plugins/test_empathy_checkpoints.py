@@ -241,7 +241,13 @@ def test_the_places_of_roberta_are_two_less_than_its_table(checkpoints, tmp_path
 
 @pytest.mark.parametrize(
     "head",
-    ["context_emotion", "full_emotion", "scales.latents.weight", "scales.thresholds", "layer.0.output"],
+    [
+        "context_emotion",
+        "full_emotion",
+        "scales.latents.weight",
+        "scales.thresholds",
+        "layer.0.output",
+    ],
 )
 def test_a_checkpoint_that_lacks_a_head_is_refused_rather_than_filled_up(
     checkpoints, tmp_path, head

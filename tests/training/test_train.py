@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy.stats import spearmanr
 
 from empeval import UsageError
@@ -20,7 +21,7 @@ from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
-from empeval_training.examples import HUMAN, Example
+from empeval_training.examples import Example
 from empeval_training.recipe import load_recipe
 from empeval_training.scales import NAMES
 from empeval_training.train import (
@@ -156,11 +157,27 @@ def test_what_people_rated_is_in_the_last_stage_alone(run_small, prepared, tmp_p
     assert result["training_examples"] == len(before) + len(rated)
 
 
-def test_of_variants_that_nobody_rated_a_share_is_trained_on(run_small, prepared):
-    variants = sum(e.variant != HUMAN for e in read_examples(prepared, "train"))
-    _, result = run_small("baseline", variants_share="0.25")
-    expected = len(read_examples(prepared, "train")) - variants + round(variants / 4)
-    assert (result["training_examples"], variants > 8) == (expected, True)
+def test_of_variants_that_nobody_rated_a_share_is_trained_on(run_small, prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "ed")
+    people = read_examples(data, "train")
+    rated = example("epitome:1~echo", "echo", empathy=None, ratings={"relevance": 1.0})
+    made = [
+        msgspec.structs.replace(e, id=f"{e.id}~echo", variant="echo", reply=e.context[-1])
+        for e in people[:20]
+    ]
+    with open(data / "train.jsonl", "ab") as file:
+        file.writelines(msgspec.json.encode(e) + b"\n" for e in [*made, rated])
+    _, result = run_small("baseline", data=data, variants_share="0.25", epochs="0.1")
+    assert result["training_examples"] == len(people) + 5 + 1
+
+
+def test_while_it_is_probed_an_encoder_stays_as_it_is(run_small):
+    out, _ = run_small("baseline", method="lora", probe_learning_rate="0.01")
+    probed = load_file(out / "stages" / "both.safetensors")
+    assert probed
+    assert not any("lora" in name for name in probed), "adapters did not train"
+    out, _ = run_small("baseline", out=out.parent / "whole", method="lora")
+    assert any("lora" in name for name in load_file(out / "stages" / "both.safetensors"))
 
 
 def validation_like(names, count=60, seed=3):

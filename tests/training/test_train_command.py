@@ -41,11 +41,14 @@ def test_a_run_prints_tables_and_one_line_a_stage(cli, encoder, prepared, tmp_pa
     ]
     title, header, _, *rows = people.splitlines()
     assert "people" in title
-    assert header.split()[:3] == ["run", "exchanges-1-5", "ratings-1-3"]
-    for seed, row in zip((1, 2), rows, strict=True):
+    assert header.split()[:4] == ["run", "part", "exchanges-1-5", "ratings-1-3"]
+    expected = []
+    for seed in (1, 2):
         result = json.loads((tmp_path / "runs" / f"baseline-{seed}" / "result.json").read_text())
-        said = [f"{value:.4f}" for value in result["figures"]["people"].values()]
-        assert row.split() == [f"runs/baseline-{seed}", *said]
+        for part, name in (("validation", "people-validation"), ("test", "people")):
+            said = [f"{value:.4f}" for value in result["figures"].get(name, {}).values()]
+            expected += [[f"runs/baseline-{seed}", part, *said]] if said else []
+    assert [row.split() for row in rows] == expected != []
     assert [line.partition(":")[0] for line in outcome.err.splitlines()] == [
         "baseline-1",
         "baseline-2",
