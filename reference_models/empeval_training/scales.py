@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from empeval.auditing.rated import RatedReply
+from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.scales import LABEL, RELEVANCE
 from empeval_training.examples import Example
 from empeval_training.teacher.targets import HEADS, Head
@@ -15,7 +17,11 @@ from empeval_training.teacher.targets import HEADS, Head
 LABEL_WEIGHT = 0.5
 """A label differs from the next by a tenth of a point: what it teaches is which variants are worse,
 and a larger weight would drown what people said."""
-SCALES = (*HEADS, Head(LABEL, "", "", 1, 5, LABEL_WEIGHT, True))
+SCALES = (
+    *(replace(head, weight=1.0) if head.name in MECHANISMS else head for head in HEADS),
+    Head(LABEL, "", "", 1, 5, LABEL_WEIGHT, True),
+)
+"""The teacher's heads, its label, and each mechanism as heavy as a rating: few rows have them."""
 RATED_SETS = tuple(sorted({scale.rated_set for scale in HEADS if scale.rated_set}))
 NAMES = tuple(scale.name for scale in SCALES)
 CANDIDATES: dict[str, dict[str, float]] = {

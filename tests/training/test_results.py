@@ -198,10 +198,13 @@ def test_the_models_stand_with_mean_and_spread_over_their_seeds(text):
 def test_the_recipes_are_those_of_the_runs(text):
     found = section(text, "The three models")
     assert found.count("our-encoder") == 3
-    assert "123 examples" in found
     recipe = load_recipe("mvc", "minilm-cpu", {})
     assert f"mvc: our-encoder, lora (rank {recipe.lora_rank})" in found
-    assert f"{recipe.epochs:g} epochs, batch {recipe.batch_size}" in found
+    people = f"{recipe.people_epochs:g} of what people rated"
+    assert (
+        f"in all layers, {recipe.epochs:g} epochs of 123 examples, then {people} (each reply "
+        f"{recipe.rated_repeats} times), batch {recipe.batch_size}, lr"
+    ) in found
 
 
 def test_a_claim_holds_where_every_seed_says_so(text):

@@ -74,6 +74,7 @@ class Tells(nn.Module):
             mechanisms=torch.stack([number, number + 100, number + 200], 1),
             emotion_logits=nn.functional.one_hot(full["number"], ROWS).float(),
             full_emotion_logits=None,
+            latents=-number[:, None],
         )
 
 
@@ -81,6 +82,7 @@ def test_predictions_come_in_the_order_of_the_rows_and_not_of_their_lengths(tmp_
     recipe = small_recipe("baseline", tmp_path)
     found = predict(Tells(), Numbers(), lambda rows: {"full": collated(rows)}, recipe)
     wanted = np.arange(ROWS)
-    assert set(found) == {"empathy", "emotion", "mechanisms"}
+    assert set(found) == {"empathy", "emotion", "mechanisms", "latents"}
+    assert found["latents"].tolist() == [[-n] for n in wanted]
     assert found["empathy"].tolist() == found["emotion"].tolist() == wanted.tolist()
     assert found["mechanisms"].tolist() == [[n, n + 100, n + 200] for n in wanted]

@@ -32,9 +32,9 @@ class Head:
 
 
 HEADS = (
-    Head("emotional_reaction", "epitome", "emotional_reaction", 0, 2, 1.0, False),
-    Head("interpretation", "epitome", "interpretation", 0, 2, 1.0, False),
-    Head("exploration", "epitome", "exploration", 0, 2, 1.0, False),
+    Head("emotional_reaction", "epitome", "emotional_reaction", 0, 2, 0.7, False),
+    Head("interpretation", "epitome", "interpretation", 0, 2, 0.7, False),
+    Head("exploration", "epitome", "exploration", 0, 2, 0.7, False),
     Head("exchanges", "exchanges-1-5", "empathy", 1, 5, 1.0, True),
     Head("ratings", "ratings-1-3", "empathy", 1, 3, 1.0, True),
     Head("condolence", "condolence", "empathy", 1, 5, 0.3, True),
