@@ -141,8 +141,8 @@ BUGS = (
     Bug(
         "epochs",
         "every epoch of a training meets the rows in the same order",
-        "for _ in range(epoch):",
-        "for _ in range(0):",
+        'dice = random.Random(f"{self._seed} {self._epoch}")',
+        'dice = random.Random(f"{self._seed}")',
         TRAINED,
         "training/test_stages.py",
     ),
