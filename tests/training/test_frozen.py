@@ -17,9 +17,10 @@ from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue, ViewBuilder
 from empeval_training import train as module
 from empeval_training.data import read_examples
+from empeval_training.figures import people_figures
 from empeval_training.frozen import LowerStates, UpperLayers, freeze_lower
 from empeval_training.networks import load_tokenizer, read_encoder
-from empeval_training.train import people_figures, train
+from empeval_training.train import train
 
 KINDS = ("bert", "roberta", "mpnet")
 

@@ -22,15 +22,11 @@ from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
 from empeval_training.examples import Example
+from empeval_training.figures import fit_scale, people_figures
 from empeval_training.recipe import load_recipe
 from empeval_training.scales import NAMES
-from empeval_training.train import (
-    fit_scale,
-    for_people,
-    people_figures,
-    summarize,
-    train,
-)
+from empeval_training.selecting import for_people
+from empeval_training.train import train
 
 
 def figures(result):
@@ -339,13 +335,3 @@ def test_a_terminal_gets_a_bar_and_no_raw_figures(run_small, monkeypatch, capsys
 def test_training_in_half_precision_gives_figures_in_full(run_small):
     _, result = run_small("mvc", method="lora", precision="bf16", pretrain_epochs="1")
     assert 0 <= result["figures"]["human"]["mae"] <= 4
-
-
-def test_seeds_are_summarised_by_mean_and_spread(run_small, tmp_path):
-    results = [run_small("baseline", seed=seed)[1] for seed in (1, 2)]
-    summary = summarize(results)
-    errors = [r["figures"]["human"]["mae"] for r in results]
-    assert summary["seeds"] == 2
-    assert summary["mae"] == pytest.approx(sum(errors) / 2)
-    assert summary["mae_sd"] == pytest.approx(abs(errors[0] - errors[1]) / 2**0.5)
-    assert summarize(results[:1])["mae_sd"] == 0
