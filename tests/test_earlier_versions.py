@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,22 +12,17 @@ import empeval
 from empeval import registry
 from empeval.certificates import bundled_certificate
 
-RUN = ("run", "--model", "human:", "--tasks", "ed-mini", "--scorers", "surface", "--out", "old")
-
-
-def of_version(folder, version: str) -> None:
-    """Let a run folder be one that another version made."""
-    for path in (folder / "run.json", *folder.glob(".run.json.copy")):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        manifest["environment"]["empeval"] = version
-        path.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+OF_0_1 = Path(__file__).parent / "support" / "runs" / "of-0.1"
+"""What ``RUN`` wrote with the code of version 0.1.0 (the commit before 7890a52); the kernel's and
+the processor's names alone were taken out of its manifest."""
+RUN = ("run", "--model", "human:", "--tasks", "ed-mini", "--limit", "6", "--scorers", "surface")
 
 
 @pytest.fixture
-def old(cli, tmp_path):
-    """A finished run of today whose manifest names version 0.1.0; no 0.1 is at hand to make one."""
-    assert cli(*RUN).code == 0
-    of_version(tmp_path / "old", "0.1.0")
+def old(tmp_path):
+    """A finished run that version 0.1.0 made."""
+    shutil.copytree(OF_0_1, tmp_path / "old")
+    assert '"empeval": "0.1.0"' in (tmp_path / "old" / "run.json").read_text(encoding="utf-8")
     return tmp_path / "old"
 
 
@@ -34,7 +31,7 @@ def test_a_run_folder_of_version_0_1_is_shown_scored_and_compared(cli, old):
     assert shown.code == 0, shown.err
     assert "surface" in shown.out
     assert cli("score", "old", "--scorers", "surface").code == 0
-    assert cli(*RUN[:-1], "new").code == 0
+    assert cli(*RUN, "--out", "new").code == 0
     compared = cli("compare", "old", "new", "--resamples", "100", "--format", "json")
     assert compared.code == 0, compared.err
     differences = [d["change"]["value"] for d in json.loads(compared.out)["differences"]]
@@ -47,7 +44,7 @@ def test_an_interrupted_run_of_version_0_1_goes_on_and_keeps_its_answers(cli, ol
     lines = responses.read_bytes().splitlines(keepends=True)
     responses.write_bytes(b"".join(lines[:5]))
     (old / "metrics.json").unlink()
-    done = cli(*RUN)
+    done = cli(*RUN, "--out", "old")
     assert done.code == 0, done.err
     again = responses.read_bytes().splitlines(keepends=True)
     assert again[:5] == lines[:5]
