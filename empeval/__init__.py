@@ -24,7 +24,7 @@ _HOMES = {
     "empeval.runspec": "RunSpec",
     "empeval.contained": "ContainedError",
     "empeval.errors": "EmpevalError UsageError UnknownNameError NotComparableError DataError "
-    "RunFolderError IncompleteRunError ChangedRunError OtherQuestionError HubError StorageError "
+    "RunFolderError IncompleteRunError ChangedRunError OtherRunSpecError HubError StorageError "
     "SeveralError",
     "empeval.extras": "MissingPackageError",
     "empeval.kinds": "PluginError",
@@ -65,7 +65,7 @@ __all__ = [
     "MissingPackageError",
     "ModelCard",
     "NotComparableError",
-    "OtherQuestionError",
+    "OtherRunSpecError",
     "PluginError",
     "Preview",
     "Response",
@@ -135,7 +135,7 @@ if TYPE_CHECKING:
         HubError,
         IncompleteRunError,
         NotComparableError,
-        OtherQuestionError,
+        OtherRunSpecError,
         RunFolderError,
         SeveralError,
         StorageError,

@@ -8,13 +8,13 @@ from typing import Any, overload
 
 import msgspec
 
+from empeval.asked import resolve_generator
 from empeval.contained import contained, each
 from empeval.errors import EmpevalError
 from empeval.filling import filling
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator
 from empeval.notices import warn
-from empeval.question import resolve_generator
 from empeval.reasoning import KNOWN, Tags, split_reasoning, table
 from empeval.records import Item, Response, ResponseLine, Sampling
 from empeval.registry import label_of

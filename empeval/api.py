@@ -12,6 +12,14 @@ from typing import Any
 import msgspec
 
 from empeval import registry, runner
+from empeval.asked import (
+    AskedScorer,
+    AskedTask,
+    model_entry,
+    resolve_generator,
+    scorers_for,
+    task_name,
+)
 from empeval.contained import contained
 from empeval.data import use_data_directory
 from empeval.environment import environment
@@ -23,14 +31,6 @@ from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Scorer, Task
 from empeval.notices import warn
 from empeval.pairs import split_task_arguments
-from empeval.question import (
-    AskedScorer,
-    AskedTask,
-    model_entry,
-    resolve_generator,
-    scorers_for,
-    task_name,
-)
 from empeval.redacting import remember
 from empeval.runs import (
     SCHEMA,
@@ -46,7 +46,7 @@ from empeval.workspace import check_folder, default_path, forget_errors, locked,
 
 
 class Prepared:
-    """A question that has been checked and not yet asked.
+    """A run spec that has been checked and not yet carried out.
 
     Attributes:
         spec: what was asked. manifest: what ``run.json`` will hold. path: the run folder.

@@ -232,8 +232,8 @@ class ChangedRunError(RunFolderError):
         super().__init__(said, path=file, hint=hint)
 
 
-class OtherQuestionError(RunFolderError):
-    """The folder that a run would go to holds a run of another question.
+class OtherRunSpecError(RunFolderError):
+    """The folder that a run would go to holds a run of another run spec.
 
     Args:
         said: the message.
@@ -242,7 +242,7 @@ class OtherQuestionError(RunFolderError):
         hint: what to do.
     """
 
-    code = "other-question"
+    code = "other-run-spec"
     finer: ClassVar[Mapping[str, str]] = {}
     objects = ("run", "differences")
 

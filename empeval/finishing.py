@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from empeval import runner
+from empeval.asked import AskedScorer
 from empeval.errors import EmpevalError, SeveralError
 from empeval.events import RunFinished
 from empeval.hooks import Hooks
 from empeval.interfaces import Task
 from empeval.marks import with_marks, without_marks
-from empeval.question import AskedScorer
 from empeval.records import Metric
 from empeval.runs import Manifest, Run
 from empeval.scoring import score_stage

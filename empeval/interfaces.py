@@ -174,7 +174,7 @@ class Generator(ABC):
     def runtime(self) -> dict[str, Any]:
         """What was decided on this machine while answering (device, batch sizes), as JSON.
 
-        Recorded in the manifest when answering ends; it does not belong to the question.
+        Recorded in the manifest when answering ends; it does not belong to the run spec.
         """
         return {}
 

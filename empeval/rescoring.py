@@ -14,6 +14,9 @@ import msgspec
 from empeval import registry
 from empeval.answering import finish
 from empeval.answers import Fields
+from empeval.asked import (
+    scorers_for,
+)
 from empeval.dialogues import DIALOGUES, Dialogues, Read, read_dialogues
 from empeval.environment import environment
 from empeval.errors import IncompleteRunError, UsageError
@@ -22,9 +25,6 @@ from empeval.finishing import now, score_and_finish
 from empeval.hooks import Hooks
 from empeval.interfaces import Scorer, Task
 from empeval.notices import warn
-from empeval.question import (
-    scorers_for,
-)
 from empeval.reasoning import recorded, table
 from empeval.runs import (
     SCHEMA,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from empeval.answering import finish
-from empeval.question import AskedTask, with_system
+from empeval.asked import AskedTask, with_system
 from empeval.records import Item, Response, ResponseLine, ResponseStatus
 from empeval.runs import UNANSWERED
 from empeval.scripts import dialogue_of, turn_id, with_replies

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from empeval.answering import answers, unfinished_groups
+from empeval.asked import AskedScorer, AskedTask
 from empeval.contained import contained, reason_in
 from empeval.errors import EmpevalError, some
 from empeval.escaping import plain
@@ -23,7 +24,6 @@ from empeval.filling import filling
 from empeval.hooks import Hooks
 from empeval.interfaces import Generator, Task
 from empeval.marks import mark_of
-from empeval.question import AskedScorer, AskedTask
 from empeval.records import Metric, ResponseLine, Sampling, Scored
 from empeval.registry import label_of
 from empeval.rounds import Rounds

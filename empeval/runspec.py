@@ -53,7 +53,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         seed: of the choice of items and of random decoding.
         out: the run folder; by default one under ``empeval-runs/`` named after the spec.
         max_cost: stop, to be gone on with, when answers and judgements have cost so many US
-            dollars; no part of the question.
+            dollars; no part of what identifies the run.
         max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
     """

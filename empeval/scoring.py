@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from empeval.answering import writable
+from empeval.asked import AskedScorer
 from empeval.cards import ValueCard
 from empeval.contained import ContainedError, contained, reason_in
 from empeval.errors import EmpevalError, RunFolderError, StorageError
 from empeval.events import ScorerFinished
 from empeval.hooks import Hooks
 from empeval.interfaces import Scorer
-from empeval.question import AskedScorer
 from empeval.records import LARGEST_VALUE, ResponseLine, Sample, Score
 from empeval.registry import label_of
 from empeval.runner import bar

@@ -1,4 +1,4 @@
-"""Guards a run folder: one question, one writer at a time."""
+"""Guards a run folder: one run spec, one writer at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from empeval.errors import OtherQuestionError, RunFolderError
+from empeval.errors import OtherRunSpecError, RunFolderError
 from empeval.files import check_regular
 from empeval.records import ResponseLine
 from empeval.runs import (
@@ -21,8 +21,8 @@ from empeval.runs import (
     differences,
     is_run,
     only_marks_differ,
-    question_hash,
     slug,
+    spec_hash,
 )
 from empeval.spending import plus
 
@@ -31,14 +31,14 @@ RUNS_FOLDER = "empeval-runs"
 
 def default_path(manifest: Manifest) -> Path:
     """Where a run goes when nobody says: named after the model and all that is asked."""
-    return Path(RUNS_FOLDER) / f"{slug(manifest.model.name, 40)}-{question_hash(manifest)}"
+    return Path(RUNS_FOLDER) / f"{slug(manifest.model.name, 40)}-{spec_hash(manifest)}"
 
 
 def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None:
     """Refuse a folder that holds something else, before anything is written or loaded.
 
     Raises:
-        RunFolderError: it holds another question's run, an unfinished one although ``resume`` is
+        RunFolderError: it holds the run of another spec, an unfinished one although ``resume`` is
             off, or no run at all.
     """
     if not is_run(path):
@@ -54,8 +54,8 @@ def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None
             "--out."
         )
     if differing:
-        raise OtherQuestionError(
-            f"{path} holds a run of another question; name another --out. What differs "
+        raise OtherRunSpecError(
+            f"{path} holds a run of another run spec; name another --out. What differs "
             "(there -> now): " + "; ".join(differing) + ".",
             run=path,
             differences=differing,
@@ -69,7 +69,7 @@ def check_folder(path: Path, manifest: Manifest, *, resume: bool = True) -> None
 
 
 def open_folder(path: Path, manifest: Manifest) -> Run:
-    """The run folder of a question, made if it is new.
+    """The run folder of a run spec, made if it is new.
 
     A finished run that lacks one of the manifest's scorers, or lines of its files (somebody took
     a damaged one out), becomes an unfinished one.

@@ -161,7 +161,7 @@ def test_scoring_a_file_again_changes_no_figure_and_another_file_is_refused(file
     assert (again.path / "metrics.json").read_bytes() == before
     assert len(again.responses("dialogues")) == 1
     write(file, ROW | {"response": "Something else."})
-    with pytest.raises(empeval.RunFolderError, match=r"another question.*model fingerprint"):
+    with pytest.raises(empeval.RunFolderError, match=r"another run spec.*model fingerprint"):
         empeval.score(file, ["surface"], out=tmp_path / "out")
 
 
@@ -216,7 +216,7 @@ def test_tags_of_a_user_s_own_are_taken_out_and_are_part_of_the_question(file, t
     run = empeval.score(file, ["surface"], out=tmp_path / "out", reasoning_tags=["<plan>"])
     assert run.scores("dialogues", "surface")[0].values["words"] == 1
     assert run.responses("dialogues")[0].reasoning == "one two three"
-    with pytest.raises(empeval.RunFolderError, match=r"another question.*reasoning_tags"):
+    with pytest.raises(empeval.RunFolderError, match=r"another run spec.*reasoning_tags"):
         empeval.score(file, ["surface"], out=tmp_path / "out")
 
 

@@ -25,7 +25,7 @@ from empeval import (
     IncompleteRunError,
     MissingPackageError,
     NotComparableError,
-    OtherQuestionError,
+    OtherRunSpecError,
     RunFolderError,
     UnknownNameError,
     UsageError,
@@ -114,9 +114,9 @@ def test_a_damaged_line_is_named_by_file_and_number(tmp_path, runs):
 def test_a_folder_with_another_question_and_one_that_was_changed(tmp_path):
     run = empeval.run("human:", ["ed-mini"], ["surface"], limit=1, out=tmp_path / "run")
     error = raised(
-        OtherQuestionError, empeval.run, "human:", ["ed-mini"], ["surface"], limit=2, out=run.path
+        OtherRunSpecError, empeval.run, "human:", ["ed-mini"], ["surface"], limit=2, out=run.path
     )
-    assert (error.code, Path(error.run)) == ("other-question", run.path)
+    assert (error.code, Path(error.run)) == ("other-run-spec", run.path)
     assert any("limit" in text for text in error.differences)
     other = empeval.run("human:", ["ed-mini"], ["surface"], limit=1, out=tmp_path / "other")
     metrics = run.path / "metrics.json"
@@ -153,7 +153,7 @@ EVERY = [
     RunFolderError("No.", path="f"),
     IncompleteRunError("No.", run="a", answered=1, wanted=2, lacking=["x"], hint="Again."),
     ChangedRunError("No.", run="a", file="a/b", hint="Anew."),
-    OtherQuestionError("No.", run="a", differences=["seed: 0 -> 1"]),
+    OtherRunSpecError("No.", run="a", differences=["seed: 0 -> 1"]),
     HubError("No.", repo="org/name", hint="Wait.", code="hub-unreachable"),
     MissingPackageError("It", "torch", "hf"),
     ContainedError("scorer 'a/b'", "ValueError: no"),

@@ -92,7 +92,7 @@ def test_another_key_asks_the_same_question(site, tmp_path, install):
     ask(api_key="other-key-2", base_url="https://b:other-pw@host.example")
     ask(base_url="https://host.example")
     assert Run(first.path).responses("ed-mini") == answers
-    with pytest.raises(empeval.RunFolderError, match="another question"):
+    with pytest.raises(empeval.RunFolderError, match="another run spec"):
         ask(base_url="https://other.example")
 
 

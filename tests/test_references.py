@@ -134,7 +134,7 @@ def test_a_changed_scorer_scores_anew_and_a_changed_task_is_another_question(cli
     (files / "my_task.py").write_text(TASK + "# a remark\n")
     found = cli(*words)
     assert found.code == 2
-    assert "another question" in found.err
+    assert "another run spec" in found.err
     assert "talks version: 1+" in found.err
 
 

@@ -304,7 +304,7 @@ def test_another_question_in_the_same_folder_is_refused_with_what_differs(
 ):
     outcome = again(*changed)
     assert outcome.code == 2
-    assert "holds a run of another question" in outcome.err
+    assert "holds a run of another run spec" in outcome.err
     assert difference in outcome.err
 
 
@@ -321,7 +321,7 @@ def test_a_run_that_an_older_version_began_is_refused_with_the_reason(copy, agai
     assert outcome.code == 2
     assert "holds an unfinished run that an older version of empeval began" in outcome.err
     assert "finish the run with the version that began it" in outcome.err
-    assert "holds a run of another question" in again("--seed", "3").err
+    assert "holds a run of another run spec" in again("--seed", "3").err
 
 
 def test_another_scorer_is_added_to_a_finished_run_and_nothing_is_asked_again(copy, cli, again):

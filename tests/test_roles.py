@@ -11,9 +11,9 @@ from support.distributions import make_distribution
 
 import empeval
 from empeval import registry
+from empeval.asked import AskedTask, scorers_for
 from empeval.auditing.rivals import rival_scorers
 from empeval.dialogues import Dialogues
-from empeval.question import AskedTask, scorers_for
 from empeval.roles import playing, with_examples
 from empeval.testing import fake_item
 

@@ -24,8 +24,8 @@ from empeval.runs import (
     differences,
     item_hash,
     prompts_hash,
-    question_hash,
     slug,
+    spec_hash,
 )
 from empeval.testing import fake_item
 
@@ -56,7 +56,7 @@ def test_another_version_of_a_task_is_another_question():
     (task,) = MANIFEST.tasks.values()
     other = changed(tasks={"days": msgspec.structs.replace(task, version="2")})
     assert differences(MANIFEST, other) == ["days version: 1 -> 2"]
-    assert question_hash(MANIFEST) != question_hash(other)
+    assert spec_hash(MANIFEST) != spec_hash(other)
 
 
 def test_a_manifest_comes_back_as_it_was_written(tmp_path):
@@ -288,7 +288,7 @@ def test_differences_name_what_was_asked_otherwise():
         "model argument pause: (none) -> 1",
         "model dtype: float32 -> bfloat16",
     ]
-    assert question_hash(MANIFEST) != question_hash(other)
+    assert spec_hash(MANIFEST) != spec_hash(other)
 
 
 def test_scorers_time_and_machine_do_not_make_another_question():
@@ -296,7 +296,7 @@ def test_scorers_time_and_machine_do_not_make_another_question():
         scorers={}, created="later", command=["x"], environment={"a": 1}, warnings=["w"]
     )
     assert differences(MANIFEST, other) == []
-    assert question_hash(MANIFEST) == question_hash(other)
+    assert spec_hash(MANIFEST) == spec_hash(other)
 
 
 @given(st.text(), st.integers(1, 60))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import empeval
 from empeval import Run, RunSpec, UsageError
-from empeval.question import AskedTask
+from empeval.asked import AskedTask
 from empeval.runspec import limit_of, limited, make_spec, read_spec
 from empeval.testing import FakeTask
 

@@ -310,7 +310,7 @@ def test_items_writes_the_users_turns_and_says_what_a_batch_cannot(cli, tmp_path
     ],
 )
 def test_dialogues_that_cannot_be_asked_are_refused(items, problem):
-    from empeval.question import check_items
+    from empeval.asked import check_items
 
     with pytest.raises(DataError, match=problem):
         check_items("talks", items)

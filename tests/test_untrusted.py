@@ -221,7 +221,7 @@ def test_a_torn_manifest_without_a_copy_is_rebuilt_from_the_answers(cli, asked):
     assert again.complete
     assert again.manifest.model.fingerprint == "unknown"
     assert {(m.scorer, m.metric): m.value for m in again.metrics()} == figures
-    assert "another question" in cli(*asked).err, "answers of who knows whom are not added to"
+    assert "another run spec" in cli(*asked).err, "answers of who knows whom are not added to"
     assert Path("run/responses/ed-mini.jsonl").read_bytes() == answers
 
 

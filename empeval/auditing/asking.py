@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from empeval.asked import AskedScorer
 from empeval.auditing.progress import progress_bar
 from empeval.errors import EmpevalError, UsageError
-from empeval.question import AskedScorer
 from empeval.records import Item, Message, Response, Sample, Score
 from empeval.runs import Journal, Judgements, heard, read_journal
 from empeval.scoring import score_chunk

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from empeval.__about__ import __version__
+from empeval.asked import AskedScorer
 from empeval.auditing import flattery, invariance
 from empeval.auditing.agreement import agreement
 from empeval.auditing.asking import Book, Text, directions, primary_value, value_for
@@ -23,7 +24,6 @@ from empeval.data import rows_fingerprint
 from empeval.errors import EmpevalError, RunFolderError
 from empeval.extras import is_installed
 from empeval.files import write_json
-from empeval.question import AskedScorer
 from empeval.runs import slug
 
 METHOD = 2
@@ -33,12 +33,12 @@ FOR_INVARIANCE = 64
 
 
 class Finished(Certificate, frozen=True, kw_only=True):
-    """``audit.json``: a certificate, and which question it answers.
+    """``audit.json``: a certificate, and the hash of what was asked for it.
 
     A copy of it in a package's ``certificates`` is that package's certificate.
     """
 
-    question: str
+    asked: str = msgspec.field(name="question")  # the name in files of before
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +86,8 @@ def audit(
     settings = settings or Settings()
     label = slug(asked.label)
     path = out / label / "audit.json"
-    question = _question(asked, spec, sets, settings, rivals)
-    if not fresh and (found := read_finished(path)) is not None and found.question == question:
+    identity = _identity(asked, spec, sets, settings, rivals)
+    if not fresh and (found := read_finished(path)) is not None and found.asked == identity:
         return found, True
     book = Book(asked, out / "scores" / f"{label}.jsonl", fresh=fresh)
     bases = choose_bases(sets, settings.bases)
@@ -144,7 +144,7 @@ def audit(
         certificate, asked, spec, book, bases, stick, tuple(trials), settings, progress=progress
     )
     fields = {name: getattr(certificate, name) for name in Certificate.__struct_fields__}
-    finished = Finished(**fields, question=question)
+    finished = Finished(**fields, asked=identity)
     write_json(path, finished)
     return finished, False
 
@@ -282,7 +282,7 @@ def _domain(texts: Sequence[Text]) -> Domain:
     )
 
 
-def _question(
+def _identity(
     asked: AskedScorer,
     spec: str,
     sets: Sequence[Gathered],

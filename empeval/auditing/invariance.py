@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from empeval import registry
+from empeval.asked import AskedScorer
 from empeval.auditing import changes
 from empeval.auditing.asking import Book, Text, scores_now
 from empeval.auditing.bases import Yardstick, mean_figure, not_made
 from empeval.auditing.machine import Elsewhere
 from empeval.certificates import Trial
 from empeval.errors import EmpevalError
-from empeval.question import AskedScorer
 
 BATCH = 32
 ROUNDING = 0.001

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from empeval.asked import AskedScorer
 from empeval.auditing.asking import Text, sample
 from empeval.certificates import Figure
 from empeval.errors import EmpevalError
 from empeval.memory import peak_memory
-from empeval.question import AskedScorer
 from empeval.records import Interval
 from empeval.scoring import score_chunk
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from empeval.asked import AskedScorer
 from empeval.auditing.asking import Text, check_scorer
 from empeval.errors import EmpevalError
 from empeval.installed import OURS
-from empeval.question import AskedScorer
 from empeval.roles import playing
 
 SORRY = re.compile(r"\bsorry\b", re.IGNORECASE)

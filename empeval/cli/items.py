@@ -92,13 +92,13 @@ def run(options: argparse.Namespace) -> int:
     import msgspec
 
     from empeval.answers.questions import batch_rows, question_rows
+    from empeval.asked import AskedTask, with_system
     from empeval.data import use_data_directory
     from empeval.errors import UsageError
     from empeval.escaping import json_text
     from empeval.files import write_bytes
     from empeval.notices import show, warn
     from empeval.pairs import parse_pairs, split_task_arguments
-    from empeval.question import AskedTask, with_system
     from empeval.runner import sampling_changes
     from empeval.runs import document_path
     from empeval.runspec import RunSpec, limit_of

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from empeval.api import Prepared
+from empeval.asked import AskedTask
 from empeval.cli.text import print_json, say
 from empeval.contained import contained
 from empeval.escaping import lines
-from empeval.question import AskedTask
 from empeval.registry import label_of
 
 SHOWN = 2

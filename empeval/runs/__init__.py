@@ -22,7 +22,7 @@ from empeval.runs.identity import (
     item_hash,
     only_marks_differ,
     prompts_hash,
-    question_hash,
+    spec_hash,
 )
 from empeval.runs.index import natural_key
 from empeval.runs.journal import Journal, read_journal
@@ -77,7 +77,6 @@ __all__ = [
     "notices",
     "only_marks_differ",
     "prompts_hash",
-    "question_hash",
     "read_journal",
     "redacted",
     "require_scored",
@@ -87,6 +86,7 @@ __all__ = [
     "same_file",
     "samples_in",
     "slug",
+    "spec_hash",
     "state_of",
     "whole_failures",
 ]

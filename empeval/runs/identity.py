@@ -63,7 +63,7 @@ def _blanks(item: Item) -> list[Any]:
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
     """What two manifests ask differently: one ``name: old -> new`` each; scorers do not count."""
-    before, after = _question(old), _question(new)
+    before, after = _spec(old), _spec(new)
     keys = sorted(set(before) | set(after))
     if old.status == "complete" and _noted_no_marks(old):
         # an older version looked for other marks; what it finished stays what it is
@@ -85,9 +85,9 @@ def _noted_no_marks(manifest: Manifest) -> bool:
     return not any(task.reasoning for task in manifest.tasks.values())
 
 
-def question_hash(manifest: Manifest) -> str:
-    """8 hex digits that identify the question a manifest asks."""
-    return hashlib.sha256(canonical(_question(manifest))).hexdigest()[:8]
+def spec_hash(manifest: Manifest) -> str:
+    """8 hex digits that identify the run spec of a manifest."""
+    return hashlib.sha256(canonical(_spec(manifest))).hexdigest()[:8]
 
 
 def is_copy(one: Run, other: Run) -> bool:
@@ -105,7 +105,7 @@ def is_copy(one: Run, other: Run) -> bool:
     )  # fmt: skip
 
 
-def _question(manifest: Manifest) -> dict[str, Any]:
+def _spec(manifest: Manifest) -> dict[str, Any]:
     model = manifest.model
     flat: dict[str, Any] = {
         "model fingerprint": model.fingerprint,
@@ -125,12 +125,12 @@ def _question(manifest: Manifest) -> dict[str, Any]:
             flat[f"{name} {key}"] = value
         flat[f"{name}{_MARKS}"] = task.reasoning
         flat.update({f"{name} argument {k}": v for k, v in _open(task.arguments).items()})
-    question: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
-    return question
+    spec: dict[str, Any] = msgspec.json.decode(canonical(flat))  # as a file gives it back
+    return spec
 
 
 def _open(arguments: dict[str, str]) -> dict[str, str]:
-    """The arguments that make the question: who may ask, and by which key, is no part of it."""
+    """The arguments that belong to the run spec: who may ask, and by which key, does not."""
     return {k: without_user(v) for k, v in arguments.items() if not is_secret(k)}
 
 

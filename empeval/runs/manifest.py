@@ -22,7 +22,7 @@ COPY = ".run.json.copy"
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The model of a run: its URI, arguments and card.
 
-    ``arguments`` are part of the question; ``operation`` are those that only say how it is asked
+    ``arguments`` are part of the run spec; ``operation`` are those that only say how it is asked
     (see ``Generator.operational``). ``system`` is the user's own system message.
     """
 

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from empeval import registry
+from empeval.asked import AskedScorer, resolve_generator
 from empeval.contracts import environment
 from empeval.errors import EmpevalError
-from empeval.question import AskedScorer, resolve_generator
 from empeval.references import parse_reference, split_target
 
 SLOW = 2.0

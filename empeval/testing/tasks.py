@@ -8,9 +8,9 @@ import json
 import msgspec
 import pytest
 
+from empeval.asked import combine_sampling, scorers_for
 from empeval.errors import EmpevalError
 from empeval.interfaces import INTERFACE_VERSION, Task
-from empeval.question import combine_sampling, scorers_for
 from empeval.records import Item
 from empeval.scripts import steps, turn_items
 from empeval.testing.manners import Manners

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from empeval.asked import AskedScorer
 from empeval.auditing.asking import Text, scores_now
 from empeval.auditing.invariance import batches
 from empeval.auditing.rivals import trivial_rivals
-from empeval.question import AskedScorer
 from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.examples import Example

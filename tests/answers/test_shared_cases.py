@@ -7,9 +7,9 @@ from support.hub_server import ROOT
 
 import empeval
 from empeval import DataError, Sampling
+from empeval.asked import AskedTask
 from empeval.data import use_data_directory
 from empeval.generators.replay import Replay
-from empeval.question import AskedTask
 
 CASES = ROOT.parent / "shared" / "cases"
 

@@ -72,7 +72,7 @@ def test_a_finished_audit_is_printed_without_asking_the_scorer(
     with monkeypatch.context() as patch:
         patch.setattr(Marks, "score", lambda *_: pytest.fail("it was asked again"))
         assert cli(*command).out == first.out
-    # another question is answered anew
+    # what was asked otherwise is answered anew
     assert "on 60 replies" in cli(*command, "--limit", "60").out
 
 

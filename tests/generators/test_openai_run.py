@@ -150,7 +150,7 @@ def test_another_address_or_field_is_another_question(cli, model_server):
     try:
         assert cli(*asking(model_server), "--out", "run", "--max-tokens-total", "9").code == 1
         elsewhere = cli(*asking(other), "--out", "run")
-        assert "another question" in elsewhere.err
+        assert "another run spec" in elsewhere.err
         assert "base_url" in elsewhere.err
         hotter = cli(*asking(model_server, 'extra={"top_k": 1}'), "--out", "run")
         assert "argument extra" in hotter.err

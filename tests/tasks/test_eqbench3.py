@@ -11,7 +11,7 @@ from support.scripted import Talker
 
 import empeval
 from empeval import DataError
-from empeval.question import AskedTask
+from empeval.asked import AskedTask
 from empeval.testing import TaskContract
 from empeval_tasks.eqbench3.files import parse
 from empeval_tasks.eqbench3.task import EQBench3, EQBench3Analysis

@@ -158,6 +158,6 @@ def test_the_real_data_set_is_what_the_readme_says(real_data, monkeypatch):
     assert sum(len(turn_items(item)) for item in items) == 2295
     opened = [i for i in items if "You have begun the chat" in i.messages[0].content]
     assert len(opened) == 94
-    from empeval.question import AskedTask
+    from empeval.asked import AskedTask
 
     assert AskedTask("esconv-replay", {}).warnings == []

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from empeval import Item, Message, Sample, Sampling
+from empeval.asked import resolve_generator
 from empeval.hooks import Hooks
-from empeval.question import resolve_generator
 from empeval_empathy.scorers import MVC
 from empeval_training.data import draw
 from empeval_training.eq.chats import Chat, support_chats

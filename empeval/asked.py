@@ -1,6 +1,6 @@
-"""Turns names and options into the question of a run: tasks, items, scorers, generator.
+"""Turns a run spec into what is asked: tasks, items, scorers, generator.
 
-Everything that can be wrong about a question is found here, before anything is written.
+Everything that can be wrong about a run spec is found here, before anything is written.
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from empeval import DataError, Generator, Item, Message, Sampling, UsageError, hookimpl
-from empeval.errors import nearest, some
-from empeval.hooks import Hooks
-from empeval.question import (
+from empeval.asked import (
     AskedScorer,
     AskedTask,
     check_items,
@@ -15,6 +13,8 @@ from empeval.question import (
     resolve_generator,
     scorers_for,
 )
+from empeval.errors import nearest, some
+from empeval.hooks import Hooks
 from empeval.runspec import RunSpec
 from empeval.testing import Echo, FakeTask, fake_item
 
