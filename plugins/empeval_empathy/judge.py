@@ -16,7 +16,7 @@ from empeval_empathy.modeling import CascadeModel, EmpathyModel
 from empeval_empathy.sharing import share_weights, shared_tokenizer
 from empeval_empathy.views import Dialogue, Row, ViewBuilder, Views
 
-BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
 
 
 @dataclass(frozen=True, eq=False)

@@ -236,7 +236,7 @@ class Baseline(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the Baseline multitask "
         "encoder." + PEOPLE,
         ("emotion",),
-        version="2",
+        version="3",
     )
     architecture = "shared"
     bundled = "baseline"
@@ -249,7 +249,7 @@ class STM(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by sequential transfer (STM)."
         + PEOPLE,
         ("emotion",),
-        version="2",
+        version="3",
     )
     architecture = "shared"
     bundled = "stm"
@@ -262,7 +262,7 @@ class MVC(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the multi-view cascade "
         "(MVC); emotion is the context's, full_emotion the whole dialogue's." + PEOPLE,
         ("emotion", "full_emotion"),
-        version="3",
+        version="4",
     )
     architecture = "cascade"
     bundled = "mvc"

@@ -18,7 +18,7 @@ from empeval_empathy.checkpoints import BUNDLED
 from empeval_empathy.emotions import MECHANISMS
 from empeval_training.agreement import Agreement
 from empeval_training.audited import audits_text
-from empeval_training.data import read_prepared
+from empeval_training.data import PEOPLE, VALIDATION, read_prepared
 from empeval_training.examples import Donors, Example, human_examples
 from empeval_training.judges import Checkpoint, Scores, grid, rivals
 from empeval_training.labels import label_card, teacher_card
@@ -52,7 +52,7 @@ SHIPPED = 0.1
 COLLAPSED = 0.15
 """Below this Spearman a model has learned nothing to speak of."""
 
-PEOPLE = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
+RATED_AS = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
 SYSTEM_TURNS, TURNS = 300, 500
 """About so many test turns are looked at for published systems, and for strangers' replies."""
 
@@ -90,6 +90,10 @@ Seed by seed, on the human replies.
 Spearman with what people said, on the rated sets' test part (no interval; `sd` is over the seeds):
 
 {people}
+
+The same on the validation part, on which the recipe and the sum for `empathy` were chosen:
+
+{chosen_by}
 
 ### Weight of the emotion loss (MVC)
 
@@ -156,7 +160,8 @@ def write_documents(
         recipes=_recipes(results),
         missing=_missing(results),
         claims=_claims(results),
-        people=_people_table(results),
+        people=_people_table(results, PEOPLE),
+        chosen_by=_people_table(results, VALIDATION),
         sweep=_sweep_table(results),
         audits=audits_text(audits, labeller),
         systems=_systems_table(judges, systems),
@@ -209,10 +214,8 @@ def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
         seeds = ", ".join(str(r["seed"]) for r in own)
         stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
         rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
-    return grid(
-        rows,
-        ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"],
-    )
+    headers = ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"]
+    return grid(rows, headers)
 
 
 def _mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
@@ -224,16 +227,16 @@ def _mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
     return grid(rows, ["model", *MECHANISMS])
 
 
-def _people_table(results: Sequence[dict[str, Any]]) -> str:
+def _people_table(results: Sequence[dict[str, Any]], part: str) -> str:
     rows = []
     for model in MODELS:
         for own in _chosen(results, model, SHIPPED):
-            figures = own["figures"]["people"]
-            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in PEOPLE)])
+            figures = own["figures"][part]
+            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
         if every := _chosen(results, model, SHIPPED):
-            cells = [_spread([r["figures"]["people"][n] for r in every]) for n in PEOPLE]
+            cells = [_spread([r["figures"][part][n] for r in every]) for n in RATED_AS]
             rows.append([f"{model}, mean", *cells])
-    return grid(rows, ["", *PEOPLE])
+    return grid(rows, ["", *RATED_AS])
 
 
 def _claims(results: Sequence[dict[str, Any]]) -> str:
