@@ -7,7 +7,7 @@ several numbers of requests at once, with a wrong key, and with a limit of the c
 run half-way and a higher one that ends it. Last, the keys are searched for in every file
 that was written. The exit code says whether all of it was as it should be.
 
-    python benchmarks/served_faults.py --limit 8 --max-tokens 24
+    python benchmarks/served_faults.py --limit 8 --max-tokens 40
     python benchmarks/served_faults.py --limit 28 --max-tokens 256 --concurrency 1,2,4,8,16,32,64
 """
 
@@ -72,7 +72,7 @@ def main() -> int:
     add("--model", default="packaged:smollm2-135m-instruct", help="a packaged model")
     add("--task", default="eqbench-mini")
     add("--limit", type=int, default=8, help="items (%(default)s)")
-    add("--max-tokens", type=int, default=24, help="of an answer (%(default)s)")
+    add("--max-tokens", type=int, default=40, help="of an answer (%(default)s)")
     add("--concurrency", default="1,8,64", help="requests at once, a run each (%(default)s)")
     add("--share", type=float, default=0.3, help="of requests that fail (%(default)s)")
     options = parser.parse_args()

@@ -66,7 +66,9 @@ class Asker:
                 found = await self._by_rows(request, bill)
             else:
                 found = await self._by_tops(request, bill)
-        except _LostError as error:
+        except (_LostError, StayingError) as error:
+            if isinstance(error, StayingError) and not bill:
+                raise  # whether the server refuses whatever it is asked is for the caller to see
             found = Found(note=str(error))
         return _charged(LogLikelihood(request.id, found.values, found.note, bounded=found.bounded),
                         bill)  # fmt: skip
