@@ -1,12 +1,14 @@
 """A real model behind a server that fails: the same figures, whatever is asked at once.
 
-A packaged model answers behind a loopback server (each question once; greedy answers are kept).
-Then the task is asked through ``openai:``: without faults, with 30 % of the requests failing in
-twelve ways at 1 to 64 requests at once, with a wrong key, and with a limit of the cost that stops
-the run half-way and a higher one that ends it. Last, the keys are searched for in every file
+A packaged model answers behind a loopback server (each question once; greedy answers are kept, so
+what takes time is the first run alone: ``--limit`` and ``--max-tokens`` size it). Then the task is
+asked through ``openai:``: without faults, with 30 % of the requests failing in twelve ways at
+several numbers of requests at once, with a wrong key, and with a limit of the cost that stops the
+run half-way and a higher one that ends it. Last, the keys are searched for in every file
 that was written. The exit code says whether all of it was as it should be.
 
-    python benchmarks/served_faults.py --task eqbench-mini --concurrency 1,2,4,8,16,32,64
+    python benchmarks/served_faults.py --limit 8 --max-tokens 40
+    python benchmarks/served_faults.py --limit 28 --max-tokens 256 --concurrency 1,2,4,8,16,32,64
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Behind:
     """A packaged model as what answers behind a server: one question at a time, each once."""
 
     def __init__(self, name: str) -> None:
-        self._generator = Packaged(name)
+        self._generator = Packaged(name.removeprefix("packaged:"), dtype="float32")
         self._known: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -66,17 +68,19 @@ class Behind:
 def main() -> int:
     """Do all of it and print a row each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="smollm2-135m-instruct", help="a packaged model")
-    parser.add_argument("--task", default="eqbench-mini")
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--concurrency", default="1,2,4,8,16,32,64")
-    parser.add_argument("--share", type=float, default=0.3, help="of requests that fail")
+    add = parser.add_argument
+    add("--model", default="packaged:smollm2-135m-instruct", help="a packaged model")
+    add("--task", default="eqbench-mini")
+    add("--limit", type=int, default=8, help="items (%(default)s)")
+    add("--max-tokens", type=int, default=40, help="of an answer (%(default)s)")
+    add("--concurrency", default="1,8,64", help="requests at once, a run each (%(default)s)")
+    add("--share", type=float, default=0.3, help="of requests that fail (%(default)s)")
     options = parser.parse_args()
     os.environ["OPENAI_API_KEY"] = KEY
     behind = Behind(options.model)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        shows = Shows(place, behind, options.task, options.limit)
+        shows = Shows(place, behind, options.task, options.limit, options.max_tokens)
         shows.whole()
         for most in map(int, options.concurrency.split(",")):
             shows.faulty(most, options.share)
@@ -90,11 +94,12 @@ def main() -> int:
 class Shows:
     """What is shown, a row each."""
 
-    def __init__(self, place: Path, behind: Behind, task: str, limit: int | None) -> None:
+    def __init__(self, place: Path, behind: Behind, task: str, limit: int, max_tokens: int) -> None:
         self.place = place
         self.behind = behind
         self.task = task
         self.limit = limit
+        self.max_tokens = max_tokens
         self.rows: list[dict[str, Any]] = []
 
     def ask(self, server: ModelServer, name: str, arguments: dict[str, str], **more: Any) -> Run:
@@ -103,7 +108,7 @@ class Shows:
         given = {"base_url": server.url, "backoff": "0.02", "retries": "12", **arguments}
         return empeval.run(
             f"openai:{MODEL}", [self.task], model_args=given, limit=self.limit,
-            out=self.place / name, **more,
+            sampling={"max_tokens": self.max_tokens}, out=self.place / name, **more,
         )  # fmt: skip
 
     def row(self, show: str, seconds: float, right: bool, said: str) -> None:

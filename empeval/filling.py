@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from empeval.cards import ModelCard
 from empeval.errors import DataError, some
 from empeval.interfaces import Generator
-from empeval.likelihood import loglikelihood, probabilities, require_likelihood
+from empeval.likelihood import as_they_come, loglikelihood, probabilities, require_likelihood
 from empeval.records import Blank, Continuations, Item, LogLikelihood, Response, Sampling
 
 GROUP = 64
@@ -37,17 +39,60 @@ class Filling(Generator):
     def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
         """Yield each item's form, filled with the likeliest options."""
         for group in self.plan(items, sampling):
-            asked = {
-                (item.id, blank.name): Continuations(
-                    f"{place}.{number}", item.messages, blank.options, blank.lead
-                )
-                for place, item in enumerate(group)
-                for number, blank in enumerate(item.blanks)
-            }
-            found = loglikelihood(self.generator, list(asked.values()))
-            for item in group:
-                given = [found[asked[item.id, blank.name].id] for blank in item.blanks]
-                yield _filled(item, given)
+            found = loglikelihood(self.generator, _requests(group))
+            for place, item in enumerate(group):
+                yield _filled(item, [found[name] for name in _names(place, item)])
+
+
+class FillingAsked(Filling):
+    """The same of a generator that charges: items are asked one by one, and yielded as they come.
+
+    What was kept aside for an item's requests is given back once the item was counted.
+    """
+
+    charges = True
+
+    def plan(self, items: Sequence[Item], sampling: Sampling) -> list[list[Item]]:
+        """Each item by itself: its likelihoods depend on no other."""
+        return [[item] for item in items]
+
+    def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
+        """Yield each item's form as soon as all of its blanks are read.
+
+        Where the limits of the run end it, an item that is read in part is an ``error``, so that
+        what it took is counted.
+        """
+        found: dict[int, dict[str, LogLikelihood]] = {}
+        for one in as_they_come(self.generator, _requests(items)):
+            place = int(one.id.partition(".")[0])
+            got = found.setdefault(place, {})
+            got[one.id] = one
+            names = _names(place, items[place])
+            if len(got) == len(names):
+                yield _filled(items[place], [got[name] for name in names])
+                self._release(found.pop(place))
+        for place, got in found.items():
+            note = LogLikelihood("", note="the limits of the run ended it half-way")
+            yield _filled(items[place], [*got.values(), note])
+            self._release(got)
+
+    def _release(self, names: Iterable[str]) -> None:
+        spending = self.generator.spending
+        if spending is not None:
+            for name in names:
+                spending.release(name)
+
+
+def _requests(items: Sequence[Item]) -> list[Continuations]:
+    return [
+        Continuations(name, item.messages, blank.options, blank.lead)
+        for place, item in enumerate(items)
+        for name, blank in zip(_names(place, item), item.blanks, strict=True)
+    ]
+
+
+def _names(place: int, item: Item) -> list[str]:
+    return [f"{place}.{number}" for number in range(len(item.blanks))]
 
 
 def filling(generator: Generator, items: Sequence[Item]) -> Generator:
@@ -66,7 +111,7 @@ def filling(generator: Generator, items: Sequence[Item]) -> Generator:
             f"filled by likelihood: {some(bad)}."
         )
     require_likelihood(generator)
-    return Filling(generator)
+    return FillingAsked(generator) if generator.charges else Filling(generator)
 
 
 def _sound(item: Item) -> bool:
@@ -80,9 +125,10 @@ def _open(blank: Blank) -> bool:
 
 
 def _filled(item: Item, given: Sequence[LogLikelihood]) -> Response:
+    taken = _taken(item, given)
     failed = [one.note for one in given if one.note is not None]
     if failed:
-        return Response(item.id, "", "error", note=failed[0])
+        return msgspec.structs.replace(taken, status="error", note=failed[0])
     shares = {
         blank.name: tuple(probabilities(one.values, blank.options))
         for blank, one in zip(item.blanks, given, strict=True)
@@ -91,13 +137,34 @@ def _filled(item: Item, given: Sequence[LogLikelihood]) -> Response:
         blank.lead + max(zip(shares[blank.name], blank.options, strict=True), key=_share)[1]
         for blank in item.blanks
     ]
+    bounded = [
+        f"{blank.lead}{blank.options[place]}"
+        for blank, one in zip(item.blanks, given, strict=True)
+        for place in one.bounded
+    ]
+    note = "not among the likeliest tokens, so less likely than its share says: "
+    filled: Response = msgspec.structs.replace(
+        taken,
+        response="\n".join(lines),
+        stop="likelihood",
+        note=f"{note}{', '.join(bounded)}" if bounded else None,
+        likelihoods=shares,
+    )
+    return filled
+
+
+def _taken(item: Item, given: Sequence[LogLikelihood]) -> Response:
+    """An empty response with what an item's likelihoods took."""
+    costs = [one.cost for one in given if one.cost is not None]
+    cached = [one.cached_tokens for one in given if one.cached_tokens is not None]
     return Response(
         item.id,
-        "\n".join(lines),
+        "",
         prompt_tokens=sum(one.prompt_tokens or 0 for one in given),
-        completion_tokens=0,
-        stop="likelihood",
-        likelihoods=shares,
+        completion_tokens=sum(one.completion_tokens for one in given),
+        cached_tokens=sum(cached) if cached else None,
+        cost=sum(costs) if costs else None,
+        model=next((one.model for one in given if one.model), None),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from empeval.contained import contained, each
+from empeval.contained import each
 from empeval.errors import EmpevalError, UsageError, some
 from empeval.interfaces import Generator
 from empeval.records import Continuations, LogLikelihood
@@ -33,6 +33,22 @@ def loglikelihood(
         UsageError: the generator gives no likelihoods, or a request makes no sense.
         EmpevalError: it gave something else than it was asked for.
     """
+    found = {one.id: one for one in as_they_come(generator, requests)}
+    for request in requests:
+        if request.id not in found:
+            raise EmpevalError(f"{label_of(generator)} gave no likelihoods for '{request.id}'.")
+    return {request.id: found[request.id] for request in requests}
+
+
+def as_they_come(
+    generator: Generator, requests: Sequence[Continuations]
+) -> Iterator[LogLikelihood]:
+    """Yield what ``loglikelihood`` collects; a generator whose limits are reached ends early.
+
+    Raises:
+        UsageError: the generator gives no likelihoods, or a request makes no sense.
+        EmpevalError: it gave something else than it was asked for.
+    """
     owner = label_of(generator)
     require_likelihood(generator)
     by_id = {request.id: request for request in requests}
@@ -41,19 +57,17 @@ def loglikelihood(
     empty = [r.id for r in requests if not r.messages or not r.texts or not all(r.texts)]
     if empty:
         raise UsageError(f"Nothing to say, or nothing to go on from: {some(empty)}.")
-    found: dict[str, LogLikelihood] = {}
-    with contained(owner):
-        found = {f.id: f for f in each(owner, lambda: generator.loglikelihood(requests))}
-    for name, request in by_id.items():
-        given = found.get(name)
-        if not isinstance(given, LogLikelihood):
-            raise EmpevalError(f"{owner} gave no likelihoods for '{name}'.")
-        if given.note is None and not _sound(given, len(request.texts)):
+    for given in each(owner, lambda: generator.loglikelihood(requests)):
+        name = getattr(given, "id", None)
+        if not isinstance(given, LogLikelihood) or name not in by_id:
+            raise EmpevalError(f"{owner} gave something else than the likelihoods asked for.")
+        count = len(by_id[name].texts)
+        if given.note is None and not _sound(given, count):
             raise EmpevalError(
-                f"{owner} gave {len(given.values)} likelihoods for the {len(request.texts)} texts "
-                f"of '{name}', or some that are no logarithms of probabilities."
+                f"{owner} gave {len(given.values)} likelihoods for the {count} texts of '{name}', "
+                "or some that are no logarithms of probabilities."
             )
-    return {name: found[name] for name in by_id}
+        yield given
 
 
 def require_likelihood(generator: Generator) -> None:

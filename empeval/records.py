@@ -155,14 +155,27 @@ class LogLikelihood(msgspec.Struct, frozen=True):
         id: of the ``Continuations``.
         values: natural logarithms of the probability of each text, in their order, 0 or less; of
             the text's own tokens, whatever comes behind them. Empty where there are none.
+            Where another text goes on from it ("10" from "1"), its probability is in there.
         note: for a person: why there are none; ``None`` where there are.
-        prompt_tokens: of what precedes the texts, by the model's own tokenizer.
+        prompt_tokens: of what precedes the texts, by the model's own tokenizer; of a served model,
+            of all prompts that it took.
+        completion_tokens: that a served model wrote, unasked.
+        cached_tokens: of the prompts, those in the server's cache; ``None``: nobody says.
+        cost: US dollars; ``None``: nobody knows.
+        model: that a server says has answered.
+        bounded: places of texts whose value is the highest that it can be, since the server tells
+            the likeliest tokens alone; no share of a text is off by more than 0.001 for that.
     """
 
     id: str
     values: tuple[float, ...] = ()
     note: str | None = None
     prompt_tokens: int | None = None
+    completion_tokens: int = 0
+    cached_tokens: int | None = None
+    cost: float | None = None
+    model: str | None = None
+    bounded: tuple[int, ...] = ()
 
 
 class Score(msgspec.Struct, frozen=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from support.answers import write_answers
-from support.model_server import MODEL
+from support.likely_server import top_logprobs
+from support.model_server import MODEL, echo
 
 from empeval.generators.human import Human
 from empeval.generators.openai import OpenAI
@@ -34,4 +35,9 @@ class TestEcho(GeneratorContract):
 class TestOpenAI(GeneratorContract):
     @pytest.fixture
     def generator(self, model_server):
+        tops = top_logprobs({"yes": 0.5, "no": 0.3, "perhaps": 0.2})
+        model_server.answer = lambda question, request: (
+            echo(question, request)
+            | {"choice": {"logprobs": tops} if request.get("logprobs") else {}}
+        )
         return OpenAI(MODEL, base_url=model_server.url, backoff=0.01)

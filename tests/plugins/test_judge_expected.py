@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from support.likely_server import LikelyModel
 from support.model_server import MODEL
 from support.tiny_models import make_random_model
 
@@ -98,7 +99,19 @@ def test_a_model_without_probabilities_is_refused(rubric, model_server):
     judge = Judge(f"openai:{MODEL}?rubric={rubric}&base_url={model_server.url}&expected=true")
     with pytest.raises(UsageError, match="gives no probabilities"):
         judge.score(samples())
-    assert model_server.requests == []
+    assert len(model_server.requests) == 3  # one a method that it might have known
+
+
+def test_a_served_judge_expects_what_the_same_model_does_on_this_machine(
+    target, model, rubric, model_server
+):
+    model_server.answer = LikelyModel(model)
+    served = f"openai:{MODEL}?rubric={rubric}&base_url={model_server.url}&expected=true"
+    scores = Judge(f"{served}&api=completions&price_in=1&price_out=1").score(samples())
+    for score, local in zip(scores, Judge(target).score(samples()), strict=True):
+        for name in ("empathy", "tact"):
+            assert score.values[name] == pytest.approx(local.values[name], abs=1e-3)
+        assert score.values["judge_cost"] == pytest.approx(score.values["judge_tokens"] / 1e6)
 
 
 @pytest.mark.parametrize("option", ["repeats=3", "temperature=0.5"])

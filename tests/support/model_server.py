@@ -24,7 +24,8 @@ PASSING = (
 
 Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
 """(what was asked last, the request) -> ``text``, and optionally ``prompt_tokens``,
-``completion_tokens``, ``finish_reason``, ``reasoning``, ``cached``."""
+``completion_tokens``, ``finish_reason``, ``reasoning``, ``cached``; ``choice`` and ``reply`` are
+further fields of these. An ``error`` is sent with status 400 in their place."""
 
 
 def echo(question: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, request: dict[str, Any], question: str, fault: str | None) -> None:
         made = self.server.model.answer(question, request)
+        if "error" in made:
+            self._send(400, _error(made["error"]))
+            return
         text: str | None = made["text"]
         message: dict[str, Any] = {"role": "assistant", "content": text}
         finish = made.get("finish_reason", "stop")
@@ -187,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             message["content"] = None
         if fault == "filter":
             message["content"], finish = None, "content_filter"
-        choice = {"index": 0, "finish_reason": finish}
+        choice = {"index": 0, "finish_reason": finish, **made.get("choice", {})}
         choice |= {"message": message} if "messages" in request else {"text": message["content"]}
         usage = {
             "prompt_tokens": made.get("prompt_tokens", 10),
@@ -201,6 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             "model": "another-model" if fault == "other model" else name,
             "choices": [] if fault == "no choice" else [choice],
             "usage": usage,
+            **made.get("reply", {}),
         }
         body = json.dumps(data).encode()
         if fault == "half":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ def cut_families(
     return _cut(ordered, budget, new_tokens, max_rows, LOOSE_PADDING)
 
 
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
     """How many tokens two sequences have in common at their beginnings."""
     low, high = 0, min(len(one), len(other))
     while low < high:  # what precedes ``low`` is equal, what follows ``high`` is not wanted

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from empeval.generators.hf.answers import free_memory, out_of_memory
-from empeval.generators.hf.batches import common_prefix
 from empeval.generators.hf.prefill import Reader
 from empeval.generators.hf.prompts import Prompter
+from empeval.generators.hf.rows import first_of_texts, unfit, with_longer
 from empeval.records import Continuations, LogLikelihood
 
 ROUNDING = 1e-3
@@ -35,17 +35,13 @@ class Wanted(msgspec.Struct, frozen=True):
 def as_tokens(request: Continuations, prompter: Prompter) -> Wanted:
     """The tokens of a request.
 
-    A text may change how the end of what precedes it is cut into tokens; all texts are then
-    counted from the first token that is cut otherwise in one of them.
-
     Raises:
         UsageError: the chat template refuses the conversation.
     """
     text = prompter.opening(request.messages, request.lead)
     before = prompter.tokens(text)
     rows = [prompter.tokens(text + each) for each in request.texts]
-    start = min(common_prefix(before, row) for row in rows)
-    return Wanted(request, start, tuple(tuple(row) for row in rows))
+    return Wanted(request, first_of_texts(before, rows), tuple(tuple(row) for row in rows))
 
 
 def likelihoods(
@@ -76,10 +72,8 @@ def likelihoods(
 
 
 def _unfit(one: Wanted, window: int | None) -> str | None:
-    if one.start < 1:
-        return "nothing precedes the continuations"
-    if any(len(row) <= one.start for row in one.rows):
-        return "a continuation adds no token to what precedes it"
+    if (why := unfit(one.start, one.rows)) is not None:
+        return why
     longest = max(map(len, one.rows))
     if window is not None and longest > window:
         return f"prompt and continuation have {longest} tokens, the model's window {window}"
@@ -121,6 +115,7 @@ def _read(batch: Sequence[Wanted], reader: Reader) -> Iterator[LogLikelihood]:
     for one in batch:
         values = tuple(_value(row, one.start, covers, starts, logs) for row in one.rows)
         if all(math.isfinite(value) for value in values):
+            values = with_longer(values, one.request.texts, one.rows)
             yield LogLikelihood(one.request.id, values, None, one.start)
         else:
             note = "the model's logits were not numbers (NaN)"

@@ -124,10 +124,9 @@ class Prompter:
         Raises:
             UsageError: the chat template refuses this conversation.
         """
-        text = self.text(messages)
-        if self.template is None and lead and not text[-1:].isspace():
-            text += "\n" if len(messages) == 1 else " "
-        return text + lead
+        if self.template is None:
+            return plain_opening(messages, lead)
+        return self.text(messages) + lead
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text in this format."""
@@ -240,6 +239,14 @@ def plain_text(messages: Sequence[Message]) -> str:
         for m in messages
     ]
     return "\n".join([*lines, "Assistant:"])
+
+
+def plain_opening(messages: Sequence[Message], lead: str) -> str:
+    """A conversation in the plain format with the beginning of the answer to it."""
+    text = plain_text(messages)
+    if lead and not text[-1:].isspace():
+        text += "\n" if len(messages) == 1 else " "
+    return text + lead
 
 
 def _folded(messages: Sequence[Message]) -> list[Message]:

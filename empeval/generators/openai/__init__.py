@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from empeval.cards import ModelCard
 from empeval.errors import UsageError, nearest
+from empeval.generators.openai.methods import METHODS, Choice, Method
 from empeval.generators.openai.questions import Api, Asking
 from empeval.generators.openai.replies import Price, Reader, is_version
 from empeval.generators.openai.server import Server
 from empeval.interfaces import Generator, Preview
 from empeval.notices import warn
 from empeval.pairs import json_object
-from empeval.records import Item, Response, Sampling
+from empeval.records import Continuations, Item, LogLikelihood, Response, Sampling
 
 if TYPE_CHECKING:
     from empeval.generators.openai.client import Client
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 ALIKE = 3
 """Refused questions after which, with none answered, the server is taken to refuse all."""
@@ -46,6 +50,11 @@ class OpenAI(Generator):
         served_model: the only name by which the server may call what answers.
         extra: JSON object of further fields of the request.
         omit: fields that are not sent (``temperature seed``), for servers that refuse them.
+        likelihood: how likelihoods are read. ``echo``: of the tokens of a completion's prompt;
+            ``prompt``: of a chat's, by vLLM's field ``prompt_logprobs``; ``top``: of the likeliest
+            tokens behind the answer's beginning; ``words``: of the likeliest first tokens of an
+            answer that is asked for in words; ``auto``: by the first that the server knows.
+        top_logprobs: how many of the likeliest tokens are asked for.
 
     Raises:
         UsageError: an option makes no sense.
@@ -64,6 +73,7 @@ class OpenAI(Generator):
         "price_cached",
     )
     charges = True
+    gives_likelihood = True
 
     def __init__(
         self,
@@ -82,11 +92,19 @@ class OpenAI(Generator):
         served_model: str | None = None,
         extra: str = "",
         omit: str = "",
+        likelihood: Choice = "auto",
+        top_logprobs: int = 20,
     ) -> None:
         if not target:
             raise UsageError("'openai:' needs a model's name: openai:gpt-4o-mini")
         _at_least("concurrency", concurrency, 1)
         _at_least("retries", retries, 0)
+        _at_least("top_logprobs", top_logprobs, 1)
+        if likelihood != "auto" and likelihood not in METHODS[api]:
+            raise UsageError(
+                f"likelihood={likelihood} does not go with api={api}, which knows "
+                f"{', '.join(METHODS[api])}."
+            )
         for name, value in (("timeout", timeout), ("backoff", backoff)):
             if not 0 < value < float("inf"):
                 raise UsageError(f"{name} is {value:g}; it must be above 0 seconds.")
@@ -100,6 +118,10 @@ class OpenAI(Generator):
         self._reader = Reader(target, served_model, _price(price_in, price_out, price_cached))
         self._concurrency = concurrency
         self._patience = Patience(timeout=timeout, retries=retries, backoff=backoff)
+        self._likelihood: Choice = likelihood
+        self._top = top_logprobs
+        self._method: Method | None = None
+        self._bounded = 0
         self._served: Counter[str] = Counter()
         self._retried: Counter[str] = Counter()
         self._requests = 0
@@ -150,7 +172,7 @@ class OpenAI(Generator):
         crew = Crew(
             items,
             self._concurrency,
-            lambda: self._open(sampling),
+            lambda: self._open(lambda client: self._answerer(client, sampling)),
             lambda item, alone: self._may_ask(item, sampling, alone),
             lambda response: spending.release(response.id) if spending is not None else None,
         )
@@ -158,6 +180,46 @@ class OpenAI(Generator):
             if response.status != "error" and response.model is not None:
                 self._served[response.model] += 1
             yield response
+
+    def loglikelihood(self, requests: Sequence[Continuations]) -> Iterator[LogLikelihood]:
+        """Yield likelihoods as they come; a request of n texts may take n + 1 of the server's.
+
+        What a request may take of ``spending`` is kept aside until the caller, who counts it,
+        releases the request's id.
+
+        Raises:
+            NoLikelihoodsError: the server gives no probabilities of tokens.
+            EmpevalError: a wrong key, an unknown model, no server.
+        """
+        if not requests:
+            return
+        from empeval.generators.openai.crew import Crew
+
+        spending = self.spending
+        self._answered |= spending is not None and spending.answers > 0
+        crew: Crew[Continuations, LogLikelihood] = Crew(
+            requests,
+            self._concurrency,
+            lambda: self._open(self._reading),
+            self._may_read,
+            lambda found: None,
+        )
+        for found in crew.results():
+            if found.model is not None:
+                self._served[found.model] += 1
+            self._bounded += len(found.bounded)
+            yield found
+
+    def _may_read(self, request: Continuations, alone: bool) -> bool:
+        """Whether the run's limits allow a request for likelihoods now."""
+        if self.spending is None:
+            return True
+        prompt = sum(len(m.content.encode()) + AROUND for m in request.messages) + AROUND
+        longest = max(len(text.encode()) for text in request.texts) + len(request.lead.encode())
+        times = len(request.texts) + 1 + len(METHODS[self._asking.api])
+        tokens = times * (prompt + longest)
+        cost = self._reader.most(tokens, times)
+        return self.spending.reserve(request.id, tokens + times, cost, alone=alone)
 
     def _may_ask(self, item: Item, sampling: Sampling, alone: bool) -> bool:
         """Whether the run's limits allow a question now.
@@ -182,11 +244,13 @@ class OpenAI(Generator):
             "requests": self._requests,
             "retried": dict(self._retried),
             "most_at_once": self._busiest,
+            **({"likelihood": self._method} if self._method else {}),
+            **({"likelihoods_bounded": self._bounded} if self._bounded else {}),
         }
 
     def _open(
-        self, sampling: Sampling
-    ) -> tuple[Callable[[Item], Awaitable[Response]], Callable[[], Coroutine[Any, Any, None]]]:
+        self, work: Callable[[Client], Callable[[T], Awaitable[R]]]
+    ) -> tuple[Callable[[T], Awaitable[R]], Callable[[], Coroutine[Any, Any, None]]]:
         """Open a client; called within the event loop that it belongs to."""
         from empeval.generators.openai.client import Client
         from empeval.generators.openai.throttle import Throttle
@@ -195,18 +259,54 @@ class OpenAI(Generator):
             self._server, self._asking, self._reader, Throttle(self._concurrency), self._patience
         )
 
-        async def answer(item: Item) -> Response:
-            return await self._answer(client, item, sampling)
-
         async def close() -> None:
             self._requests += client.requests
             self._retried += client.retried
             self._busiest = max(self._busiest, client.throttle.busiest)
             await client.close()
 
-        return answer, close
+        return work(client), close
 
-    async def _answer(self, client: Client, item: Item, sampling: Sampling) -> Response:
+    def _answerer(
+        self, client: Client, sampling: Sampling
+    ) -> Callable[[Item], Awaitable[Response]]:
+        async def answer(item: Item) -> Response:
+            response = await self._told(client, item.id, lambda: client.answer(item, sampling))
+            self._notice(response)
+            return response
+
+        return answer
+
+    def _reading(self, client: Client) -> Callable[[Continuations], Awaitable[LogLikelihood]]:
+        from empeval.generators.openai.likelihood import Asker
+
+        asker = Asker(client, self._method or self._likelihood, self._top, self._notice)
+
+        async def read(request: Continuations) -> LogLikelihood:
+            found = await self._told(client, request.id, lambda: asker.likelihood(request))
+            self._method = asker.method
+            if isinstance(found, LogLikelihood):
+                return found
+            return LogLikelihood(request.id, note=found.note)
+
+        return read
+
+    async def _told(
+        self, client: Client, name: str, work: Callable[[], Awaitable[R]]
+    ) -> R | Response:
+        """What work gives; what cannot go on is said for a person.
+
+        Args:
+            client: that works.
+            name: of what is asked.
+            work: asks.
+
+        Returns:
+            Or, where the server refuses this question alone, a response that says so.
+
+        Raises:
+            EmpevalError: nothing can go on.
+        """
         from empeval.generators.openai.failures import (
             KeyRefusedError,
             ModelRefusedError,
@@ -216,13 +316,14 @@ class OpenAI(Generator):
 
         where = self._server.shown
         try:
-            response = await client.answer(item, sampling)
+            return await work()
         except StayingError as error:
-            return self._refusal(item, error)
+            return self._refusal(name, error)
         except KeyRefusedError as error:
-            name = self._server.key_name
             key = "the key in" if self._server.key() else "no key; set"
-            raise error.reworded(f"{where} refuses {key} {name} ({error}).") from None
+            raise error.reworded(
+                f"{where} refuses {key} {self._server.key_name} ({error})."
+            ) from None
         except ModelRefusedError as error:
             known = await client.models()
             hint = nearest(self._target, known[:50]) if known else ""
@@ -235,10 +336,8 @@ class OpenAI(Generator):
                 f"{where} answers no more: {error}. What was answered is saved; the same command "
                 "goes on."
             ) from None
-        self._notice(response)
-        return response
 
-    def _refusal(self, item: Item, error: Any) -> Response:
+    def _refusal(self, name: str, error: Any) -> Response:
         """A refused question's status, unless the server refuses whatever it is asked.
 
         Raises:
@@ -246,14 +345,14 @@ class OpenAI(Generator):
         """
         if error.filtered:
             note = f"the server's content filter refuses the question ({error})"
-            return Response(item.id, "", "empty", stop="content_filter", note=note)
+            return Response(name, "", "empty", stop="content_filter", note=note)
         self._refused.append(str(error))
         if not self._answered and self._refused[:ALIKE] == [str(error)] * ALIKE:
             raise UsageError(
                 f"{self._server.shown} refuses every question ({error}). If it does not take a "
                 "field, leave that out: --model-args omit=seed"
             )
-        return Response(item.id, "", "error", note=str(error))
+        return Response(name, "", "error", note=str(error))
 
     def _notice(self, response: Response) -> None:
         """Count what came back.

@@ -6,7 +6,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -29,6 +30,8 @@ from empeval.redacting import HIDDEN, SHORTEST
 
 if TYPE_CHECKING:
     import httpx2
+
+T = TypeVar("T")
 
 LARGEST_REPLY = 16 * 2**20
 """Bytes; no answer is that long."""
@@ -90,12 +93,28 @@ class Client:
             StayingError: the server refuses this item.
             KeyRefusedError, ModelRefusedError, ServerGoneError: nothing can go on.
         """
+        return await self.patiently(item.id, lambda: self._try(item, sampling))
+
+    async def patiently(self, name: str, attempt: Callable[[], Awaitable[T]]) -> T | Response:
+        """What an attempt gives, made as often as it takes.
+
+        Args:
+            name: of what is asked.
+            attempt: sends one request and reads the reply.
+
+        Returns:
+            Or, where all tries were in vain, a response that says why.
+
+        Raises:
+            StayingError: the server refuses this request.
+            KeyRefusedError, ModelRefusedError, ServerGoneError: nothing can go on.
+        """
         failures: Counter[str] = Counter()
         slowings = 0
         while True:
             entered = await self.throttle.enter()
             try:
-                response = await self._try(item, sampling)
+                given = await attempt()
             except StayingError as error:
                 if error.field == "max_completion_tokens" and not self.asking.long_name:
                     self.asking.long_name = True
@@ -112,12 +131,12 @@ class Client:
                 told = error.slow and error.wait is not None  # the throttle waits for all
                 failures[error.kind] += not told
                 if self._hopeless(error, failures) or slowings > MOST_SLOWINGS:
-                    return self._given_up(item, error, failures.total() + slowings)
+                    return self._given_up(name, error, failures.total() + slowings)
                 pause = 0.0 if told else max(self._pause(failures.total()), error.wait or 0.0)
             else:
                 self.answered = True
                 self.throttle.answered()
-                return response
+                return given
             finally:
                 self.throttle.leave()
             await asyncio.sleep(pause)
@@ -134,7 +153,24 @@ class Client:
 
     async def _try(self, item: Item, sampling: Sampling) -> Response:
         started = time.perf_counter()
-        body = self.asking.body(item, sampling)
+        data = await self.post(self.asking.body(item, sampling))
+        response = self.reader.response(
+            item.id,
+            data,
+            stops=self.asking.stops(item, sampling),
+            raw=self.asking.raw(item),
+            most_tokens=sampling.max_tokens,
+        )
+        kept: Response = msgspec.structs.replace(response, seconds=time.perf_counter() - started)
+        return kept
+
+    async def post(self, body: dict[str, Any]) -> Any:
+        """The JSON of the reply to one request.
+
+        Raises:
+            PassingError, StayingError, KeyRefusedError, ModelRefusedError, ServerGoneError: there
+                is none, or it was sent with another HTTP status than 200.
+        """
         status, headers, text = await self._send("POST", ENDPOINTS[self.asking.api], body)
         try:
             data = msgspec.json.decode(text)
@@ -145,15 +181,7 @@ class Client:
         if data is None:
             reason = f"the reply is no whole JSON ({len(text)} bytes)"
             raise PassingError("broken JSON", reason)
-        response = self.reader.response(
-            item.id,
-            data,
-            stops=self.asking.stops(item, sampling),
-            raw=self.asking.raw(item),
-            most_tokens=sampling.max_tokens,
-        )
-        kept: Response = msgspec.structs.replace(response, seconds=time.perf_counter() - started)
-        return kept
+        return data
 
     async def _send(
         self, method: str, endpoint: str, body: dict[str, Any] | None
@@ -210,12 +238,12 @@ class Client:
         few = error.most is not None and failures[error.kind] > error.most
         return few or failures.total() > self.patience.retries
 
-    def _given_up(self, item: Item, error: PassingError, tries: int) -> Response:
+    def _given_up(self, name: str, error: PassingError, tries: int) -> Response:
         if error.left is not None:
             return error.left
         note = f"{error} (tried {tries} time{'s' if tries > 1 else ''})"
         lost = None if error.reached else "connection"
-        return Response(item.id, "", "error", stop=lost, note=note)
+        return Response(name, "", "error", stop=lost, note=note)
 
     def _pause(self, failures: int) -> float:
         longest = min(LONGEST_PAUSE, self.patience.backoff * 2.0 ** (failures - 1))

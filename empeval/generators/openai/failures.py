@@ -80,6 +80,27 @@ class ModelRefusedError(UsageError):
     code = "model-refused"
 
 
+class NoLikelihoodsError(UsageError):
+    """A server gives no probabilities of tokens, so no likelihoods can be read.
+
+    Args:
+        server: its address. model: as it calls it. said: what it answered, in brackets.
+    """
+
+    code = "no-likelihoods"
+    objects = ("server", "model")
+
+    def __init__(self, server: str, model: str, said: str = "") -> None:
+        self.server = server
+        self.model = model
+        super().__init__(
+            f"{server} gives no probabilities of tokens of '{model}'{said}, so no likelihoods can "
+            "be read.",
+            hint="Ask a server that gives logprobs (vLLM, llama.cpp), try the other api "
+            "(--model-args api=completions), use hf:, or have answers generated.",
+        )
+
+
 class ServerGoneError(EmpevalError):
     """The server wants no more questions for a long time, no money is left, or nobody is there."""
 

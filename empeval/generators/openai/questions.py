@@ -24,6 +24,10 @@ OWN = {
     "seed": "--seed",
     "n": "nobody: an item has one answer",
     "stream": "nobody: answers come whole",
+    "echo": "likelihood=echo",
+    "logprobs": "likelihood",
+    "top_logprobs": "top_logprobs",
+    "prompt_logprobs": "likelihood=prompt",
 }
 """Fields that ``extra`` may not set, and who does."""
 OMITTABLE = ("max_tokens", "temperature", "top_p", "stop", "seed")
@@ -77,6 +81,13 @@ class Asking:
         if self.api == "completions":
             return plain_text(item.messages)
         return "\n".join(f"[{m.role}] {m.content}" for m in item.messages)
+
+    def probe(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON of a request for the probabilities of tokens: one token is written."""
+        limit = "max_completion_tokens" if self.long_name else "max_tokens"
+        sent: dict[str, Any] = {"model": self.model, limit: 1, "temperature": 0.0}
+        kept = {name: value for name, value in sent.items() if name not in self._omit}
+        return {**kept, **self._extra, **fields}
 
     def body(self, item: Item, sampling: Sampling) -> dict[str, Any]:
         """The request's JSON."""

@@ -62,22 +62,14 @@ class Reader:
             StayingError, KeyRefusedError, ModelRefusedError, ServerGoneError: as of ``raise_for``,
                 where the reply is an error in spite of its status.
         """
-        if not isinstance(data, dict):
-            raise PassingError("not an object", "the reply is JSON and no object")
-        _raise_error(data)
-        choices = data.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        counted = self._counted(identifier, data)
-        if not isinstance(choice, dict):
-            raise _without(counted, "no choice", "the reply holds no choice", "error")
-        _raise_error(choice)
+        counted, choice = self.choice(identifier, data)
         message = choice.get("message")
         if not isinstance(message, dict):
             message = {"content": choice.get("text")} if "text" in choice else {}
         content, thought = _content(message)
         finish = choice.get("finish_reason")
         finish = finish if isinstance(finish, str) else None
-        self._check_name(counted)
+        self.check_name(counted)
         if finish == "content_filter":
             return _filtered(counted, content, thought)
         if content is None:
@@ -99,6 +91,24 @@ class Reader:
             stop=stop,
         )
 
+    def choice(self, identifier: str, data: Any) -> tuple[Response, dict[str, Any]]:
+        """A reply's first choice, with what it took as a response without text.
+
+        Raises:
+            PassingError: it holds none.
+            StayingError, KeyRefusedError, ModelRefusedError, ServerGoneError: it is an error.
+        """
+        if not isinstance(data, dict):
+            raise PassingError("not an object", "the reply is JSON and no object")
+        _raise_error(data)
+        choices = data.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        counted = self._counted(identifier, data)
+        if not isinstance(choice, dict):
+            raise _without(counted, "no choice", "the reply holds no choice", "error")
+        _raise_error(choice)
+        return counted, choice
+
     def most(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """What so many tokens cost at most, in US dollars; ``None`` without a known price."""
         if self._price is None:
@@ -106,8 +116,12 @@ class Reader:
         dearer = max(self._price.prompt, self._price.cached)
         return (dearer * prompt_tokens + self._price.completion * completion_tokens) / 1e6
 
-    def _check_name(self, response: Response) -> None:
-        """Notice an answer by another model."""
+    def check_name(self, response: Response) -> None:
+        """Notice an answer by another model.
+
+        Raises:
+            PassingError: it is one.
+        """
         name = response.model
         if name is None or name == self.served:
             return
