@@ -108,6 +108,7 @@ class AskedScorer:
     Attributes:
         label: how files and tables call it: the name, with the target made harmless.
         owner: how errors call it, with its distribution.
+        what, prefer: as they were given.
 
     Args:
         what: see above.
@@ -115,6 +116,7 @@ class AskedScorer:
     """
 
     def __init__(self, what: ScorerName, prefer: str | None = None) -> None:
+        self.what, self.prefer = what, prefer
         name, target = split_target(what) if isinstance(what, str) else (what, None)
         component, found = registry.resolve("scorers", name, prefer)
         name = name if isinstance(name, str) and not component.local else component.name
