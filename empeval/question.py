@@ -265,7 +265,7 @@ def _built_generator(
 def model_entry(spec: RunSpec, generator: Generator) -> ModelEntry:
     """What the manifest says of a model; one from a file is told apart by the file's hash."""
     card = registry.checked_card(generator, ModelCard)
-    local = registry.local_component(type(generator))
+    local = registry.local_component(type(generator.wrapped or generator))
     source = {"source": local.origin} if local is not None else {}
     given = {name: str(value) for name, value in spec.model_args.items()}
     return ModelEntry(

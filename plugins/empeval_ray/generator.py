@@ -175,7 +175,7 @@ class Ray(Generator):
         self._cpus = cpus
         self._gpus = gpus
         self._address = address
-        model = self._model = open_model(target, others)
+        model = self.wrapped = self._model = open_model(target, others)
         for name in SAME:  # a run asks these of the model that it has
             setattr(self, name, getattr(model, name))
         self.operational = (*OWN, *model.operational)

@@ -129,8 +129,10 @@ class Pool:
                 call, handle = waiting.popleft(), self._free.popleft()
                 self._busy[make(handle, call.what)] = (handle, call, mine)
                 under_way += 1
-            yield from results  # once the others are at work again
-            results.clear()
+            if results:  # handed on once the others are at work again
+                yield from results
+                results.clear()
+                continue
             if not under_way and not waiting:
                 return
             for call, owner, result in self._finished():
