@@ -29,6 +29,7 @@ _HOMES = {
     "empeval.extras": "MissingPackageError",
     "empeval.kinds": "PluginError",
     "empeval.spending": "LimitReachedError",
+    "empeval.workers": "WorkerKind",
     "empeval.workspace": "BusyError",
     "empeval.hooks": "hookimpl",
     "empeval.interfaces": "Task Generator Scorer Preview INTERFACE_VERSION",
@@ -89,6 +90,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "ValueCard",
+    "WorkerKind",
     "__version__",
     "ask",
     "cluster_mean",
@@ -174,6 +176,7 @@ if TYPE_CHECKING:
     from empeval.runs import Run, item_hash, response_of
     from empeval.runspec import RunSpec
     from empeval.spending import LimitReachedError
+    from empeval.workers import WorkerKind
     from empeval.workspace import BusyError
 
 

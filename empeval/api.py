@@ -42,6 +42,7 @@ from empeval.runs import (
 )
 from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec
 from empeval.spending import Spending
+from empeval.workers import LazyWorkers, workers_of
 from empeval.workspace import check_folder, default_path, forget_errors, locked, open_folder
 
 
@@ -51,6 +52,7 @@ class Prepared:
     Attributes:
         spec: what was asked. manifest: what ``run.json`` will hold. path: the run folder.
         tasks, scorers, generator: everything needed to go on. hooks: the installed hook modules.
+        workers: who scores beside this process.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Prepared:
         scorers: dict[str, list[AskedScorer]],
         generator: Generator,
         hooks: Hooks,
+        workers: LazyWorkers | None = None,
     ) -> None:
         self.spec = spec
         self.manifest = manifest
@@ -70,6 +73,7 @@ class Prepared:
         self.scorers = scorers
         self.generator = generator
         self.hooks = hooks
+        self.workers = workers
 
 
 def prepare(spec: RunSpec, *, hooks: Hooks | None = None) -> Prepared:
@@ -94,6 +98,7 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
     remember({**spec.model_args, "": uri})
     remember(spec.task_args)
     hooks = hooks if hooks is not None else Hooks().load_installed()
+    workers = workers_of(spec.score_workers, hooks.fire("empeval_worker_kinds"))
     tasks = registry.expand("tasks", spec.tasks)
     names = [task_name(one, registry.resolve("tasks", one)[0]) for one in tasks]
     if len(set(names)) != len(names):
@@ -128,7 +133,7 @@ def _prepare(spec: RunSpec, hooks: Hooks | None) -> Prepared:
     )
     manifest = redacted(manifest)
     path = out if out is not None else here / default_path(manifest)
-    return Prepared(spec, manifest, path, asked, chosen, generator, hooks)
+    return Prepared(spec, manifest, path, asked, chosen, generator, hooks, workers)
 
 
 def run(
@@ -146,6 +151,7 @@ def run(
     max_cost: float | None = None,
     max_tokens_total: int | None = None,
     data_dir: str | Path | None = None,
+    score_workers: str | None = None,
     resume: bool = True,
     progress: bool = False,
     hooks: Hooks | None = None,
@@ -170,6 +176,7 @@ def run(
             dollars.
         max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
+        score_workers: who scores beside this process, ``KIND:N``: ``"local:2"``.
         resume: go on with an unfinished run in that folder; ``False`` refuses instead.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
@@ -191,6 +198,7 @@ def run(
         "max_cost": max_cost,
         "max_tokens_total": max_tokens_total,
         "data_dir": data_dir,
+        "score_workers": score_workers,
     }
     spec = make_spec(model, tasks, scorers, **given)
     with use_data_directory(spec.data_dir):
@@ -237,7 +245,9 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             facts = {**folder.manifest.environment, "generator": decided}
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
-        return score_and_finish(folder, tasks, prepared.scorers, hooks, timing, progress, spending)
+        return score_and_finish(
+            folder, tasks, prepared.scorers, hooks, timing, progress, spending, prepared.workers
+        )
 
 
 def _check_limits(spec: RunSpec, generator: Generator, uri: str, scorers: Sequence[Scorer]) -> None:

@@ -108,6 +108,7 @@ class AskedScorer:
     Attributes:
         label: how files and tables call it: the name, with the target made harmless.
         owner: how errors call it, with its distribution.
+        what, prefer: as they were given.
 
     Args:
         what: see above.
@@ -115,6 +116,7 @@ class AskedScorer:
     """
 
     def __init__(self, what: ScorerName, prefer: str | None = None) -> None:
+        self.what, self.prefer = what, prefer
         name, target = split_target(what) if isinstance(what, str) else (what, None)
         component, found = registry.resolve("scorers", name, prefer)
         name = name if isinstance(name, str) and not component.local else component.name
@@ -263,7 +265,7 @@ def _built_generator(
 def model_entry(spec: RunSpec, generator: Generator) -> ModelEntry:
     """What the manifest says of a model; one from a file is told apart by the file's hash."""
     card = registry.checked_card(generator, ModelCard)
-    local = registry.local_component(type(generator))
+    local = registry.local_component(type(generator.wrapped or generator))
     source = {"source": local.origin} if local is not None else {}
     given = {name: str(value) for name, value in spec.model_args.items()}
     return ModelEntry(

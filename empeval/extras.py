@@ -27,6 +27,7 @@ EXTRAS = {
     "quantized": ("bitsandbytes",),
     "vllm": ("vllm",),
     "openvino": ("openvino_genai",),
+    "ray": ("ray",),
 }
 """Extra -> the packages, by the name that is imported, for which it is named when one is missing.
 

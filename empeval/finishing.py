@@ -18,6 +18,7 @@ from empeval.records import Metric
 from empeval.runs import Manifest, Run
 from empeval.scoring import score_stage
 from empeval.spending import Spending
+from empeval.workers import LazyWorkers
 
 
 def score_and_finish(
@@ -28,6 +29,7 @@ def score_and_finish(
     timing: dict[str, float],
     progress: bool,
     spending: Spending | None = None,
+    workers: LazyWorkers | None = None,
 ) -> Run:
     """Score the answers of a run, compute its figures and mark it complete.
 
@@ -39,6 +41,7 @@ def score_and_finish(
         timing: seconds by stage so far; gets those of scoring.
         progress: show progress bars when standard error is a terminal.
         spending: what scorers that ask a model may spend.
+        workers: who scores beside this process.
 
     Raises:
         EmpevalError: a scorer or its figures failed; what the others gave is written. The run
@@ -50,17 +53,21 @@ def score_and_finish(
     problems: list[EmpevalError] = []
     failed: set[tuple[str, str]] = set()
     able: dict[str, list[AskedScorer]] = {name: [] for name in scorers}
-    for name, chosen in scorers.items():
-        taken, errors = score_stage(
-            folder, name, chosen, hooks, progress=progress, spending=spending
-        )
-        for asked in chosen:
-            if asked.label in errors:
-                problems.append(errors[asked.label])
-                failed.add((name, asked.label))
-                continue
-            able[name].append(asked)
-            add(timing, f"{name} {asked.label}", taken[asked.label])
+    try:
+        for name, chosen in scorers.items():
+            taken, errors = score_stage(
+                folder, name, chosen, hooks, progress=progress, spending=spending, workers=workers
+            )
+            for asked in chosen:
+                if asked.label in errors:
+                    problems.append(errors[asked.label])
+                    failed.add((name, asked.label))
+                    continue
+                able[name].append(asked)
+                add(timing, f"{name} {asked.label}", taken[asked.label])
+    finally:
+        if workers is not None:
+            workers.close()
     metrics: list[Metric] = runner.metrics_stage(folder, tasks, able, problems)
     metrics = [m for m in metrics if (m.task, m.scorer) not in failed]
     folder.write_metrics(metrics)

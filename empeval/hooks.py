@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from empeval.interfaces import Generator
     from empeval.records import Metric, Response, Sheet
     from empeval.runs import Run
+    from empeval.workers import WorkerKind
 
 hookspec = pluggy.HookspecMarker("empeval")
 hookimpl = pluggy.HookimplMarker("empeval")
@@ -120,6 +121,15 @@ def empeval_export_formats() -> list[ExportFormat]:
     """Formats of your own for ``empeval export --to NAME``.
 
     A name that is taken is left out. What ``write`` does runs only when the format is asked for.
+    """
+    return []
+
+
+@hookspec
+def empeval_worker_kinds() -> list[WorkerKind]:
+    """Kinds of your own for ``--score-workers KIND:N``.
+
+    A name that is taken is left out. What ``start`` does runs only when the kind is asked for.
     """
     return []
 

@@ -98,6 +98,8 @@ class Generator(ABC):
             take of ``spending`` before it asks, ends early when nothing is left, and brings in what
             is on its way.
         spending: what the run may spend, set before ``generate``; ``None`` outside of a run.
+        wrapped: the generator whose answers these are, where one hands them on unchanged; a run
+            is that one's.
     """
 
     interface: ClassVar[int] = INTERFACE_VERSION
@@ -108,6 +110,7 @@ class Generator(ABC):
     counts_tokens: ClassVar[bool] = True
     charges: ClassVar[bool] = False
     spending: Spending | None = None
+    wrapped: Generator | None = None
 
     @abstractmethod
     def __init__(self, target: str) -> None:

@@ -168,7 +168,8 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
 
     Args:
         cls: the component's class.
-        arguments: option -> value; text is converted by the parameter's annotation.
+        arguments: option -> value; text is converted by the parameter's annotation. A class that
+            takes any (``**others``) gets those that it does not name as they are.
         label: how errors call it, such as ``"task 'small-talk'"``.
         fixed: passed as they are (``target``); one that is ``None`` is left out where the class
             does not take it.
@@ -181,6 +182,9 @@ def build(cls: type[Any], arguments: Mapping[str, Any], *, label: str, **fixed: 
     known = options(cls)
     values: dict[str, Any] = {}
     for name, value in arguments.items():
+        if name not in known and name not in fixed and _takes_any(cls):
+            values[name] = value
+            continue
         if name not in known:
             raise UnknownNameError(
                 f"Unknown option '{name}' of {label}.",
@@ -299,13 +303,17 @@ def _component_of(kind: Kind, cls: type[Any]) -> Component:
 
 
 def _accepted(cls: type[Any], fixed: Mapping[str, Any], label: str) -> dict[str, Any]:
-    parameters = inspect.signature(cls).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+    if _takes_any(cls):
         return dict(fixed)
+    parameters = inspect.signature(cls).parameters
     for name, value in fixed.items():
         if name not in parameters and value is not None:
             raise UsageError(f"{_capital(label)} takes no {name}, but ':{value}' was given.")
     return {name: value for name, value in fixed.items() if name in parameters}
+
+
+def _takes_any(cls: type[Any]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())
 
 
 def _capital(text: str) -> str:

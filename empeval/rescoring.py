@@ -40,6 +40,7 @@ from empeval.runs import (
 )
 from empeval.runspec import names_of
 from empeval.saved import SavedTask
+from empeval.workers import LazyWorkers, workers_of
 from empeval.workspace import check_folder, default_path, forget_errors, locked, open_folder
 
 
@@ -51,6 +52,7 @@ def score(
     map: str | None = None,
     pick: str | None = None,
     reasoning_tags: Sequence[str] = (),
+    score_workers: str | None = None,
     progress: bool = False,
     hooks: Hooks | None = None,
 ) -> Run:
@@ -65,6 +67,7 @@ def score(
         map: for a file, which field is which: ``"id=key,response=output.text"``.
         pick: for a file, of the models or runs in it the one whose answers are meant.
         reasoning_tags: for a file, what marks a thought beside the known tags.
+        score_workers: who scores beside this process, ``KIND:N``: ``"local:2"``.
         progress: show progress bars when standard error is a terminal.
         hooks: hook modules to use instead of the installed ones.
 
@@ -77,6 +80,7 @@ def score(
     scorers = names_of(scorers, "scorers")
     reasoning_tags = names_of(reasoning_tags, "reasoning_tags") or ()
     hooks = hooks if hooks is not None else Hooks().load_installed()
+    workers = workers_of(score_workers, hooks.fire("empeval_worker_kinds"))
     path = Path(source)
     if path.is_dir():
         path = Path(os.path.abspath(path))
@@ -88,13 +92,20 @@ def score(
             raise UsageError(
                 "--reasoning-tags goes with a file of dialogues; a run's answers are split already."
             )
-        return _score_run(Run(path), scorers, hooks, progress)
+        return _score_run(Run(path), scorers, hooks, progress, workers)
     read = read_dialogues(path, Fields.parsed(map), pick)
     arguments = {name: value for name, value in (("map", map), ("pick", pick)) if value is not None}
-    return _score_file(path, read, arguments, scorers, out, tuple(reasoning_tags), hooks, progress)
+    tags = tuple(reasoning_tags)
+    return _score_file(path, read, arguments, scorers, out, tags, hooks, progress, workers)
 
 
-def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progress: bool) -> Run:
+def _score_run(
+    folder: Run,
+    scorers: Sequence[Any] | None,
+    hooks: Hooks,
+    progress: bool,
+    workers: LazyWorkers | None,
+) -> Run:
     for name, entry in folder.manifest.tasks.items():
         count = len(folder.responses(name))
         if count != entry.n_items:
@@ -126,7 +137,7 @@ def _score_run(folder: Run, scorers: Sequence[Any] | None, hooks: Hooks, progres
         forget = {name: [asked.label for asked in those] for name, those in chosen.items()}
         forget_errors(folder, forget, answers=False)
         timing = dict(folder.manifest.timing)
-        return score_and_finish(folder, tasks, chosen, hooks, timing, progress)
+        return score_and_finish(folder, tasks, chosen, hooks, timing, progress, workers=workers)
 
 
 def _score_file(
@@ -138,6 +149,7 @@ def _score_file(
     tags: tuple[str, ...],
     hooks: Hooks,
     progress: bool,
+    workers: LazyWorkers | None,
 ) -> Run:
     target = Path(os.path.abspath(out)) if out is not None else None
     here, file = Path.cwd(), Path(os.path.abspath(path))
@@ -186,9 +198,8 @@ def _score_file(
                 if item.id not in done:
                     journal.append(finish(response, item, tags=table(tags)))
         tasks: dict[str, Task | None] = {DIALOGUES: task}
-        return score_and_finish(
-            folder, tasks, chosen, hooks, dict(folder.manifest.timing), progress
-        )
+        timing = dict(folder.manifest.timing)
+        return score_and_finish(folder, tasks, chosen, hooks, timing, progress, workers=workers)
 
 
 def _task_of(folder: Run, name: str, entry: TaskEntry) -> Task | None:

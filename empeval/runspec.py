@@ -56,6 +56,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             dollars; no part of what identifies the run.
         max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
+        score_workers: ``KIND:N``, who scores beside this process; no part of the question.
     """
 
     model: ModelName = ""
@@ -71,6 +72,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_cost: float | None = None
     max_tokens_total: int | None = None
     data_dir: str | None = None
+    score_workers: str | None = None
 
     def changed(self, **given: Any) -> RunSpec:
         """The spec with what is not ``None`` in the place of its own; dicts are added to."""

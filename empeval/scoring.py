@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Hashable, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
+from functools import lru_cache
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,8 +28,9 @@ from empeval.interfaces import Scorer
 from empeval.records import LARGEST_VALUE, ResponseLine, Sample, Score
 from empeval.registry import label_of
 from empeval.runner import bar
-from empeval.runs import Lines, Run, heard, samples_in
+from empeval.runs import Lines, Run, ScorerEntry, heard, samples_in
 from empeval.spending import LimitReachedError, Spending
+from empeval.workers import LazyWorkers
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
@@ -34,6 +38,32 @@ ROUNDING = 1e-5
 """How far a value may lie outside of its range, relative to the bound where that is above 1."""
 CHUNK = 256
 """Samples handed to a scorer at once; chunks are cut the same way in every run."""
+
+
+class Outcome(NamedTuple):
+    """What a scorer made of a chunk.
+
+    Attributes:
+        scores: one a sample; none where it could not go on.
+        error: why it could not.
+        seconds: that it took.
+    """
+
+    scores: list[Score]
+    error: EmpevalError | None
+    seconds: float
+
+
+class ChunkRequest(NamedTuple):
+    """A chunk that is scored in another process.
+
+    Attributes:
+        scorers: what ``AskedScorer`` makes each of, and what it must turn out to be.
+        samples: of the chunk.
+    """
+
+    scorers: tuple[tuple[str, str | None, ScorerEntry], ...]
+    samples: list[Sample]
 
 
 class _Scoring:
@@ -51,21 +81,33 @@ class _Scoring:
         self.seconds = 0.0
         self.error: EmpevalError | None = None
 
-    def chunk(self, lines: Lines[ResponseLine]) -> list[Score]:
-        """The scores of a chunk that are not there yet; none where the scorer cannot go on."""
-        if self.error is not None or all(name in self.done for name in lines.ids):
+    @property
+    def movable(self) -> bool:
+        """Whether another process can score in its place.
+
+        What a model says to a scorer that asks one is kept in the run folder, and that is this
+        process's alone to write to; an object that was made here is nowhere else.
+        """
+        return isinstance(self.asked.what, str) and not self.asked.scorer.asks
+
+    def lacks(self, lines: Lines[ResponseLine]) -> bool:
+        """Whether scores of a chunk are not there yet, and the scorer can go on."""
+        return self.error is None and not all(name in self.done for name in lines.ids)
+
+    def chunk(self, lines: Lines[ResponseLine]) -> Outcome | None:
+        """Have a chunk scored here, if that is to be done."""
+        if not self.lacks(lines):
+            return None
+        # a scorer gets records of its own, since dicts in them can be changed
+        return _outcome(self.asked.scorer, list(samples_in(lines)))
+
+    def take(self, outcome: Outcome | None) -> list[Score]:
+        """Count what came of a chunk; the scores that are not there yet."""
+        if outcome is None or self.error is not None:
             return []
-        started = time.perf_counter()
-        try:  # a scorer gets records of its own, since dicts in them can be changed
-            given = score_chunk(self.asked.scorer, list(samples_in(lines)))
-        except (StorageError, RunFolderError):
-            raise
-        except EmpevalError as error:  # the others' scores are not this one's to spoil
-            self.error = error
-            return []
-        finally:
-            self.seconds += time.perf_counter() - started
-        return [score for score in given if score.id not in self.done]
+        self.seconds += outcome.seconds
+        self.error = outcome.error  # the others' scores are not this one's to spoil
+        return [score for score in outcome.scores if score.id not in self.done]
 
 
 def score_stage(
@@ -76,11 +118,13 @@ def score_stage(
     *,
     progress: bool,
     spending: Spending | None = None,
+    workers: LazyWorkers | None = None,
 ) -> tuple[dict[str, float], dict[str, EmpevalError]]:
     """Have the unscored samples of a task scored by each of its scorers.
 
     Chunk by chunk, they take turns, so that what one makes of a chunk can serve the next
-    (``Scorer.shared_work``).
+    (``Scorer.shared_work``). With workers, several chunks are scored at once and appended in their
+    order, so that the files are the same.
 
     Returns:
         label -> the seconds that a scorer took, for those that scored everything; and label ->
@@ -89,6 +133,7 @@ def score_stage(
     Raises:
         StorageError: the folder cannot be written.
         RunFolderError: it cannot be read.
+        EmpevalError: the workers are lost.
     """
     every = [_Scoring(run, task, asked) for asked in scorers]
     lines = run.ordered(task)
@@ -103,10 +148,12 @@ def score_stage(
         if work:
             total, done = len(work) * len(lines), sum(len(one.done) for one in work)
             ticks = stack.enter_context(bar(total, done, label, progress))
-        for start in range(0, len(lines), CHUNK) if work else ():
-            chunk = lines[start : start + CHUNK]
+        chunks = [lines[at : at + CHUNK] for at in range(0, len(lines), CHUNK)] if work else []
+        away = [one for one in work if workers is not None and one.movable]
+        elsewhere = _elsewhere(away, chunks, workers) if workers and away else repeat({})
+        for chunk, outcomes in zip(chunks, elsewhere, strict=False):
             for one, journal in zip(work, journals, strict=True):
-                new = one.chunk(chunk)
+                new = one.take(outcomes.get(one) if one in away else one.chunk(chunk))
                 for score in new:
                     journal.append(score)
                 ticks.update(len(new))  # at once, or the rate would be that of the first of them
@@ -121,6 +168,64 @@ def score_stage(
         {one.asked.label: one.seconds for one in every if one.error is None},
         {one.asked.label: one.error for one in every if one.error is not None},
     )
+
+
+def _elsewhere(
+    away: Sequence[_Scoring], chunks: Sequence[Lines[ResponseLine]], workers: LazyWorkers
+) -> Iterator[dict[_Scoring, Outcome]]:
+    """What scorers make of each chunk in other processes; a chunk is read when it is due."""
+    asked: deque[list[_Scoring]] = deque()
+
+    def requests() -> Iterator[ChunkRequest]:
+        for chunk in chunks:
+            lacking = [one for one in away if one.lacks(chunk)]
+            asked.append(lacking)
+            named = [(str(o.asked.what), o.asked.prefer, o.asked.entry) for o in lacking]
+            yield ChunkRequest(tuple(named), list(samples_in(chunk)) if lacking else [])
+
+    for outcomes in workers.map(score_request, requests()):
+        yield dict(zip(asked.popleft(), outcomes, strict=True))
+
+
+def score_request(request: ChunkRequest) -> list[Outcome]:
+    """Score a chunk in this process, which is a worker; an outcome for each of the scorers."""
+    shared: dict[Hashable, Any] = {}
+    outcomes = []
+    for what, prefer, entry in request.scorers:
+        asked = _made_once(what, prefer)
+        if asked.entry != entry:
+            problem = EmpevalError(
+                f"The {asked.owner} is another one where the workers are: version "
+                f"{asked.entry.version}, fingerprint {asked.entry.fingerprint} there; version "
+                f"{entry.version}, fingerprint {entry.fingerprint} here. Install the same there."
+            )
+            outcomes.append(Outcome([], problem, 0.0))
+            continue
+        asked.scorer.shared_work = shared
+        # records of its own, as they are where scorers take turns
+        samples = msgspec.json.decode(msgspec.json.encode(request.samples), type=list[Sample])
+        outcomes.append(_outcome(asked.scorer, samples))
+        asked.scorer.shared_work = None
+    return outcomes
+
+
+@lru_cache(maxsize=32)
+def _made_once(what: str, prefer: str | None) -> AskedScorer:
+    """A worker's scorer, which keeps what it has loaded from one chunk to the next."""
+    return AskedScorer(what, prefer)
+
+
+def _outcome(scorer: Scorer, samples: Sequence[Sample]) -> Outcome:
+    started = time.perf_counter()
+    scores: list[Score] = []
+    problem = None
+    try:
+        scores = score_chunk(scorer, samples)
+    except (StorageError, RunFolderError):
+        raise
+    except EmpevalError as error:
+        problem = error
+    return Outcome(scores, problem, time.perf_counter() - started)
 
 
 def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:

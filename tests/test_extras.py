@@ -135,6 +135,9 @@ NEEDS = [
      "torch", "vllm"),
     ("run --model openvino:org/name --tasks ed-mini --scorers surface", "The model 'org/name'",
      "torch", "openvino"),
+    ("run --model ray:human: --tasks ed-mini --scorers surface", "'ray:'", "ray", "ray"),
+    ("run --model human: --tasks ed-mini --scorers surface --score-workers ray:2",
+     "--score-workers ray", "ray", "ray"),
     ("run --model openai:a --model-args base_url=http://127.0.0.1:9/v1 --tasks ed-mini "
      "--scorers surface --out c", "'openai:'", "httpx2", "openai"),
     ("run --model human: --tasks ed-mini --scorers mine.py:thanks", "mine.py", "torch",

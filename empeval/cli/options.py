@@ -82,6 +82,15 @@ def add_model_args(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_score_workers(parser: argparse.ArgumentParser) -> None:
+    """``--score-workers``."""
+    parser.add_argument(
+        "--score-workers",
+        metavar="KIND:N",
+        help="score in N other processes: local:N on this machine, or a kind that a plugin brings",
+    )
+
+
 def message(text: str | None) -> str | None:
     """A text, or ``@`` and the file that holds it; ``@@`` begins a text with ``@``.
 

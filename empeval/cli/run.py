@@ -11,6 +11,7 @@ from empeval.cli.options import (
     add_model_args,
     add_reading,
     add_reasoning_tags,
+    add_score_workers,
     add_verb,
     message,
     names,
@@ -122,6 +123,7 @@ def add(verbs: Verbs) -> None:
         "--out", metavar="FOLDER", help="the run folder (default: empeval-runs/...)"
     )
     parser.add_argument("--data-dir", metavar="FOLDER", help="a mirror of the hub's data sets")
+    add_score_workers(parser)
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
@@ -192,6 +194,7 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
         max_cost=options.max_cost,
         max_tokens_total=options.max_tokens_total,
         data_dir=options.data_dir,
+        score_workers=options.score_workers,
     )
 
 

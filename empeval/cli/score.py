@@ -9,6 +9,7 @@ from empeval.cli.options import (
     add_format,
     add_reading,
     add_reasoning_tags,
+    add_score_workers,
     add_verb,
     names,
 )
@@ -39,6 +40,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="for a file: the run folder to write")
     add_reading(parser)
     add_reasoning_tags(parser)
+    add_score_workers(parser)
     add_format(parser)
     parser.set_defaults(run=run)
 
@@ -61,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
             map=options.map,
             pick=options.pick,
             reasoning_tags=options.reasoning_tags or (),
+            score_workers=options.score_workers,
             progress=True,
             hooks=options.hooks,
         )
