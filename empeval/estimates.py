@@ -74,6 +74,16 @@ def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
     return scale * values
 
 
+def span_of(metric: Metric) -> float | None:
+    """How far the ends of a figure's scale are apart, in its unit; ``None``: the scale is open."""
+    source = source_of(metric)
+    if metric.unit == "percent":
+        return 100 * abs(source.scale)
+    if source.low is None or source.high is None:
+        return None
+    return abs(source.scale) * (source.high - source.low)
+
+
 def numbered(names: Iterable[str]) -> np.ndarray:
     """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
     places: dict[str, int] = {}

@@ -27,6 +27,7 @@ POLICY = """
 metric = "warmth"
 margin = 0.5
 """
+GUARD = '[[guardrails]]\nmetric = "warmth"\nrises = "warmth"\nmargin = 2\n'
 PASSED = json.dumps(
     {
         "schema": 1,
@@ -255,6 +256,26 @@ def test_policies_that_make_no_sense_are_refused(cli, run, tmp_path, text, messa
 def test_policies_that_ask_for_what_the_runs_do_not_have_are_refused(run, policy, text, message):
     with pytest.raises(UsageError, match=message.replace("'", ".")):
         gate(run("candidate", seed=3), run("base"), read_policy(policy(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (POLICY.replace("0.5", "4"), "talks.warmth.warmth"),
+        (POLICY + '[[slices]]\nby = "emotion"\nmargin = 4\n', "parts by emotion"),
+        (POLICY + GUARD.replace("2", "4.5"), "the guardrail warmth"),
+    ],
+)
+def test_a_margin_as_wide_as_the_scale_would_let_anything_pass(run, policy, text, named):
+    scale = {"low": 1.0, "high": 5.0}
+    pair = run("candidate", seed=3, **scale), run("base", **scale)
+    with pytest.raises(UsageError, match="is 4.*4 wide: nothing could fail") as found:
+        gate(*pair, read_policy(policy(text)))
+    assert named in str(found.value)
+    narrower = text.replace("4.5", "3.9").replace("4", "3.9")
+    assert gate(*pair, read_policy(policy(narrower))).exit_code in (0, 3, 4)
+    without_ends = run("open", seed=3), run("open-base")
+    assert gate(*without_ends, read_policy(policy(text))).exit_code in (0, 3, 4)
 
 
 def test_the_schema_of_a_policy_accepts_what_is_read(policy):

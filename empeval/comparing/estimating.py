@@ -19,8 +19,8 @@ from empeval.comparing.records import (
     Sides,
 )
 from empeval.comparing.resampling import LEVELS, bootstrap_t, sign_flips
-from empeval.comparing.verdicts import clusters_needed, decide, detectable
-from empeval.estimates import Sums, in_unit, mean_of, source_of, t_interval, t_p
+from empeval.comparing.verdicts import check_margin, clusters_needed, decide, detectable
+from empeval.estimates import Sums, in_unit, mean_of, source_of, span_of, t_interval, t_p
 from empeval.records import Estimate, Interval
 
 MarginOf = Callable[[str, str, str, bool], float | None]
@@ -73,7 +73,9 @@ def _difference(
     headline: bool,
 ) -> Difference:
     metric = pair.metric
-    margin = margin_of(metric.task, metric.scorer, metric.metric, headline)
+    margin, span = margin_of(metric.task, metric.scorer, metric.metric, headline), span_of(metric)
+    if margin is not None:
+        check_margin(f"{metric.task}.{metric.scorer}.{metric.metric}", margin, span)
     there = np.isfinite(pair.differences)
     base, candidate, change = (x[there] for x in (pair.base, pair.candidate, pair.differences))
     found = mean_of(pair.differences, clusters)
@@ -110,6 +112,7 @@ def _difference(
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
         headline=headline,
+        span=span,
         margin=margin,
         verdict=verdict,
         not_worse_by_margin=safe,

@@ -142,6 +142,7 @@ class Difference(Moved, frozen=True, kw_only=True):
     Attributes:
         task, scorer, metric, unit, higher_is_better: which figure, as in ``metrics.json``.
         headline: whether it is one.
+        span: how far the ends of its scale are apart, in its unit; ``null``: the scale is open.
         margin: the smallest difference that matters, fixed beforehand; ``null``: none was.
         verdict: of a headline figure, in one word; see ``verdicts.decide``. ``null`` for others:
             among many figures some fall by chance, and nothing is decided by them.
@@ -191,6 +192,7 @@ class Difference(Moved, frozen=True, kw_only=True):
     unit: str
     higher_is_better: bool | None
     headline: bool = False
+    span: float | None = None
     margin: float | None = None
     verdict: Verdict | None = None
     not_worse_by_margin: bool | None = None

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from typing import Literal
 
+from empeval.errors import UsageError
 from empeval.estimates import LEVEL, quantile
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
@@ -13,6 +14,24 @@ Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 POWER = 0.8
 SMALLEST = 1e-6
 """Of effects, in standard deviations of clusters: a smaller one takes more than anybody has."""
+
+
+def check_margin(name: str, margin: float, span: float | None) -> None:
+    """Refuse a margin as wide as a figure's whole scale: nothing could ever be worse by so much.
+
+    Args:
+        name: of the figure.
+        margin: the smallest difference that matters, in the figure's unit.
+        span: how wide the scale is; ``None`` is open.
+
+    Raises:
+        UsageError: with the width of the scale.
+    """
+    if span is not None and margin >= span:
+        raise UsageError(
+            f"The margin of {name} is {margin:g}, and the whole scale of that figure is {span:g} "
+            "wide: nothing could fail. Give it a smaller margin of its own, in its unit."
+        )
 
 
 def decide(

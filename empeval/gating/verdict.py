@@ -16,6 +16,7 @@ from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
 from empeval.comparing.records import Comparison, Difference, Rate
 from empeval.comparing.two import compare
 from empeval.comparing.unscored import over_limit
+from empeval.comparing.verdicts import check_margin
 from empeval.comparing.words import sentence
 from empeval.errors import UnknownNameError, UsageError, some
 from empeval.gating.audited import audit_gaps
@@ -107,6 +108,7 @@ def gate(
         seed=policy.seed,
     )
     _check_twice(comparison, names)
+    _check_margins(comparison, policy)
     lost = Lost(*files, comparison)
     headlines = [
         _without(_headline(comparison, one, lost.added(one.metric)), lost.figures(one.metric))
@@ -214,6 +216,21 @@ def _judged(d: Difference, wanted: Headline) -> tuple[Outcome, str]:
     if d.not_worse_by_margin:
         return "pass", said
     return ("regression" if d.verdict == "worse" else "inconclusive"), said
+
+
+def _check_margins(comparison: Comparison, policy: Policy) -> None:
+    """Refuse margins of parts and guardrails that nothing could exceed; headlines' were checked.
+
+    Raises:
+        UsageError: with the width of the scale.
+    """
+    for limit in policy.slices:
+        for d in comparison.differences:
+            if d.headline:
+                check_margin(f"parts by {limit.by} ({d.metric})", limit.margin, d.span)
+    for guard in policy.guardrails:
+        for d in find(comparison, guard.metric, "guardrail"):
+            check_margin(f"the guardrail {guard.metric}", guard.margin, d.span)
 
 
 def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator[Check]:
