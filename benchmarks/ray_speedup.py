@@ -20,7 +20,7 @@ import time
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import empeval
-from empeval.question import AskedTask
+from empeval.asked import AskedTask
 from empeval.runspec import RunSpec
 
 HERE = 0

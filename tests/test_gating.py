@@ -269,7 +269,7 @@ def test_policies_that_ask_for_what_the_runs_do_not_have_are_refused(run, policy
 def test_a_margin_as_wide_as_the_scale_would_let_anything_pass(run, policy, text, named):
     scale = {"low": 1.0, "high": 5.0}
     pair = run("candidate", seed=3, **scale), run("base", **scale)
-    with pytest.raises(UsageError, match="is 4.*4 wide: nothing could fail") as found:
+    with pytest.raises(UsageError, match=r"is 4.*4 wide: nothing could fail") as found:
         gate(*pair, read_policy(policy(text)))
     assert named in str(found.value)
     narrower = text.replace("4.5", "3.9").replace("4", "3.9")
