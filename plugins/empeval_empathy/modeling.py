@@ -203,7 +203,7 @@ def head(inputs: int, outputs: int, hidden: int | None = None) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
 
 
-class OrdinalHead(nn.Module):
+class OrdinalHead(nn.Module):  # type: ignore[misc]  # torch is not followed
     """Latents of scales, and the logits of a rating above each of their steps.
 
     Args:

@@ -53,15 +53,22 @@ class Overall:
             ValueError: fields are missing or are no numbers.
         """
         try:
-            maps = {
-                name: {str(k): float(v) for k, v in facts[name].items()}
-                for name in ("weights", "means", "deviations")
-            }
-            single = {name: float(facts[name]) for name in ("relevance", "unsure", "slope")}
-            thresholds = tuple(float(step) for step in facts["thresholds"])
-            return cls(chosen=str(facts["chosen"]), **maps, **single, thresholds=thresholds)
+            return cls(
+                chosen=str(facts["chosen"]),
+                weights=_numbers(facts["weights"]),
+                means=_numbers(facts["means"]),
+                deviations=_numbers(facts["deviations"]),
+                relevance=float(facts["relevance"]),
+                unsure=float(facts["unsure"]),
+                slope=float(facts["slope"]),
+                thresholds=tuple(float(step) for step in facts["thresholds"]),
+            )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"overall is not what it should be: {error!r}") from error
+
+
+def _numbers(facts: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in facts.items()}
 
 
 def check_scales(scales: Sequence[Mapping[str, Any]], overall: Mapping[str, Any] | None) -> None:

@@ -96,7 +96,7 @@ def variant_sheets(run: Run) -> list[Sheet]:
     return made
 
 
-def _scores(run: Run, task: str) -> tuple[list[Score], dict[str, str]]:
+def _scores(run: Run, task: str) -> tuple[Sequence[Score], dict[str, str]]:
     label = eq_label(run, task)
     if label is None:
         raise UsageError(

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -29,6 +30,9 @@ from empeval_judge import prompts
 from empeval_judge.reading import Judged
 from empeval_judge.rubrics import Rubric, read_rubric
 from empeval_judge.settings import NEWER, Settings, read_settings
+
+Unread = Literal["refused", "unparsed", "error"]
+"""Why judgements could not be read, what says most first."""
 
 TOKENS = ValueCard(
     name="judge_tokens",
@@ -180,14 +184,15 @@ def failed(response: Response, judged: Judged) -> Judged:
     return judged
 
 
-def unread_status(bad: Sequence[tuple[Judged, Response]]) -> str:
+def unread_status(bad: Sequence[tuple[Judged, Response]]) -> Unread:
     """What most of the unread judgements are; a refusal before a form that was not kept."""
-    kinds = Counter(
+    kinds: Counter[Unread] = Counter(
         "error" if response.status in ("error", "missing")
         else "refused" if judged.refused else "unparsed"
         for judged, response in bad
     )  # fmt: skip
-    return max(("refused", "unparsed", "error"), key=lambda kind: kinds[kind])
+    ranks: tuple[Unread, ...] = ("refused", "unparsed", "error")
+    return max(ranks, key=lambda kind: kinds[kind])
 
 
 def problems(bad: Sequence[tuple[Judged, Response]]) -> str:

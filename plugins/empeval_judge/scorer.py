@@ -141,7 +141,7 @@ class Judge(ModelJudge):
             bad = [(one, r) for one, r in zip(judged, responses, strict=True) if not one.scores]
             return Score(sample.id, unread_status(bad), values, note=problems(bad))
         for scale in self.rubric.scales:
-            numbers = [one.scores[scale.name] for one in good]
+            numbers: list[float] = [one.scores[scale.name] for one in good]
             if self.settings.expected:
                 numbers = [expected_value(scale, response) for response in responses]
             values[scale.name] = round(statistics.fmean(numbers), 6)

@@ -176,9 +176,9 @@ class Ray(Generator):
         self._gpus = gpus
         self._address = address
         model = self.wrapped = self._model = open_model(target, others)
-        for name in SAME:  # a run asks these of the model that it has
-            setattr(self, name, getattr(model, name))
-        self.operational = (*OWN, *model.operational)
+        same = {name: getattr(model, name) for name in SAME}
+        for name, value in {**same, "operational": (*OWN, *model.operational)}.items():
+            setattr(self, name, value)  # a run asks these of the model that it has
         self._pool: Pool | None = None
         self._questions: list[Any] = []
         self._tasks: Mapping[str, Sequence[Item]] | None = None

@@ -96,7 +96,7 @@ def teacher_agreements(labeller: Labeller) -> list[Agreement]:
         latents = labeller.latents_of(test, "test")
         for dimension in rated.dimensions:
             if dimension.name == "mechanisms":
-                scores = sum(labeller.expected(latents, m) for m in MECHANISMS)
+                scores = np.sum([labeller.expected(latents, m) for m in MECHANISMS], axis=0)
             elif dimension.name in NAMES:
                 scores = labeller.expected(latents, dimension.name)
             else:

@@ -30,7 +30,7 @@ def key(example: Example) -> int:
 
 def write_labels(examples: Sequence[Example], path: Path) -> None:
     """Keep the labels of examples: ``keys`` (n,) int64 and ``labels`` (n, 4) float16."""
-    rows = sorted({key(e): (e.empathy, *e.mechanisms) for e in examples}.items())
+    rows = sorted({key(e): (e.empathy, *(e.mechanisms or ())) for e in examples}.items())
     keys = np.array([k for k, _ in rows], dtype=np.int64)
     labels = np.array([values for _, values in rows], dtype=np.float16)
     with replacing(path) as part:

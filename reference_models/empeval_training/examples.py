@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from empeval import load_rows
+from empeval.auditing.rated import Part
 from empeval_tasks.dialogues import Conversation
 from empeval_tasks.ed_empathy.rows import DATASET, read_conversations
 from empeval_tasks.ed_empathy.task import REVISION
 from empeval_training.variants import VARIANTS
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple[Part, ...] = ("train", "validation", "test")
 HUMAN = "human"
 
 

@@ -22,7 +22,7 @@ from empeval_training.progress import bar
 BATCH_TOKENS = 4096
 
 
-class Given(nn.Module):
+class Given(nn.Module):  # type: ignore[misc]  # torch is not followed
     """Stands where an encoder's embeddings were: the states come from outside."""
 
     def forward(self, input_ids: Tensor | None = None, inputs_embeds: Any = None, **_: Any) -> Any:
@@ -30,7 +30,7 @@ class Given(nn.Module):
         return inputs_embeds
 
 
-class UpperLayers(nn.Module):
+class UpperLayers(nn.Module):  # type: ignore[misc]  # torch is not followed
     """The layers of an encoder above the frozen ones; the modules are the encoder's own.
 
     Args:

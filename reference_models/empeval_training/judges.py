@@ -34,7 +34,8 @@ def rivals() -> dict[str, Scores]:
     def similarity(dialogues: Sequence[Judged]) -> np.ndarray:
         asked = AskedScorer(SIMILARITY, "empeval")
         name = asked.scorer.card.values[0].name
-        return np.nan_to_num(scores_now(asked, batches(_texts(dialogues), 64), name))
+        found: np.ndarray = np.nan_to_num(scores_now(asked, batches(_texts(dialogues), 64), name))
+        return found
 
     return {**{name: trivial(name) for name in RIVALS[:-1]}, SIMILARITY: similarity}
 

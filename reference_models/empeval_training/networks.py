@@ -191,7 +191,7 @@ def trainable_state(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: state[name].detach().cpu().contiguous() for name in state if name in wanted}
 
 
-class Pretraining(nn.Module):
+class Pretraining(nn.Module):  # type: ignore[misc]  # torch is not followed
     """A model's encoder with a classifier of comments on top.
 
     Args:

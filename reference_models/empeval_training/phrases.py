@@ -92,10 +92,6 @@ FORMULAS = (
     "Good for you!",
     "Wow, that is amazing!",
     "I bet you feel wonderful.",
-)
-
-FORMULAS = (
-    *FORMULAS,
     "I'm sorry to hear this.",
     "I'm so sorry you're dealing with that.",
     "Sorry about your situation.",

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from empeval import DataError, UsageError, rows_fingerprint
+from empeval.auditing.rated import Part
 from empeval.files import write_bytes
 from empeval_training.bundled_labels import KeptLabels
 from empeval_training.data import RATED, Prepared, make_folder, write_json
@@ -64,7 +65,7 @@ def prepare(
     sets = labeller.sets if labeller else read_rated_sets(ratings) if ratings else []
     known = conversations(sets)
     kept = None if labeller else KeptLabels()
-    splits: dict[str, list[Example]] = {}
+    splits: dict[Part, list[Example]] = {}
     for split in SPLITS:
         humans = human_examples(split, conversations_of[split], seed)
         humans = [h for h in humans if h.conversation not in known]
@@ -95,7 +96,7 @@ def prepare(
     return _write(out, every, emotions, conversations_of, seed, name)
 
 
-def _keep_apart(splits: dict[str, list[Example]]) -> None:
+def _keep_apart(splits: dict[Part, list[Example]]) -> None:
     """Make sure that no conversation is in two splits.
 
     Raises:

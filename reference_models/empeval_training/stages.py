@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Stage:
     metric: str | None
 
 
-class EpochSampler(Sampler[int]):
+class EpochSampler(Sampler[int]):  # type: ignore[misc]  # torch is not followed
     """Batches of rows of like length, in an order that the seed and the epoch decide.
 
     Rows are drawn in pools of ``POOL`` batches, sorted by length within a pool and cut into
@@ -93,6 +93,42 @@ class LengthTrainer(Trainer):  # type: ignore[misc]
         return EpochSampler(dataset.lengths, step, self.args.seed)
 
 
+class Steps(Protocol):
+    """What a stage asks of a recipe, the models' or the teacher's."""
+
+    @property
+    def batch_size(self) -> int:
+        """Examples a step."""
+
+    @property
+    def gradient_accumulation(self) -> int:
+        """Such steps before the weights change."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest one."""
+
+    @property
+    def weight_decay(self) -> float:
+        """Of AdamW."""
+
+    @property
+    def warmup(self) -> float:
+        """The share of the steps in which the rate rises."""
+
+    @property
+    def evaluations(self) -> int:
+        """How often a stage is saved and looked at."""
+
+    @property
+    def patience(self) -> int:
+        """So many looks without a gain end a stage."""
+
+    @property
+    def precision(self) -> str:
+        """``auto``, ``fp32``, ``bf16`` or ``fp16``."""
+
+
 def stage_is_done(out: Path, name: str) -> bool:
     """Whether a run's folder holds the weights that a stage ended with."""
     return (out / "stages" / f"{name}.safetensors").is_file()
@@ -100,7 +136,7 @@ def stage_is_done(out: Path, name: str) -> bool:
 
 def run_stage(
     stage: Stage,
-    recipe: Recipe,
+    recipe: Steps,
     network: Any,
     training: Any,
     validation: Labelled | None,
@@ -202,7 +238,7 @@ def _summary(stage: Stage, state: Any, loss: float) -> str:
 
 
 def _arguments(
-    stage: Stage, recipe: Recipe, folder: Path, examples: int, seed: int
+    stage: Stage, recipe: Steps, folder: Path, examples: int, seed: int
 ) -> TrainingArguments:
     step = recipe.batch_size * recipe.gradient_accumulation
     total = max(1, math.ceil(stage.epochs * examples / step))

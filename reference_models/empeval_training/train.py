@@ -149,11 +149,11 @@ def _train(
         with encoder_kept(model.encoder):
             run_stage(stage, probing, network, training, None, collator, out, seed)
     if splits["people"]:
-        rated = Labelled(splits["people"], views, prepared.emotions)
+        of_people = Labelled(splits["people"], views, prepared.emotions)
         if not stage_is_done(out, "people"):
-            prepare(rated.rows)
+            prepare(of_people.rows)
         stage = Stage("people", recipe.people_epochs, metric=None)
-        run_stage(stage, recipe, network, rated, None, collator, out, seed)
+        run_stage(stage, recipe, network, of_people, None, collator, out, seed)
 
     def latents(examples: Sequence[Example]) -> np.ndarray:
         labelled = Labelled(examples, views, prepared.emotions)

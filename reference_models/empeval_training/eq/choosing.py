@@ -101,7 +101,7 @@ class Agreeing:
             own = [rated[n] for n in rows]
             dialogues = np.unique([r.dialogue for r in own], return_inverse=True)[1]
             names = ("er", "sum") if source == EPITOME else tuple(own[0].values)
-            ways = []
+            ways: list[tuple[Statistic, np.ndarray, np.ndarray]] = []
             for name in names:
                 values = np.array([r.values[name] for r in own], dtype=float)
                 way = pairwise if _pairs(values, dialogues) >= LEAST_PAIRS else spearman

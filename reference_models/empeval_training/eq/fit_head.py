@@ -21,6 +21,7 @@ from empeval_training.eq.recipes import Reading
 LIMITS = np.linspace(0.05, 0.9, 18)
 """Thresholds that are tried for an emotion to count as there."""
 
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Rows = tuple[np.ndarray, np.ndarray]
 """Embeddings, shape (rows, width), and targets; see ``reading.Labelled``."""
 
@@ -129,7 +130,8 @@ def fuse(heads: Sequence[Head]) -> Head:
         if first.standardized:
             whole.center.copy_(first.center)
             whole.scale.copy_(first.scale)
-    return whole.eval()
+    whole.eval()
+    return whole
 
 
 def logits_of(head: Head, embeddings: np.ndarray) -> np.ndarray:
@@ -192,18 +194,19 @@ def macro_f1(kind: Kind, predicted: np.ndarray, targets: np.ndarray) -> float:
     return float(np.mean(class_f1s(kind, predicted, targets)))
 
 
-def _loss(
-    kind: Kind, targets: np.ndarray, balance: float
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def _loss(kind: Kind, targets: np.ndarray, balance: float) -> Loss:
     """Binary cross-entropy over 28 emotions, or cross-entropy over 8 strategies, weighted.
 
     An emotion's positive rows weigh ``((1 - share) / share) ** balance``, a strategy's rows
     ``share ** -balance``, scaled to a mean of 1 over the rows.
     """
     shares = class_shares(kind, targets).clip(1e-4, 1 - 1e-4)
+    loss: Loss
     if kind == "emotion":
-        weights = ((1 - shares) / shares) ** balance
-        return nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weights, dtype=torch.float32))
-    weights = shares**-balance
-    weights = weights / (weights * shares).sum()
-    return nn.CrossEntropyLoss(weight=torch.tensor(weights, dtype=torch.float32))
+        weights = torch.tensor(((1 - shares) / shares) ** balance, dtype=torch.float32)
+        loss = nn.BCEWithLogitsLoss(pos_weight=weights)
+    else:
+        weights = torch.tensor(shares**-balance, dtype=torch.float32)
+        weights = weights / (weights * torch.tensor(shares, dtype=torch.float32)).sum()
+        loss = nn.CrossEntropyLoss(weight=weights)
+    return loss

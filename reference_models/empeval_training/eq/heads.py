@@ -143,7 +143,8 @@ def _train(
         )
         write_head(out, facts, fitted.head.state_dict())
         heads[kind] = fitted.head, facts
-    classes, chosen_by = CLASSES, "empeval's own list; no ratings were given"
+    classes: tuple[str, ...] = CLASSES
+    chosen_by = "empeval's own list; no ratings were given"
     if ratings is not None:
         classes, chosen_by = classes_by_people(ratings, against, heads["emotion"])
     talks = [talk for split in ("train", "validation") for talk in read_talks(split)]

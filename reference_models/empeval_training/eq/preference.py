@@ -68,8 +68,8 @@ def figures_of(
         margins = rewards[:, 0] - rewards[:, 1]
         wins = np.where(margins == 0, 0.5, margins > 0)
         likelier, *likely_interval = cluster_share(list(means[:, 0] > means[:, 1]), talks)
-        accuracy, *interval = cluster_mean(wins, talks)
-        margin, *margin_interval = cluster_mean(margins, talks)
+        accuracy, *interval = cluster_mean(wins.tolist(), talks)
+        margin, *margin_interval = cluster_mean(margins.tolist(), talks)
         figures[side] = {
             "likelihood_accuracy": likelier / 100,
             "likelihood_accuracy_interval": [_hundredth(x) for x in likely_interval],

@@ -34,7 +34,8 @@ def heads_table(answer: dict[str, Any]) -> str:
     """Each head beside the majority class and a published model, of what ``heads`` wrote."""
     rows: list[Sequence[Any]] = []
     for kind, f in answer["figures"].items():
-        accuracy = bracketed(f["accuracy"], *f["accuracy_interval"], 4)
+        low, high = f["accuracy_interval"]
+        accuracy = bracketed(f["accuracy"], low, high, 4)
         rows += [
             [kind, _named(f), f["training"], f["n"], f"{f['macro_f1']:.4f}", accuracy],
             [kind, "always the commonest class", f["training"], f["n"],

@@ -21,7 +21,7 @@ SAME_WEIGHT, PAIR_WEIGHT, DIALOGUE_WEIGHT = 0.5, 0.2, 0.3
 """With four times as much for the counterfactuals the heads learned those and little of people."""
 
 
-class Teacher(nn.Module):
+class Teacher(nn.Module):  # type: ignore[misc]  # torch is not followed
     """An encoder over context and reply, and an ordinal head for each scale.
 
     A head gives one number, the latent; a rating above k of its scale has the probability

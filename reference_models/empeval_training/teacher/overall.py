@@ -59,13 +59,14 @@ class Fitted(Overall):
 
     def latent(self, latents: np.ndarray) -> np.ndarray:
         """The sum, shape (rows,), of latents of shape (rows, columns)."""
-        total: np.ndarray = sum(
+        parts = [
             weight * (latents[:, self.columns.index(n)] - self.means[n]) / self.deviations[n]
             for n, weight in self.weights.items()
-        ) / sum(self.weights.values())
-        return total + self.relevance * log_expit(
-            latents[:, self.columns.index(RELEVANCE)] - self.unsure
-        )
+        ]
+        sure = latents[:, self.columns.index(RELEVANCE)] - self.unsure
+        total: np.ndarray = np.sum(parts, axis=0) / sum(self.weights.values())
+        total += self.relevance * log_expit(sure)
+        return total
 
     def empathy(self, latents: np.ndarray) -> np.ndarray:
         """The expected rating, shape (rows,), in (1, 5)."""
