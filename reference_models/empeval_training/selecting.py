@@ -13,36 +13,26 @@ from empeval_training.scales import RATED_SETS
 from empeval_training.teacher.labelling import MEASURED
 
 MEASURED_VARIANTS = tuple(f"rated:{name}" for name in MEASURED)
-STRANGER = "stranger"
 OTHERS = 0.25
-"""Further replies that nobody rated in the last stage, as a share of those that people rated, so
-that what they taught is not lost."""
+"""Replies that nobody rated in the last stage, as a share of those that people rated, so that what
+they taught is not lost."""
 
 
 def for_people(training: Sequence[Example], repeats: int, seed: int) -> list[Example]:
-    """What the last stage trains on: rated replies of the sets that are measured, their variants,
-    and some replies that nobody rated; none where nobody rated.
-
-    A reply to another conversation is told from one to this by few rows beside so many rated ones,
-    so all of them are there, each with the reply in whose place it stands.
+    """What the last stage trains on: rated replies of the sets that are measured, each so often,
+    their variants, and some replies that nobody rated; none where nobody rated.
 
     Args:
         training: examples of the training split.
-        repeats: how often a rated reply is there, and a stranger's in its place.
+        repeats: how often a rated reply is there.
         seed: of the draw.
     """
     rated = [example for example in training if example.variant in MEASURED_VARIANTS]
     if not rated:
         return []
-    own = [e for e in training if of_measured(e) and e.variant not in MEASURED_VARIANTS]
-    strangers = [e for e in own if e.variant == STRANGER]
-    variants = [e for e in own if e.variant != STRANGER]
-    unrated = [e for e in training if not of_measured(e)]
-    replaced = {e.id.rpartition("~")[0] for e in unrated if e.variant == STRANGER}
-    pairs = [e for e in unrated if e.variant == STRANGER or e.id in replaced]
-    rest = [e for e in unrated if e.variant != STRANGER and e.id not in replaced]
-    others = draw(rest, round(OTHERS * len(rated)), seed)
-    return (rated + strangers) * repeats + variants + pairs + others
+    others = draw([e for e in training if not of_measured(e)], round(OTHERS * len(rated)), seed)
+    variants = [e for e in training if of_measured(e) and e.variant not in MEASURED_VARIANTS]
+    return rated * repeats + variants + others
 
 
 def of_measured(example: Example) -> bool:
