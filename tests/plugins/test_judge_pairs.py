@@ -44,7 +44,8 @@ def judge_server(model_server):
 @pytest.fixture
 def pairs(judge_server, rubric):
     def make(**options):
-        return Pairwise(target(judge_server, rubric, **{"against": "human", **options}))
+        given = {"rubric": rubric, "against": "human", **options}
+        return Pairwise(target(judge_server, **given))
 
     return make
 
