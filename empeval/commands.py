@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from empeval.contained import contained
+
 if TYPE_CHECKING:
     import argparse
 
@@ -61,6 +63,40 @@ class Commands:
         if run is not None:
             parser.set_defaults(run=run)
         return parser
+
+    def add_later(
+        self,
+        name: str,
+        summary: str,
+        fill: Callable[[argparse.ArgumentParser], None],
+        *,
+        description: str | None = None,
+    ) -> None:
+        """Add a verb whose options are declared when it is used, so that the others stay fast.
+
+        Args:
+            name: what is typed after ``empeval``.
+            summary: one line for ``empeval --help``.
+            fill: gets the verb's parser and adds its options, ``set_defaults(run=...)`` and, if
+                there are examples, ``epilog``. Import there what the verb needs.
+            description: for the verb's own help; ``None`` is the summary.
+
+        Raises:
+            ArgumentError: the name is taken.
+        """
+        import argparse
+
+        def contained_fill(parser: argparse.ArgumentParser) -> None:
+            with contained(f"the verb '{name}' of plugin '{self.owners.get(name, 'unknown')}'"):
+                fill(parser)
+
+        self.subparsers.add_parser(
+            name,
+            help=summary,
+            description=description or summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            fill=contained_fill,
+        )
 
     def belong_to(self, plugin: str) -> None:
         """Note whose the verbs are that were added since the last call."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -256,5 +255,7 @@ def fingerprint_of(path: Path, *, follow: bool = False) -> str:
     Raises:
         OSError: it cannot be read.
     """
+    import hashlib
+
     with open(open_regular(path, follow=follow), "rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

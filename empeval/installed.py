@@ -8,12 +8,15 @@ all but those and empeval's own; ``*`` stands for anything, and ``A/NAME`` for o
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 from collections.abc import Sequence
-from importlib import metadata
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from empeval.distributions import Entry, read_entries
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 UNKNOWN = "(unknown)"
 OURS = "empeval"
@@ -25,7 +28,7 @@ class Point(NamedTuple):
 
     distribution: str
     version: str
-    entry: metadata.EntryPoint
+    entry: Entry
 
 
 def entry_points(*groups: str) -> tuple[list[Point], list[tuple[str, str]]]:
@@ -64,9 +67,13 @@ def _switch(point: Point) -> str:
 
 
 def _among(point: Point, listed: str) -> bool:
+    patterns = [part.strip() for part in listed.split(",") if part.strip()]
+    if not patterns:
+        return False
+    import fnmatch
+
     own = _normal(point.distribution)
     names = (own, f"{own}/{point.entry.name}")
-    patterns = [part.strip() for part in listed.split(",") if part.strip()]
     return any(
         fnmatch.fnmatchcase(name, "/".join((_normal(pattern.partition("/")[0]), *rest)))
         for pattern in patterns
@@ -81,6 +88,15 @@ def _normal(name: str) -> str:
 
 
 def _every(*groups: str) -> tuple[list[Point], list[tuple[str, str]]]:
+    try:
+        return [Point(*one) for one in read_entries(groups)], []
+    except Exception:  # unusual or broken: the standard library knows what to make of it
+        return _by_the_library(groups)
+
+
+def _by_the_library(groups: Sequence[str]) -> tuple[list[Point], list[tuple[str, str]]]:
+    from importlib import metadata
+
     named = _Named()
     try:
         every = metadata.entry_points()
@@ -90,6 +106,8 @@ def _every(*groups: str) -> tuple[list[Point], list[tuple[str, str]]]:
 
 
 def _one_by_one(groups: Sequence[str]) -> tuple[list[Point], list[tuple[str, str]]]:
+    from importlib import metadata
+
     points: list[Point] = []
     problems: list[tuple[str, str]] = []
     seen: set[str] = set()
@@ -116,7 +134,7 @@ class _Named:
 
     def point(self, entry: metadata.EntryPoint) -> Point:
         """An entry point with what it is of."""
-        return Point(*self.identity(entry.dist), entry)
+        return Point(*self.identity(entry.dist), Entry(entry.name, entry.value, entry.group))
 
     def identity(self, distribution: metadata.Distribution | None) -> tuple[str, str]:
         """Name and version, as far as they can be read."""

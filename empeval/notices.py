@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from empeval import colour
-from empeval.escaping import plain
-from empeval.redacting import redact
 
 if TYPE_CHECKING:
     import logging
@@ -123,6 +121,9 @@ def _log(level: str, text: object) -> None:
 
 def _line(text: object) -> str:
     """A line without secrets and without what steers a terminal."""
+    from empeval.escaping import plain
+    from empeval.redacting import redact
+
     return plain(redact(str(text)))
 
 

@@ -6,7 +6,6 @@ What a file holds is identified by the hash of its bytes, so a changed file is a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -99,7 +98,13 @@ def read_source(path: Path) -> Source:
 
 def digest(data: bytes) -> str:
     """12 hex digits that identify a file's bytes."""
-    return hashlib.sha256(data).hexdigest()[:12]
+    return _hex(data)[:12]
+
+
+def _hex(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def import_file(path: Path, source: Source) -> types.ModuleType:
@@ -111,7 +116,7 @@ def import_file(path: Path, source: Source) -> types.ModuleType:
     Raises:
         ContainedError: the file raises, with the line where it does.
     """
-    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    place = _hex(str(path).encode())[:8]
     stem = re.sub(r"\W", "_", path.stem)
     name = f"empeval_file_{stem}_{place}_{source.digest}"
     known = sys.modules.get(name)

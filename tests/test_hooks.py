@@ -265,6 +265,62 @@ def test_a_plugin_adds_a_verb_whatever_others_do(cli):
     assert "greets" in cli("--help").out
 
 
+LATER = """
+from empeval import hookimpl
+
+@hookimpl
+def empeval_register_commands(commands):
+    commands.add_later("greet", "greets", fill, description="Greets somebody.")
+
+def fill(parser):
+    {body}
+    parser.add_argument("name", help="whom")
+    parser.epilog = "examples:\\n  empeval greet you"
+    parser.set_defaults(run=greet)
+
+def greet(options):
+    print("Hello,", options.name)
+    return 5
+"""
+
+
+@pytest.fixture
+def later(tmp_path, install):
+    """Installs a plugin whose verb's options are declared when it is used."""
+
+    def make(body="pass"):
+        folder = make_distribution(
+            tmp_path / "later",
+            "later",
+            points={"empeval": {"greeting": "later_hooks"}},
+            modules={"later_hooks": LATER.format(body=body)},
+        )
+        install(folder)
+
+    return make
+
+
+def test_a_verb_whose_options_are_declared_later_is_a_verb_like_others(cli, later):
+    later()
+    assert "greets" in cli("--help").out
+    outcome = cli("greet", "you")
+    assert (outcome.code, outcome.out) == (5, "Hello, you\n")
+    told = cli("greet", "--help").out
+    assert told.startswith("usage: empeval greet [-h] name\n\nGreets somebody.\n")
+    assert told.endswith("examples:\n  empeval greet you\n")
+    assert "the following arguments are required: name" in cli("greet").err
+
+
+def test_a_verb_whose_options_cannot_be_declared_fails_alone(cli, later):
+    later("raise KeyError('no options')")
+    assert "greets" in cli("--help").out
+    assert cli("list", "tasks").code == 0
+    outcome = cli("greet", "you")
+    assert outcome.code == 1
+    said = "The verb 'greet' of plugin 'later/greeting' fails with KeyError: 'no options'"
+    assert outcome.err.startswith(f"error: {said}")
+
+
 def test_a_verb_of_the_last_version_is_added_with_a_notice(cli, tmp_path, install):
     source = HOOKS.replace("(commands)", "(subcommands)").replace(
         'commands.add("greet", "greets", greet).add_argument("name")',

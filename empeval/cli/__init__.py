@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
@@ -13,6 +12,9 @@ from empeval.__about__ import __version__
 from empeval.errors import EmpevalError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    import argparse
+
+    from empeval.cli.options import Parser
     from empeval.hooks import Hooks
 
 EPILOG = """examples:
@@ -77,7 +79,7 @@ def _guarded(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _run(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> int:
+def _run(arguments: Sequence[str], parser_class: type[Parser]) -> int:
     from empeval.contained import contained
     from empeval.hooks import Hooks
 
@@ -118,34 +120,19 @@ def _require_distribution(verb: str) -> None:
 
 
 def build_parser(
-    hooks: Hooks | None = None, parser_class: type[argparse.ArgumentParser] | None = None
+    hooks: Hooks | None = None, parser_class: type[Parser] | None = None
 ) -> argparse.ArgumentParser:
-    """The parser of all verbs, those of plugins too.
+    """The parser of all verbs, those of plugins too; a verb's is filled when it is first used.
 
     Args:
         hooks: those that are installed.
         parser_class: of it and of its verbs; by default one that ends the process where a command
             line is wrong.
     """
-    from empeval.cli import (
-        audit,
-        compare,
-        doctor,
-        export,
-        gate,
-        items,
-        listing,
-        models,
-        plugins,
-        power,
-        report,
-        run,
-        runs,
-        schema,
-        score,
-        show,
-    )
+    import argparse
+
     from empeval.cli.options import Parser
+    from empeval.cli.verbs import add_verbs
     from empeval.commands import Commands
 
     parser = (parser_class or Parser)(
@@ -156,10 +143,7 @@ def build_parser(
     )
     parser.add_argument("--version", action="version", version=f"empeval {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="empeval_verb", required=True)
-    asking, comparing = (run, score, items), (compare, gate, power, audit)
-    looking = (listing, show, report, runs, export, models, plugins, schema, doctor)
-    for module in (*asking, *comparing, *looking):
-        module.add(verbs)
+    add_verbs(verbs)
     commands = Commands(verbs)
     if hooks is not None:
         hooks.register_commands(commands)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from empeval.cli.options import Verbs, add_format, add_verb, positive
+from empeval.cli.options import add_format, positive
 
 if TYPE_CHECKING:
     from empeval.auditing.gathering import Gathered
@@ -28,11 +28,8 @@ FOLDER = "empeval-audits"
 PARTS = ("test", "all", "train", "validation")
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(
-        verbs, "audit", "how far scorers agree with people, and what can fool them", EPILOG
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "scorers", metavar="SCORER", nargs="*", help="scorers to audit, each NAME or NAME:TARGET"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from empeval.cli.options import Verbs, add_format, add_verb, names, positive
+from empeval.cli.options import add_format, add_resamples, names
 
 EPILOG = """examples:
   empeval compare empeval-runs/OLD empeval-runs/NEW --margin 3
@@ -18,9 +18,8 @@ by item; no model is loaded. Three or more runs give a matrix, ranks and groups.
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "compare", "compare runs item by item", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("base", metavar="BASE", help="the run folder to compare with")
     parser.add_argument(
         "candidates", metavar="CANDIDATE", nargs="+", help="the run folders to judge"
@@ -57,13 +56,7 @@ def add(verbs: Verbs) -> None:
         help="the share of a run's items that a figure may lack the score of (default 0.05); "
         "with more, the verdict is by the worst case",
     )
-    parser.add_argument(
-        "--resamples",
-        type=positive,
-        default=10_000,
-        metavar="N",
-        help="bootstrap resamples of clusters (default 10000)",
-    )
+    add_resamples(parser)
     parser.add_argument(
         "--seed", type=int, default=0, help="random seed of the bootstrap (default 0)"
     )

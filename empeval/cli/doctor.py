@@ -6,8 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from empeval.cli.options import Verbs, add_verb
-
 EPILOG = """examples:
   empeval doctor
   EMPEVAL_DATA=./mirror empeval doctor
@@ -16,9 +14,8 @@ ok: works; note: works without; fail: broken, and the exit code is 1.
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "doctor", "check installation, plugins, models and data", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.set_defaults(run=run)
 
 

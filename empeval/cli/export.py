@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_verb
-
 EPILOG = """examples:
   empeval export empeval-runs/NAME --out results.xlsx
   empeval export empeval-runs/NAME --to csv --out results
@@ -23,11 +21,8 @@ which options --to-args takes.
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(
-        verbs, "export", "write a run as a spreadsheet or another program's results", EPILOG
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("source", metavar="RUN", help="a finished run folder")
     parser.add_argument(
         "--out", metavar="FILE_OR_FOLDER", help="by default named after the run, in this folder"

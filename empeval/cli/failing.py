@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from empeval.cli.options import Parser
+from empeval.cli.options import Parser, with_close_names
 from empeval.errors import GENERAL, EmpevalError, UsageError
 from empeval.notices import show
 
@@ -30,7 +29,9 @@ class RaisingParser(Parser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{self.prog}: {message}.", hint=f"'{self.prog} --help' has the options.")
+        said = with_close_names(message)
+        end = "" if said.endswith("?") else "."
+        raise UsageError(f"{self.prog}: {said}{end}", hint=f"'{self.prog} --help' has the options.")
 
 
 def wants_json(words: Sequence[str]) -> bool:
@@ -46,7 +47,7 @@ def wants_json(words: Sequence[str]) -> bool:
     return False
 
 
-def parser_class(json: bool) -> type[argparse.ArgumentParser]:
+def parser_class(json: bool) -> type[Parser]:
     """Of a command line's parser."""
     return RaisingParser if json else Parser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_verb
+from empeval.cli.options import add_format
 
 EPILOG = """examples:
   empeval gate empeval-runs/NEW --baseline empeval-runs/OLD --policy gate.toml
@@ -33,9 +33,8 @@ The candidate's folder gets a note of the outcome (gate.json), by which 'latest-
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "gate", "pass or stop a release by a policy", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("candidate", metavar="CANDIDATE", help="the run folder of the release")
     parser.add_argument(
         "--baseline",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_verb, message, positive, stop_string
+from empeval.cli.options import message, positive, stop_string
 
 EPILOG = """examples:
   empeval items {task} -o questions.jsonl
@@ -24,9 +24,8 @@ A batch, which asks everything at once, cannot do that.
 FORMATS = ("jsonl", "openai-batch")
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "items", "write a task's questions, to answer them anywhere", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("task", metavar="TASK", help="a name, FILE.py:NAME or FILE.yaml")
     parser.add_argument(
         "-o", "--out", metavar="FILE", help="write there instead of to standard output"

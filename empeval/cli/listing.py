@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from empeval.cli.options import Verbs, add_format, add_verb
+from empeval.cli.options import add_format
 
 if TYPE_CHECKING:
     from empeval.registry import Component
@@ -18,14 +18,8 @@ EPILOG = """examples:
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(
-        verbs,
-        "list",
-        "list installed tasks, scorers or generators",
-        EPILOG,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "kind", choices=("tasks", "scorers", "generators"), help="what to list, installed here"
     )

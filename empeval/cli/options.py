@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from empeval.errors import UsageError
 
 Verbs = Any
 """argparse's subparsers object (its type is private)."""
+Fill = Callable[[argparse.ArgumentParser], None]
+"""Declares the options of a parser."""
 
 FORMATS = ("table", "md", "json", "csv", "latex")
 
 
-def add_verb(verbs: Verbs, name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
-    """A verb's parser; the summary stands in ``empeval --help``."""
+def add_verb(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
+    """The parser of a verb or action; the summary stands in the help above it."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=summary,
         description=summary,
-        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return parser
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose examples name what is installed; looked up when its help is asked for."""
+    """A parser that may be filled when it is first used, and whose examples name what is installed.
+
+    There is a parser for every verb, and a command line uses one of them.
+
+    Args:
+        fill: declares the options; called with the parser when somebody first looks at it or
+            parses with it. ``None``: whoever made it does so.
+        named: as of ``argparse.ArgumentParser``.
+    """
+
+    def __init__(self, *, fill: Fill | None = None, **named: Any) -> None:
+        if fill is None:
+            super().__init__(**named)
+        else:
+            self._later = (fill, named)
+
+    def __getattr__(self, name: str) -> Any:
+        later = self.__dict__.pop("_later", None)
+        if later is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        fill, named = later
+        super().__init__(**named)
+        fill(self)
+        return getattr(self, name)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with a command line and end the process."""
+        super().error(with_close_names(message))
 
     def format_help(self) -> str:
         """The help text; see ``roles.with_examples``."""
@@ -40,11 +69,33 @@ class Parser(argparse.ArgumentParser):
             self.epilog = told
 
 
+def with_close_names(message: str) -> str:
+    """What argparse says, with what was meant where one of the choices looks alike."""
+    found = re.search(r"invalid choice: '([^']+)' \(choose from (.+)\)$", message)
+    if found is None:
+        return message
+    from empeval.errors import close_to
+
+    close = close_to(found[1], [name.strip(" '") for name in found[2].split(",")])[:3]
+    return f"{message}; did you mean {' or '.join(map(repr, close))}?" if close else message
+
+
 def add_format(parser: argparse.ArgumentParser, forms: Sequence[str] = FORMATS) -> None:
     """``--format``, one of ``forms``."""
     alone = "; csv and latex: one table, the rest on stderr" if "csv" in forms else ""
     parser.add_argument(
         "--format", choices=forms, default="table", help=f"how figures are printed{alone}"
+    )
+
+
+def add_resamples(parser: argparse.ArgumentParser) -> None:
+    """``--resamples``: of the bootstrap of a comparison."""
+    parser.add_argument(
+        "--resamples",
+        type=positive,
+        default=10_000,
+        metavar="N",
+        help="bootstrap resamples of clusters (default 10000)",
     )
 
 

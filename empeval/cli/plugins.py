@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from empeval.cli.options import Verbs, add_format, add_verb, positive
+from empeval.cli.options import add_format, add_verb, positive
 
 EPILOG = """examples:
   empeval plugins list
@@ -21,9 +21,8 @@ those and empeval's own. '*' stands for anything, A/NAME for one entry point.
 KINDS = ("scorer", "task", "generator")
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "plugins", "list, begin or check plugins", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = add_verb(actions, "list", "list installed plugins as JSON")
     listing.add_argument(

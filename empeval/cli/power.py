@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_format, add_verb, names, positive
+from empeval.cli.options import add_format, names, positive
 
 EPILOG = """examples:
   empeval power --task {task} --margin 2
@@ -16,9 +16,8 @@ task, or those that --runs names. Power is 80 %, tests are two-sided at 5 %.
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "power", "items needed for a margin, from past runs", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "--task", required=True, metavar="NAME", help="the task whose past runs are read"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_verb, positive
+from empeval.cli.options import add_resamples
 
 EPILOG = """examples:
   empeval report empeval-runs/NAME -o report.html
@@ -15,9 +15,8 @@ The file needs nothing else: it opens offline and prints. With several runs the 
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "report", "write runs as one HTML file", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("runs", metavar="RUN", nargs="+", help="run folders, the base first")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="the HTML file to write")
     parser.add_argument("--figures", metavar="FOLDER", help="write the plots as SVG and PNG, too")
@@ -28,13 +27,7 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument("--force", action="store_true", help="compare what differs in version")
     parser.add_argument("--partial", action="store_true", help="take unfinished runs as they are")
-    parser.add_argument(
-        "--resamples",
-        type=positive,
-        default=10_000,
-        metavar="N",
-        help="bootstrap resamples of clusters (default 10000)",
-    )
+    add_resamples(parser)
     parser.set_defaults(run=run)
 
 

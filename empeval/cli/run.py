@@ -6,13 +6,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from empeval.cli.options import (
-    Verbs,
     add_format,
     add_model_args,
     add_reading,
     add_reasoning_tags,
     add_score_workers,
-    add_verb,
     message,
     names,
     positive,
@@ -39,9 +37,8 @@ The same command again goes on with an unfinished run and does nothing on a fini
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "run", "ask a model, score its answers, print the figures", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "--config", metavar="FILE", help="a whole run as YAML or TOML; what is given here wins"
     )

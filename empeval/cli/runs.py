@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from empeval.cli.options import Verbs, add_format, add_verb
+from empeval.cli.options import add_format
 
 REMOVED = ".removed"
 """How the name of a run ends that is being removed."""
@@ -26,9 +26,8 @@ was lost or damaged its manifest back.
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb and its actions."""
-    parser = add_verb(verbs, "runs", "list, show, prune and repair runs", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the runs in a folder, the newest first")
     _folder(listing)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from empeval.cli.options import Verbs, add_verb
-
 EPILOG = """examples:
   empeval schema run
   empeval schema responses > responses.schema.json
@@ -20,11 +18,10 @@ An editor completes and checks a YAML file whose first line is
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     from empeval.schemas import NAMES
 
-    parser = add_verb(verbs, "schema", "print the JSON Schema of a file", EPILOG)
     parser.add_argument(
         "file", choices=NAMES, help="which file: of a run folder, or one that people write"
     )

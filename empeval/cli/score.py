@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 
 from empeval.cli.options import (
-    Verbs,
     add_format,
     add_reading,
     add_reasoning_tags,
     add_score_workers,
-    add_verb,
     names,
 )
 
@@ -28,9 +26,8 @@ or with "messages": [{"role": "user", "content": "..."}] in the place of "contex
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "score", "score a run folder or a file of dialogues", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "source", metavar="RUN_OR_FILE", help="a run folder, or a file of dialogues or answers"
     )

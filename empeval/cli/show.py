@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from empeval.cli.options import Verbs, add_format, add_verb
+from empeval.cli.options import add_format
 
 if TYPE_CHECKING:
     from empeval.certificates import Certificate
@@ -17,9 +17,8 @@ EPILOG = """examples:
 """
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = add_verb(verbs, "show", "show a run's figures, or what a component is", EPILOG)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "name", metavar="RUN_OR_NAME", help="a run folder, or the name of a component"
     )

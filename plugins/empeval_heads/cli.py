@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 EPILOG = """examples:
   empeval eq-variants --model packaged:smollm2-135m-instruct --limit 30 --xlsx results.xlsx
@@ -15,11 +14,10 @@ differences are paired. The run folder is like any other: show, export and score
 """
 
 
-def add(commands: Any) -> None:
-    """Declare the verb."""
-    parser = commands.add(
-        "eq-variants", "the EQ score of a model in its four variants", run, epilog=EPILOG
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = EPILOG
+    parser.set_defaults(run=run)
     parser.add_argument(
         "--model",
         required=True,

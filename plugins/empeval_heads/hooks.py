@@ -9,10 +9,15 @@ from empeval import hookimpl
 
 @hookimpl
 def empeval_register_commands(commands: Any) -> None:
-    """Declare ``empeval eq-variants``; what is heavy is imported when it runs."""
+    """Declare ``empeval eq-variants``; its options are declared when it is used."""
+    summary = "the EQ score of a model in its four variants"
+    commands.add_later("eq-variants", summary, _fill)
+
+
+def _fill(parser: Any) -> None:
     from empeval_heads import cli
 
-    cli.add(commands)
+    cli.add(parser)
 
 
 @hookimpl

@@ -36,16 +36,10 @@ EXAMPLES = "the folder that 'train prepare-ed' wrote"
 CHANGE = "one setting of the configuration, such as epochs=1; may be repeated"
 
 
-def add(commands: Any) -> None:
-    """Declare the verb and its actions."""
-    train = commands.add(
-        "train",
-        "train the reference models (needs the extra 'train')",
-        description="Train the reference models: empathy scorers on EmpatheticDialogues, and the "
-        "EQ pipeline (supervised fine-tuning, heads, preference optimisation).",
-        epilog=EPILOG,
-    )
-    actions = train.add_subparsers(metavar="ACTION", required=True)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    parser.epilog = EPILOG
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
     _add_teacher(actions)
     _add_prepare(actions)
     for name, summary in (

@@ -5,33 +5,24 @@ from __future__ import annotations
 import math
 
 import pytest
+from support.judging import replies, write_rubric
 from support.likely_server import LikelyModel
 from support.model_server import MODEL
 from support.tiny_models import make_random_model
 
 import empeval
 from empeval import Continuations, Run, UsageError, loglikelihood, open_model
-from empeval.testing import fake_item, fake_sample
 from empeval_judge.prompts import prompt
 from empeval_judge.rubrics import read_rubric
 from empeval_judge.scorer import Judge
 
-RUBRIC = """\
-name: two
-summary: Two scales.
-instructions: Judge.
-scales:
-  - {name: empathy, question: "How much?", low: 1, high: 4, higher_is_better: true}
-  - {name: tact, question: "How tactful?", low: 8, high: 11, higher_is_better: true}
-means: {}
-"""
+FOUR = '{name: empathy, question: "How much?", low: 1, high: 4, higher_is_better: true}'
+TENS = '{name: tact, question: "How tactful?", low: 8, high: 11, higher_is_better: true}'
 
 
 @pytest.fixture
 def rubric(tmp_path):
-    path = tmp_path / "two.yaml"
-    path.write_text(RUBRIC)
-    return path
+    return write_rubric(tmp_path, FOUR, TENS, more="means: {}")
 
 
 @pytest.fixture
@@ -47,7 +38,7 @@ def target(model, rubric):
 
 
 def samples():
-    return [fake_sample(t, fake_item(str(n))) for n, t in enumerate(["I hear you.", "So what."])]
+    return replies("I hear you.", "So what.")
 
 
 def test_the_score_is_the_mean_of_the_numbers_by_their_probabilities(target, model, rubric):
@@ -66,8 +57,9 @@ def test_the_score_is_the_mean_of_the_numbers_by_their_probabilities(target, mod
 
 
 def test_a_number_that_begins_another_has_its_own_share_alone(model, tmp_path):
-    path = tmp_path / "ten.yaml"
-    path.write_text(RUBRIC.replace("low: 8, high: 11", "low: 0, high: 10"))
+    path = write_rubric(
+        tmp_path, FOUR, TENS.replace("8, high: 11", "0, high: 10"), more="means: {}"
+    )
     target = f"hf:{model}?rubric={path}&dtype=float32&device=cpu&expected=true"
     (score,) = Judge(target).score(samples()[:1])
     assert 0 < score.values["tact"] < 10

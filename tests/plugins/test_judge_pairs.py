@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from support.judging import EMPATHY, LENGTH, TACT, replies, target, write_rubric
 from support.model_server import MODEL
 from support.scripted import Talker, Talks
 
@@ -13,16 +14,6 @@ from empeval import Message, Run, Scored, UsageError
 from empeval.testing import ScorerContract, fake_item, fake_sample
 from empeval_judge.pairwise import Pairwise
 from empeval_judge.reading import read_choices
-
-RUBRIC = """\
-name: two
-summary: Two scales.
-instructions: Judge.
-scales:
-  - {name: empathy, question: "How much?", low: 1, high: 5, higher_is_better: true}
-  - {name: tact, question: "How tactful?", low: 1, high: 5, higher_is_better: true}
-  - {name: length, question: "How long?", low: 0, high: 9}
-"""
 
 
 def shown(question, name):
@@ -41,9 +32,7 @@ def longer_wins(question, request):
 
 @pytest.fixture
 def rubric(tmp_path):
-    path = tmp_path / "two.yaml"
-    path.write_text(RUBRIC)
-    return path
+    return write_rubric(tmp_path, EMPATHY, TACT, LENGTH)
 
 
 @pytest.fixture
@@ -55,15 +44,14 @@ def judge_server(model_server):
 @pytest.fixture
 def pairs(judge_server, rubric):
     def make(**options):
-        given = {"rubric": rubric, "base_url": judge_server.url, "backoff": 0.01,
-                 "against": "human", **options}  # fmt: skip
-        return Pairwise(f"openai:{MODEL}?" + "&".join(f"{k}={v}" for k, v in given.items()))
+        given = {"rubric": rubric, "against": "human", **options}
+        return Pairwise(target(judge_server, **given))
 
     return make
 
 
 def replied(*texts, reference="Four words are here."):
-    return [fake_sample(t, fake_item(str(n), reference=reference)) for n, t in enumerate(texts)]
+    return replies(*texts, reference=reference)
 
 
 class TestContract(ScorerContract):
@@ -211,8 +199,8 @@ def test_what_cannot_be_compared_is_refused(pairs, options, problem):
 
 
 def test_a_rubric_in_which_nothing_is_better_is_refused(pairs, tmp_path):
-    path = tmp_path / "plain.yaml"
-    path.write_text(RUBRIC.replace(", higher_is_better: true", ""))
+    plain = (scale.replace(", higher_is_better: true", "") for scale in (EMPATHY, TACT))
+    path = write_rubric(tmp_path, *plain)
     with pytest.raises(UsageError, match="nothing is better"):
         pairs(rubric=path)
 

@@ -9,20 +9,12 @@ import time
 
 import pytest
 from support.command import finish, start
+from support.judging import EMPATHY, LENGTH, replies, target, write_rubric
 from support.model_server import KEY, MODEL, ModelServer
 
 from empeval import EmpevalError, Run, UsageError
 from empeval.testing import ScorerContract, fake_sample
 from empeval_judge.scorer import Judge
-
-RUBRIC = """\
-name: two
-summary: Two scales.
-instructions: Judge.
-scales:
-  - {name: empathy, question: "How much?", low: 1, high: 5, higher_is_better: true}
-  - {name: length, question: "How long?", low: 0, high: 9}
-"""
 
 
 def reply_in(question):
@@ -40,9 +32,7 @@ def by_length(question, request):
 
 @pytest.fixture
 def rubric(tmp_path):
-    path = tmp_path / "two.yaml"
-    path.write_text(RUBRIC)
-    return path
+    return write_rubric(tmp_path, EMPATHY, LENGTH)
 
 
 @pytest.fixture
@@ -52,18 +42,11 @@ def judge_server(model_server):
 
 
 def uri(server, rubric, **options):
-    given = {"rubric": rubric, "base_url": server.url, "backoff": 0.01, **options}
-    return f"judge:openai:{MODEL}?" + "&".join(f"{k}={v}" for k, v in given.items())
+    return f"judge:{target(server, rubric, **options)}"
 
 
 def judge(server, rubric, **options):
-    return Judge(uri(server, rubric, **options).partition(":")[2])
-
-
-def replies(*texts):
-    from empeval.testing import fake_item
-
-    return [fake_sample(text, fake_item(str(n))) for n, text in enumerate(texts)]
+    return Judge(target(server, rubric, **options))
 
 
 class TestContract(ScorerContract):
@@ -213,7 +196,7 @@ def test_model_rubric_and_way_of_asking_are_the_judges_identity(judge_server, ru
     }  # fmt: skip
     assert len(others) == 7
     assert one not in others
-    rubric.write_text(RUBRIC.replace("How much?", "How very much?"))
+    rubric.write_text(rubric.read_text().replace("How much?", "How very much?"))
     assert judge(judge_server, rubric).fingerprint() != one
     assert judge_server.requests == []
 
@@ -305,7 +288,7 @@ def test_a_judge_that_was_asked_is_not_asked_again(cli, judge_server, rubric, mo
     assert judged() == first
     assert len(judge_server.requests) == ITEMS
     # a changed rubric is another question
-    rubric.write_text(RUBRIC.replace("Judge.", "Judge well."))
+    rubric.write_text(rubric.read_text().replace("Judge.", "Judge well."))
     assert cli("score", "run", "--scorers", scorer).code == 0
     assert len(judge_server.requests) == 2 * ITEMS
 
