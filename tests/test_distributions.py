@@ -76,8 +76,8 @@ def entry_points(wheel: zipfile.ZipFile) -> dict[str, dict[str, str]]:
 
 def test_the_wheel_of_empeval_carries_no_training_code(wheels):
     assert packages(wheels["empeval"]) == {
-        "empeval", "empeval_empathy", "empeval_heads", "empeval_judge", "empeval_ray", "empeval_tasks",
-        "empeval_text", "empeval_trackers",
+        "empeval", "empeval_empathy", "empeval_heads", "empeval_judge", "empeval_ray",
+        "empeval_tasks", "empeval_text", "empeval_trackers",
     }  # fmt: skip
     assert "train" not in entry_points(wheels["empeval"])["empeval"]
 
