@@ -269,6 +269,7 @@ def test_every_verb_explains_itself_with_examples(cli, verb):
 
 
 def test_the_doctor_says_what_works_and_what_does_not(cli, tmp_path, install, monkeypatch):
+    pytest.importorskip("torch", reason="the extra 'hf' is not installed")
     monkeypatch.setenv("EMPEVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("EMPEVAL_DATA", str(tmp_path / "no-such-folder"))
     points = {"empeval.scorers": {"unimportable": "bad_neighbour_missing:Scorer"}}
@@ -296,6 +297,7 @@ def test_what_a_plugin_says_in_lines_is_one_finding_of_the_doctor(cli, tmp_path,
 
 
 def test_the_doctor_says_that_torch_does_not_work_and_goes_on(cli, monkeypatch):
+    pytest.importorskip("torch", reason="the extra 'hf' is not installed")
     from empeval.generators.hf import loading
 
     def broken(device):
