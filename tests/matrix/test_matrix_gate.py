@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from support import reading, textbook
 from support.made_runs import FAILURES, MadeScorer, MadeTask, Value, write_run
@@ -237,6 +238,26 @@ def test_a_guardrail_stops_what_is_paid_for(cli, tmp_path, kept, rises):
         name = f"{rail['metric']} while {rail['rises']} rises"
         assert reading.checks(verdict, "guardrail") == {name: outcome}, (of_kept, of_rises)
         assert code == CODES[outcome]
+
+
+@pytest.mark.parametrize(("lost", "code"), [(18, 4), (1, 0)])
+def test_a_guardrail_without_enough_scores_blocks_whatever_the_policy_says(
+    cli, tmp_path, lost, code
+):
+    dice = np.random.default_rng(3)
+    sides = {"base": (0.0, 0), "candidate": (2.0, lost)}
+    runs = []
+    for name, (gain, missing) in sides.items():
+        mark = Value("mark", list(dice.normal(5 + gain, 0.3, COUNT)), higher_is_better=True)
+        kept = Value("kept", [None] * missing + [5.0] * (COUNT - missing), higher_is_better=True)
+        there = ["unparsed"] * missing + ["ok"] * (COUNT - missing)
+        scorers = [MadeScorer("judge", [mark]), MadeScorer("other", [kept], there)]
+        runs.append(write_run(tmp_path / name, [MadeTask("talks", NAMES, scorers, GROUPS)]))
+    rail = {"metric": "kept", "rises": "mark", "margin": 0.5}
+    found, verdict = asked(cli, tmp_path, Pair(*runs, {}), guardrails=[rail], inconclusive="pass",
+                           headline=[{"metric": "mark", "margin": 0.5}])  # fmt: skip
+    assert found == code
+    assert reading.checks(verdict, "headline") == {"mark": "pass"}
 
 
 def test_a_fall_that_a_guardrail_sees_and_that_may_be_chance_cannot_be_told(cli, tmp_path):
