@@ -86,6 +86,8 @@ class PooledEncoder:
         padding: the number of the token that fills rows up.
         segments: whether the model reads ``token_type_ids``.
         batch_tokens: as ``BATCH_TOKENS``.
+        layers: whose states are pooled and stand side by side, 0 being the embeddings; ``None``
+            is the last one.
 
     Attributes:
         model, device: what runs, and where: ``cpu`` or ``cuda``.
@@ -100,6 +102,7 @@ class PooledEncoder:
         padding: int = 0,
         segments: bool = False,
         batch_tokens: Mapping[str, int] = BATCH_TOKENS,
+        layers: Sequence[int] | None = None,
     ) -> None:
         import torch
 
@@ -108,6 +111,7 @@ class PooledEncoder:
         self._pooling = pooling
         self._padding = padding
         self._segments = segments
+        self._layers = layers
         self.batch_tokens = batch_tokens[self.device]
 
     def batches(
@@ -123,7 +127,7 @@ class PooledEncoder:
             rows: each number comes once.
             pooling: in the place of the encoder's own.
             states: how hidden states are had of ``padded`` tensors, when not the model's last
-                ones; those of several layers are pooled alike and stand side by side.
+                or ``layers``'; those of several layers are pooled alike and stand side by side.
 
         Yields:
             Numbers, and a tensor of shape (numbers, layers * width) on the device.
@@ -135,13 +139,13 @@ class PooledEncoder:
             tensors = padded(batch, padding=self._padding, segments=self._segments)
             given = {name: tensor.to(self.device) for name, tensor in tensors.items()}
             with torch.inference_mode():
-                found = (states or self._last)(given)
+                found = (states or self._states)(given)
                 vectors = [self._pool(one, batch, pooling or self._pooling) for one in found]
                 side_by_side = vectors[0] if len(vectors) == 1 else torch.cat(vectors, 1)
             yield numbers, side_by_side
 
     def pooled(self, rows: Sequence[TokenRow]) -> Tensor:
-        """The vectors of rows in their order, shape (rows, width), on the device.
+        """The vectors of rows in their order, shape (rows, layers * width), on the device.
 
         Args:
             rows: at least one.
@@ -158,8 +162,11 @@ class PooledEncoder:
         with torch.inference_mode():
             return torch.cat(parts)[back.to(self.device)]
 
-    def _last(self, given: dict[str, Tensor]) -> Sequence[Tensor]:
-        return [self.model(**given).last_hidden_state]
+    def _states(self, given: dict[str, Tensor]) -> Sequence[Tensor]:
+        if self._layers is None:
+            return [self.model(**given).last_hidden_state]
+        every = self.model(**given, output_hidden_states=True).hidden_states
+        return [every[layer] for layer in self._layers]
 
     def _pool(self, states: Tensor, rows: Sequence[TokenRow], pooling: Pooling) -> Tensor:
         import torch

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
-from empeval_empathy.scales import check_scales
+from empeval_empathy.scales import RELEVANCE, check_scales
 
 LOW, HIGH = 1.0, 5.0
 """The range of the empathy score."""
@@ -36,6 +36,9 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
             ``high`` (whole numbers) and ``weight`` of its loss.
         overall: how ``empathy`` is made of the scales: see ``scales.Overall``. Without it
             ``empathy`` is the expected value of the scale ``label``.
+        topic: how a reply is held against what it replies to, for the scale ``relevance``:
+            ``layers`` of the encoder (0 is its embeddings; its last one stands last) and ``width``
+            of the vectors. See ``modeling.Topic``. ``None``: it is not.
         mechanisms: of a checkpoint without scales, as they were before: whether it has outputs for
             EPITOME's mechanisms beside its regression of empathy.
         id2label: the emotions, by number.
@@ -52,14 +55,15 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
     lambda_emo: float = 0.1
     scales: list[dict[str, Any]] | None = None
     overall: dict[str, Any] | None = None
+    topic: dict[str, Any] | None = None
     mechanisms: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Check what a hand-edited file may get wrong.
 
         Raises:
-            ValueError: an unknown architecture or pooling, views too short for anything, or
-                scales that are none.
+            ValueError: an unknown architecture or pooling, views too short for anything, scales
+                that are none, or a topic without a scale, layers or a width.
         """
         super().__post_init__(**kwargs)
         if self.architecture not in ARCHITECTURES:
@@ -69,6 +73,19 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
         if not isinstance(self.max_length, int) or self.max_length < SHORTEST:
             raise ValueError(f"max_length {self.max_length!r} is no number from {SHORTEST} on")
         check_scales(self.scales or (), self.overall)
+        if self.topic is not None:
+            self._check_topic(self.topic)
+
+    def _check_topic(self, topic: dict[str, Any]) -> None:
+        layers, width = topic.get("layers"), topic.get("width")
+        numbers = [*layers, width] if isinstance(layers, list) and layers else [width]
+        if len(numbers) < 2 or not all(isinstance(n, int) and n >= 0 for n in numbers) or not width:
+            raise ValueError(f"topic {topic!r} needs 'layers' and a 'width' of whole numbers")
+        last = (self.encoder or {}).get("num_hidden_layers")
+        if numbers[-2] != last or max(numbers[:-1]) != last:
+            raise ValueError(f"topic {topic!r} does not end with the encoder's layer {last}")
+        if RELEVANCE not in [scale.get("name") for scale in self.scales or ()]:
+            raise ValueError(f"a topic needs the scale {RELEVANCE!r}")
 
     def encoder_config(self) -> PreTrainedConfig:
         """The encoder's own configuration object.

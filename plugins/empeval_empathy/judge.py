@@ -54,6 +54,7 @@ class Judge:
 
     def __init__(self, folder: Path) -> None:
         model, tokenizer = load_checkpoint(folder)
+        topic = model.config.topic
         self._views = ViewBuilder(shared_tokenizer(tokenizer), model.config.max_length)
         self._encoder = PooledEncoder(
             model.encoder,
@@ -61,6 +62,7 @@ class Judge:
             padding=self._views.padding,
             segments=self._views.segments,
             batch_tokens=BATCH_TOKENS,
+            layers=topic and topic["layers"],
         )
         self._model: EmpathyModel = model.to(self._encoder.device)
         share_weights(self._model)
@@ -75,8 +77,8 @@ class Judge:
     ) -> Judged:
         """Judge dialogues, at least one; a row each, in their order.
 
-        Rows of tokens are encoded by length, contexts and full views together, and each
-        different row once: a reply and a reference share their context's.
+        Rows of tokens are encoded by length, all views together, and each different row once: a
+        reply and a reference share their context's.
 
         Args:
             dialogues: to judge.
@@ -84,6 +86,7 @@ class Judge:
         """
         views = self._views.build(dialogues, shared)
         cascade = isinstance(self._model, CascadeModel)
+        topical = self._model.config.topic is not None
         rows: dict[tuple[int, ...], int] = {}
         unique: list[Row] = []
 
@@ -95,10 +98,13 @@ class Judge:
             return rows[key]
 
         full = [place(view.full) for view in views]
-        context = [place(view.context) for view in views] if cascade else full
+        context = [place(view.context) for view in views] if cascade or topical else full
+        reply = [place(view.reply) for view in views] if topical else []
         with torch.inference_mode():
-            pooled = self._encoder.pooled([TokenRow(r.ids, second=r.reply_start) for r in unique])
-            output: Any = self._model.heads(pooled[context], pooled[full])
+            found = self._encoder.pooled([TokenRow(r.ids, second=r.reply_start) for r in unique])
+            match = self._model.topic(found[context], found[reply]) if topical else None
+            pooled = found[:, -self._model.encoder.config.hidden_size :]
+            output: Any = self._model.heads(pooled[context], pooled[full], match=match)
             full_emotions = output.full_emotion_logits
             return Judged(
                 empathy=_array(output.empathy),

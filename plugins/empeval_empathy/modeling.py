@@ -7,6 +7,9 @@ is predicted from the full view conditioned on both emotion logits.
 What the empathy head gives is a latent for each scale that people rated, EPITOME's mechanisms among
 them; the score is made of these (``scales.Overall``). Checkpoints from before have a regression of
 the score in its place.
+
+Whether a reply is one to this dialogue is also read from a third view, the reply alone, held
+against the context alone (``Topic``).
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
         full_emotion_logits: shape (batch, emotions), MVC's view of context and reply.
         mechanisms: shape (batch, 3), each in [0, 2], where the model has them.
         latents: shape (batch, scales), where the model has scales.
+        match: shape (batch,), in [-1, 1], where a reply was held against its context.
     """
 
     loss: Tensor | None = None
@@ -47,6 +51,7 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
     full_emotion_logits: Tensor | None = None
     mechanisms: Tensor | None = None
     latents: Tensor | None = None
+    match: Tensor | None = None
 
 
 class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no types
@@ -75,6 +80,7 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
         whole: Tensor,
         emotion_labels: Tensor | None = None,
         rating_labels: Tensor | None = None,
+        match: Tensor | None = None,
     ) -> EmpathyOutput:
         """The heads' output from pooled views of context and full dialogue, (batch, hidden).
 
@@ -93,17 +99,28 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
             return
         steps = [scale["high"] - scale["low"] for scale in self.config.scales]
         self.scales = OrdinalHead(given, steps)
+        self.make_topic()
 
-    def rate(self, given: Tensor) -> dict[str, Any]:
+    def make_topic(self) -> None:
+        """Add what holds a reply against its context, where the configuration has it."""
+        topic = self.config.topic
+        if topic is not None:
+            width = len(topic["layers"]) * self.encoder.config.hidden_size
+            self.topic = Topic(width, len(topic["layers"]), topic["width"])
+
+    def rate(self, given: Tensor, match: Tensor | None = None) -> dict[str, Any]:
         """What the rating heads give, as fields of ``EmpathyOutput``.
 
         Args:
             given: what the heads see, shape (batch, width).
+            match: what ``Topic`` says, shape (batch,); without it relevance is the head's alone.
         """
         if not self.config.scales:
             levels = to_levels(self.mechanisms(given)) if self.config.mechanisms else None
             return {"empathy": to_scale(self.empathy(given)), "mechanisms": levels}
         latents, steps = self.scales(given)
+        if match is not None:
+            latents = self._matched(latents, match)
         expected: dict[str, Tensor] = {
             scale["name"]: scale["low"] + torch.sigmoid(own).sum(-1)
             for scale, own in zip(self.config.scales, steps, strict=True)
@@ -113,7 +130,39 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
             by_name = dict(zip(expected, latents.unbind(-1), strict=True))
             empathy = overall(by_name, Overall.read(self.config.overall))
         mechanisms = torch.stack([expected[name] for name in MECHANISMS], dim=-1)
-        return {"empathy": empathy, "mechanisms": mechanisms, "latents": latents, "steps": steps}
+        return {
+            "empathy": empathy,
+            "mechanisms": mechanisms,
+            "latents": latents,
+            "match": match,
+            "steps": steps,
+        }
+
+    def _matched(self, latents: Tensor, match: Tensor) -> Tensor:
+        names = [scale["name"] for scale in self.config.scales]
+        own = torch.arange(len(names), device=latents.device) == names.index(RELEVANCE)
+        relevance = self.topic.mixed(latents[:, own].squeeze(-1), match)
+        return torch.where(own, relevance[:, None], latents)
+
+    def match(
+        self, context: dict[str, Tensor] | None, reply: dict[str, Tensor] | None
+    ) -> Tensor | None:
+        """How well replies fit their contexts, shape (batch,), in [-1, 1]; see ``Topic``.
+
+        Args:
+            context: rows of tokens of contexts alone.
+            reply: rows of replies alone; without them there is no match.
+        """
+        if context is None or reply is None or self.config.topic is None:
+            return None
+        match: Tensor = self.topic(self.pool_layers(context), self.pool_layers(reply))
+        return match
+
+    def pool_layers(self, rows: dict[str, Tensor]) -> Tensor:
+        """What ``Topic`` reads of views, shape (batch, layers * hidden)."""
+        states = self.encoder(**rows, output_hidden_states=True).hidden_states
+        chosen = [states[layer] for layer in self.config.topic["layers"]]
+        return torch.cat([self._pooled(one, rows["attention_mask"]) for one in chosen], dim=-1)
 
     def combine(
         self, emotion: Tensor, steps: Sequence[Tensor] | None, rating_labels: Tensor | None
@@ -162,10 +211,10 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
 
     def pool(self, rows: dict[str, Tensor]) -> Tensor:
         """Encode views and pool each to one vector, shape (batch, hidden)."""
-        states = self.encoder(**rows).last_hidden_state
-        if self.config.pooling == "cls":
-            return states[:, 0]
-        return mean_pool(states, rows["attention_mask"])
+        return self._pooled(self.encoder(**rows).last_hidden_state, rows["attention_mask"])
+
+    def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        return states[:, 0] if self.config.pooling == "cls" else mean_pool(states, mask)
 
 
 def to_scale(raw: Tensor) -> Tensor:
@@ -225,6 +274,49 @@ class OrdinalHead(nn.Module):  # type: ignore[misc]  # torch is not followed
         return latents, [latents[:, n, None] - steps for n, steps in enumerate(own)]
 
 
+class Topic(nn.Module):  # type: ignore[misc]  # torch is not followed
+    """How well a reply fits what it replies to: the cosine of a vector of each.
+
+    Both are linear images of the encoder's pooled states, learned so that of many replies the one
+    that was given is the nearest (Henderson et al. 2017: Efficient natural language response
+    suggestion for Smart Reply, arXiv:1705.00652). ``mix`` turns the head's latent of relevance and
+    the cosine into one latent.
+
+    Args:
+        inputs: the width of what is read, of all layers.
+        layers: how many layers stand side by side in it; each is brought to length 1.
+        width: of the vectors.
+    """
+
+    def __init__(self, inputs: int, layers: int, width: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.centre = nn.Parameter(torch.zeros(inputs))
+        self.context = nn.Linear(inputs, width, bias=False)
+        self.reply = nn.Linear(inputs, width, bias=False)
+        self.mix = nn.Parameter(torch.tensor([1.0, 0.0, 0.0]))
+
+    def forward(self, context: Tensor, reply: Tensor) -> Tensor:
+        """The cosines, shape (batch,), in [-1, 1], of rows of shape (batch, inputs)."""
+        return (self.of_contexts(context) * self.of_replies(reply)).sum(-1)
+
+    def of_contexts(self, pooled: Tensor) -> Tensor:
+        """Vectors of length 1 of contexts, shape (batch, width)."""
+        return functional.normalize(self.context(self._levelled(pooled)), dim=-1)
+
+    def of_replies(self, pooled: Tensor) -> Tensor:
+        """Vectors of length 1 of replies, shape (batch, width)."""
+        return functional.normalize(self.reply(self._levelled(pooled)), dim=-1)
+
+    def mixed(self, latent: Tensor, match: Tensor) -> Tensor:
+        """The latent of relevance, shape (batch,), out of the head's and the cosine."""
+        return self.mix[0] * latent + self.mix[1] * match + self.mix[2]
+
+    def _levelled(self, pooled: Tensor) -> Tensor:
+        apart = (pooled.float() - self.centre).unflatten(-1, (self.layers, -1))
+        return functional.normalize(apart, dim=-1).flatten(-2)
+
+
 class SharedModel(EmpathyModel):
     """Baseline and STM: the pooled view of context and reply feeds both heads."""
 
@@ -243,6 +335,7 @@ class SharedModel(EmpathyModel):
         context: dict[str, Tensor] | None = None,
         emotion_labels: Tensor | None = None,
         rating_labels: Tensor | None = None,
+        reply: dict[str, Tensor] | None = None,
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues.
@@ -250,12 +343,14 @@ class SharedModel(EmpathyModel):
         Args:
             full: ``input_ids`` and ``attention_mask`` (and ``token_type_ids``) of context and
                 reply, each of shape (batch, tokens).
-            context: not looked at.
+            context: the same of contexts alone; looked at with ``reply`` only.
+            reply: the same of replies alone, for relevance, where the model has a topic.
             emotion_labels: shape (batch,), class numbers; -100 leaves a row out.
             rating_labels: shape (batch, scales), each on its scale; NaN where nobody rated.
         """
         pooled = self.pool(full)
-        return self.heads(pooled, pooled, emotion_labels, rating_labels)
+        match = self.match(context, reply)
+        return self.heads(pooled, pooled, emotion_labels, rating_labels, match)
 
     def heads(
         self,
@@ -263,11 +358,12 @@ class SharedModel(EmpathyModel):
         whole: Tensor,
         emotion_labels: Tensor | None = None,
         rating_labels: Tensor | None = None,
+        match: Tensor | None = None,
     ) -> EmpathyOutput:
         """Both heads, from the pooled full view ``whole``, shape (batch, hidden)."""
         pooled = self.dropout(whole)
         logits = self.emotion(pooled).float()
-        rated = self.rate(pooled)
+        rated = self.rate(pooled, match)
         steps, loss = rated.pop("steps", None), None
         if emotion_labels is not None:
             loss = self.combine(self.emotion_loss(logits, emotion_labels), steps, rating_labels)
@@ -293,10 +389,13 @@ class CascadeModel(EmpathyModel):
         context: dict[str, Tensor],
         emotion_labels: Tensor | None = None,
         rating_labels: Tensor | None = None,
+        reply: dict[str, Tensor] | None = None,
         **_: Any,
     ) -> EmpathyOutput:
         """Score a batch of dialogues; arguments as ``SharedModel``'s, ``context`` needed."""
-        return self.heads(self.pool(context), self.pool(full), emotion_labels, rating_labels)
+        match = self.match(context, reply)
+        seen, whole = self.pool(context), self.pool(full)
+        return self.heads(seen, whole, emotion_labels, rating_labels, match)
 
     def heads(
         self,
@@ -304,6 +403,7 @@ class CascadeModel(EmpathyModel):
         whole: Tensor,
         emotion_labels: Tensor | None = None,
         rating_labels: Tensor | None = None,
+        match: Tensor | None = None,
     ) -> EmpathyOutput:
         """The heads, from the pooled context view and the pooled full view, (batch, hidden)."""
         seen, whole = self.dropout(seen), self.dropout(whole)
@@ -312,7 +412,7 @@ class CascadeModel(EmpathyModel):
         given = torch.cat(
             [whole, seen, context_logits.to(whole.dtype), full_logits.to(whole.dtype)], dim=-1
         )
-        rated = self.rate(given)
+        rated = self.rate(given, match)
         steps, loss = rated.pop("steps", None), None
         if emotion_labels is not None:
             emotion = self.emotion_loss(context_logits, emotion_labels)

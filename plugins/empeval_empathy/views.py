@@ -38,13 +38,14 @@ class Views:
     """A dialogue as rows of tokens.
 
     Attributes:
-        context, full: the context alone, and with the reply.
+        context, full, reply: the context alone, with the reply, and the reply alone.
         cut: what did not fit, in words for a note.
         unknown: share of the reply's tokens that the vocabulary does not have, in [0, 1].
     """
 
     context: Row
     full: Row
+    reply: Row
     cut: tuple[str, ...]
     unknown: float
 
@@ -53,9 +54,9 @@ class ViewBuilder:
     """Turns dialogues into views with a tokenizer.
 
     ``[CLS] turn [SEP] turn [SEP]`` is the context view, and the full view goes on with
-    ``reply [SEP]``. When a dialogue is too long the reply is kept whole and the oldest tokens of
-    the context go; a reply that would leave the context fewer than 32 tokens (in views of
-    under 66, fewer than half) loses its end.
+    ``reply [SEP]``; ``[CLS] reply [SEP]`` is the reply alone. When a dialogue is too long the reply
+    is kept whole and the oldest tokens of the context go; a reply that would leave the context
+    fewer than 32 tokens (in views of under 66, fewer than half) loses its end.
 
     Args:
         tokenizer: of the encoder, with ``cls``/``sep`` or ``bos``/``eos`` tokens.
@@ -126,6 +127,7 @@ class ViewBuilder:
         return Views(
             context=Row(alone),
             full=Row([self._first, *seen, *kept, self._last], 1 + len(seen)),
+            reply=Row([self._first, *kept, self._last]),
             cut=tuple(cut),
             unknown=share,
         )

@@ -156,11 +156,13 @@ class Collator:
     Args:
         tensors: makes tensors of rows of tokens: the tokens, or their states above frozen layers.
         context: whether the batch holds the context view too (MVC).
+        reply: whether it holds the view of the reply alone, and the context's with it.
     """
 
-    def __init__(self, tensors: Tensors, *, context: bool) -> None:
+    def __init__(self, tensors: Tensors, *, context: bool, reply: bool = False) -> None:
         self._tensors = tensors
-        self._context = context
+        self._context = context or reply
+        self._reply = reply
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The arguments of a model's ``forward`` for rows."""
@@ -174,6 +176,8 @@ class Collator:
         }
         if self._context:
             batch["context"] = self._tensors([v.context for v in views])
+        if self._reply:
+            batch["reply"] = self._tensors([v.reply for v in views])
         return batch
 
 

@@ -42,9 +42,7 @@ def fit_scale(
     rated = {name: [e for e in validation if e.variant == f"rated:{name}"] for name in MEASURED}
     if not all(rated.values()):
         return None
-    humans = {e.id: e for e in validation if e.variant == HUMAN}
-    strangers = [e for e in validation if e.variant == "stranger"]
-    own = [humans[e.id.rpartition("~")[0]] for e in strangers]
+    own, strangers = own_and_others(validation)
     said = []
     for name, of in rated.items():
         tied = np.array([math.nan if e.empathy is None else e.empathy for e in of])
@@ -60,6 +58,13 @@ def fit_scale(
         NAMES,
         CANDIDATES,
     )
+
+
+def own_and_others(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """People's replies, and in their place replies to somebody else; as long as one another."""
+    humans = {e.id: e for e in examples if e.variant == HUMAN}
+    others = [e for e in examples if e.variant == "stranger"]
+    return [humans[e.id.rpartition("~")[0]] for e in others], others
 
 
 def figures_of(

@@ -106,7 +106,9 @@ EmpatheticDialogues that nobody rated have the conversation's emotion and a teac
 {scales}
 
 * `relevance` is 1 for a reply to its own conversation, 0 for a `stranger`: a person's reply to
-  another one.
+  another one. Where a recipe has `topic_epochs`, its latent is a head's, mixed with how near the
+  reply alone is to the context alone: two linear maps of the encoder's states learn at the end
+  which reply was given to which context, rated or not, and validation says what each is worth.
 * `label` is the word of a teacher on replies of EmpatheticDialogues and variants of them;
   [TEACHER.md](TEACHER.md) describes the one whose labels ship.
 

@@ -82,6 +82,7 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
         dropout=recipe.dropout,
         lambda_emo=recipe.lambda_emo,
         scales=as_config(),
+        topic=topic_of(recipe, encoder.config.num_hidden_layers),
         id2label=dict(enumerate(emotions)),
         label2id={emotion: number for number, emotion in enumerate(emotions)},
     )
@@ -89,6 +90,15 @@ def build_model(recipe: Recipe, folder: Path, emotions: tuple[str, ...]) -> Empa
     weights = {k: v for k, v in encoder.state_dict().items() if not k.startswith("pooler.")}
     model.encoder.load_state_dict(weights)
     return model
+
+
+def topic_of(recipe: Recipe, layers: int) -> dict[str, Any] | None:
+    """``EmpathyConfig.topic`` of a recipe: the middle layer, which knows best what a text is
+    about once the upper ones have learned to judge it, and the last.
+    """
+    if not recipe.topic_epochs:
+        return None
+    return {"layers": sorted({max(1, layers // 2), layers}), "width": recipe.topic_width}
 
 
 def read_encoder(folder: Path, name: str, max_length: int) -> Any:

@@ -40,6 +40,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         emotion_epochs: of STM's first stage (emotion alone).
         people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and on
             EPITOME, and a share of the others; these rated replies are in no stage before it.
+        topic_epochs: of what holds a reply against its context, learned last, with the encoder as
+            it is then; 0 leaves relevance to its head alone.
+        topic_width: of the vectors that are held against each other.
         pretrain_epochs: of MVC's pretraining on GoEmotions.
         pretrain_examples: at most so many GoEmotions comments (``None``: all).
         train_examples: at most so many training examples, drawn by the seed (``None``: all).
@@ -73,6 +76,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     probe_learning_rate: float | None = None
     emotion_epochs: float = 0
     people_epochs: float = 0
+    topic_epochs: float = 0
+    topic_width: int = 256
     pretrain_epochs: float = 0
     pretrain_examples: int | None = None
     train_examples: int | None = None
@@ -105,6 +110,8 @@ LIMITS = Limits(
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
         "people_epochs": (0, math.inf),
+        "topic_epochs": (0, math.inf),
+        "topic_width": (1, math.inf),
         "pretrain_epochs": (0, math.inf),
         "lambda_emo": (0, math.inf),
         "warmup": (0, 1),

@@ -270,6 +270,8 @@ def _recipes(results: Sequence[dict[str, Any]]) -> str:
                     f", then {recipe['people_epochs']:g} of what people rated (each reply "
                     f"{recipe['rated_repeats']} times)"
                 )
+            if recipe.get("topic_epochs"):  # runs of before do not have it
+                people += f", then {recipe['topic_epochs']:g} of which reply was given where"
             parts.append(
                 f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
                 f"{where}, {recipe['epochs']:g} epochs of {own['training_examples']} examples"

@@ -22,7 +22,6 @@ from empeval.files import replacing
 from empeval_training.data import NO_EMOTION, Collator, Labelled
 from empeval_training.networks import trainable_state
 from empeval_training.progress import bar, say, show_steps, watched
-from empeval_training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def run_stage(
     folder = out / "stages" / stage.name
     done = out / "stages" / f"{stage.name}.safetensors"
     if done.is_file():
-        _restore(network, done)
+        restore(network, done)
         shutil.rmtree(folder, ignore_errors=True)
         return
     trainer = LengthTrainer(
@@ -189,12 +188,17 @@ def run_stage(
             f"{out}, stage {stage.name}: the weights are no numbers any more. Train with a lower "
             "learning_rate or another precision, into another folder."
         )
-    _save(state, done)
+    save_weights(state, done)
     shutil.rmtree(folder, ignore_errors=True)
     say(f"{out.name}: {_summary(stage, trainer.state, ended.training_loss)}")
 
 
-def _restore(network: Any, done: Path) -> None:
+def restore(network: Any, done: Path) -> None:
+    """Load the weights that a stage ended with.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -205,7 +209,8 @@ def _restore(network: Any, done: Path) -> None:
         raise UsageError(f"{done} cannot be used ({error}); remove it to train anew.") from error
 
 
-def _save(state: dict[str, torch.Tensor], done: Path) -> None:
+def save_weights(state: dict[str, torch.Tensor], done: Path) -> None:
+    """Keep the weights that a stage ended with; whole or not at all."""
     from safetensors.torch import save_file
 
     with replacing(done) as part:
@@ -302,20 +307,20 @@ def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
     return {"emotion_accuracy": float((logits.argmax(-1) == emotion)[known].mean())}
 
 
-def predict(
-    model: Any, data: Labelled, collator: Collator, recipe: Recipe
-) -> dict[str, np.ndarray]:
+def predict(model: Any, data: Labelled, collator: Collator) -> dict[str, np.ndarray]:
     """Empathy and emotion numbers for every row, in order.
 
     Returns:
         ``empathy`` (rows,), ``emotion`` (rows,), ``mechanisms`` (rows, 3), ``latents``
-        (rows, scales), and for MVC ``full_emotion`` (rows,).
+        (rows, scales), for MVC ``full_emotion`` (rows,), and ``match`` (rows,) where the model
+        has a topic and the batches hold replies alone.
     """
     model.eval()
     order = np.argsort(data.lengths, kind="stable")
     loader = DataLoader([data[int(i)] for i in order], batch_size=64, collate_fn=collator)
     parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("empathy", "emotion", "full_emotion", "mechanisms", "latents")
+        name: []
+        for name in ("empathy", "emotion", "full_emotion", "mechanisms", "latents", "match")
     }
     with torch.inference_mode():
         for batch in bar(loader, "test replies, batches"):
@@ -331,6 +336,8 @@ def predict(
                 parts["mechanisms"].append(output.mechanisms.cpu().numpy())
             if output.latents is not None:
                 parts["latents"].append(output.latents.cpu().numpy())
+            if output.match is not None:
+                parts["match"].append(output.match.cpu().numpy())
             if output.full_emotion_logits is not None:
                 parts["full_emotion"].append(output.full_emotion_logits.argmax(-1).cpu().numpy())
     back = np.argsort(order, kind="stable")

@@ -33,7 +33,13 @@ from empeval_training.data import (
     write_json,
 )
 from empeval_training.examples import Example
-from empeval_training.figures import figures_of, fit_scale, people_figures, thresholds
+from empeval_training.figures import (
+    figures_of,
+    fit_scale,
+    own_and_others,
+    people_figures,
+    thresholds,
+)
 from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
@@ -48,6 +54,7 @@ from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.selecting import MEASURED_VARIANTS, read_splits
 from empeval_training.stages import Stage, predict, run_stage, stage_is_done
+from empeval_training.topic import given_replies, learn_topic, mix_relevance
 
 
 def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]:
@@ -103,6 +110,7 @@ def _train(
         # The backward pass of the fused kernel takes longer than plain products do on a CPU.
         model.encoder.set_attn_implementation("eager")
     cascade = ARCHITECTURE[recipe.model] == "cascade"
+    topical = recipe.topic_epochs > 0
     tensors: Tensors = views.tensors
     whole = model.encoder
     if recipe.frozen_layers:
@@ -155,32 +163,34 @@ def _train(
         stage = Stage("people", recipe.people_epochs, metric=None)
         run_stage(stage, recipe, network, of_people, None, collator, out, seed)
 
-    def latents(examples: Sequence[Example]) -> np.ndarray:
-        labelled = Labelled(examples, views, prepared.emotions)
-        prepare(labelled.rows)
-        return predict(model, labelled, collator, recipe)["latents"]
+    model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
+    everything = Collator(views.tensors, context=cascade, reply=topical)
 
-    overall = fit_scale(read_examples(data, "validation"), latents, thresholds(model))
+    def predicted(examples: Sequence[Example]) -> dict[str, np.ndarray]:
+        return predict(model, Labelled(examples, views, prepared.emotions), everything)
+
+    of_validation = read_examples(data, "validation")
+    if topical:
+        given = given_replies([*splits["train"], *splits["people"]])
+        learn_topic(model, views, recipe, given, out, seed)
+        mix_relevance(model, *own_and_others(of_validation), predicted)
+    overall = fit_scale(
+        of_validation, lambda examples: predicted(examples)["latents"], thresholds(model)
+    )
     if overall is not None:
         model.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
     figures: dict[str, Any] = {}
-    chosen_by = [e for e in read_examples(data, "validation") if e.variant in MEASURED_VARIANTS]
+    chosen_by = [e for e in of_validation if e.variant in MEASURED_VARIANTS]
     if chosen_by:
-        of_validation = Labelled(chosen_by, views, prepared.emotions)
-        figures[VALIDATION] = people_figures(
-            chosen_by, predict(model, of_validation, collator, recipe)
-        )
+        figures[VALIDATION] = people_figures(chosen_by, predicted(chosen_by))
     if (data / f"{RATED}.jsonl").stat().st_size:  # without ratings there are no rated replies
         rated = read_examples(data, RATED)
-        with_people = Labelled(rated, views, prepared.emotions)
-        prepare(with_people.rows)
-        figures[PEOPLE] = people_figures(rated, predict(model, with_people, collator, recipe))
-    model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
+        figures[PEOPLE] = people_figures(rated, predicted(rated))
     if recipe.method == "lora":
         save_adapter(network, recipe.encoder, out / "adapter")
     plain = merge(network)
     plain.encoder.set_attn_implementation("sdpa")
-    every = predict(plain, test, Collator(views.tensors, context=cascade), recipe)
+    every = predict(plain, test, everything)
     figures["human"] = figures_of(test, every, humans)
     figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
     answer = {

@@ -205,7 +205,8 @@ def test_the_recipes_are_those_of_the_runs(text):
     people = f"{recipe.people_epochs:g} of what people rated"
     assert (
         f"in all layers, {recipe.epochs:g} epochs of 123 examples, then {people} (each reply "
-        f"{recipe.rated_repeats} times), batch {recipe.batch_size}, lr"
+        f"{recipe.rated_repeats} times), then {recipe.topic_epochs:g} of which reply was given "
+        f"where, batch {recipe.batch_size}, lr"
     ) in found
 
 

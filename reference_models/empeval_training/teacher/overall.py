@@ -35,7 +35,7 @@ CANDIDATES: dict[str, dict[str, float]] = {
     "exchanges + ratings + both linear": NETWORK | LINEAR,
     "exchanges + ratings + 2 ratings linear": NETWORK | {"ratings-linear": 2.0},
 }
-RELEVANCES = (0.0, 0.5, 1.0)
+RELEVANCES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 """Multiples of the log-probability that are tried."""
 TIED_TO, LINKED = "exchanges-1-5", "ratings-1-3"
 STEPS = (1.5, 2.5, 3.5, 4.5)
