@@ -78,11 +78,12 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
 
     def _check_topic(self, topic: dict[str, Any]) -> None:
         layers, width = topic.get("layers"), topic.get("width")
-        numbers = [*layers, width] if isinstance(layers, list) and layers else [width]
-        if len(numbers) < 2 or not all(isinstance(n, int) and n >= 0 for n in numbers) or not width:
+        numbers = layers if isinstance(layers, list) else []
+        whole = all(isinstance(n, int) and n >= 0 for n in (*numbers, width))
+        if not (numbers and whole and width):
             raise ValueError(f"topic {topic!r} needs 'layers' and a 'width' of whole numbers")
         last = (self.encoder or {}).get("num_hidden_layers")
-        if numbers[-2] != last or max(numbers[:-1]) != last:
+        if numbers[-1] != last or max(numbers) != last:
             raise ValueError(f"topic {topic!r} does not end with the encoder's layer {last}")
         if RELEVANCE not in [scale.get("name") for scale in self.scales or ()]:
             raise ValueError(f"a topic needs the scale {RELEVANCE!r}")

@@ -40,6 +40,13 @@ MECHANISM_CARDS = (
         high=2,
     ),
 )
+RELEVANCE_CARD = ValueCard(
+    name="relevance",
+    unit="probability",
+    summary="That the reply is one to this dialogue, where it may as well be one to another.",
+    low=0,
+    high=1,
+)
 HUMAN = ValueCard(
     name="human",
     unit="score 1-5",
@@ -87,6 +94,8 @@ def figures_of(scored: Sequence[Scored]) -> list[Metric]:
         ]
     if found.mechanisms:
         figures += [Mean(value=value, where=_mechanisms) for value in MECHANISM_CARDS]
+    if found.relevance:
+        figures.append(Mean(value=RELEVANCE_CARD, where=_relevance))
     figures.append(Mean(value=CONFIDENCE))
     if found.unknown:
         warn(found.unknown)
@@ -108,17 +117,18 @@ class _Found:
     """What there is to compute figures of, in one walk over the samples.
 
     Attributes:
-        human, mechanisms, target: whether any sample has these values.
+        human, mechanisms, relevance, target: whether any sample has these values.
         unknown: how many items state an emotion that is none of those that these scorers know.
     """
 
     def __init__(self, scored: Iterable[Scored]) -> None:
-        self.human = self.mechanisms = self.target = False
+        self.human = self.mechanisms = self.relevance = self.target = False
         stated, odd, names = 0, 0, set[str]()
         for one in scored:
             good = one.score.status == "ok"
             self.human |= good and _human(one)
             self.mechanisms |= good and _mechanisms(one)
+            self.relevance |= good and _relevance(one)
             self.target |= good and _target(one)
             emotion = one.sample.item.target.get("emotion")
             if emotion is not None:
@@ -141,6 +151,10 @@ def _human(scored: Scored) -> bool:
 
 def _mechanisms(scored: Scored) -> bool:
     return _may_have(scored, MECHANISMS[0], True)
+
+
+def _relevance(scored: Scored) -> bool:
+    return _may_have(scored, "relevance", True)
 
 
 def _target(scored: Scored) -> bool:

@@ -27,6 +27,8 @@ class Judged:
         empathy: shape (dialogues,), in [1, 5].
         mechanisms: shape (dialogues, 3), emotional reaction, interpretation and exploration, each
             in [0, 2]; ``None`` where the checkpoint has none.
+        relevance: shape (dialogues,), the probability in [0, 1] that a reply is one to its context,
+            when one to another is as likely beforehand; ``None`` where the checkpoint has no topic.
         emotions: shape (dialogues, emotions), probabilities; MVC's context view.
         full_emotions: the same of MVC's full view; ``None`` for the others.
         views: what the model saw.
@@ -34,6 +36,7 @@ class Judged:
 
     empathy: np.ndarray
     mechanisms: np.ndarray | None
+    relevance: np.ndarray | None
     emotions: np.ndarray
     full_emotions: np.ndarray | None
     views: list[Views]
@@ -109,6 +112,7 @@ class Judge:
             return Judged(
                 empathy=_array(output.empathy),
                 mechanisms=None if output.mechanisms is None else _array(output.mechanisms),
+                relevance=None if output.relevance is None else _array(output.relevance),
                 emotions=_array(output.emotion_logits.softmax(-1)),
                 full_emotions=None if full_emotions is None else _array(full_emotions.softmax(-1)),
                 views=views,

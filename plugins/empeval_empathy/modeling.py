@@ -43,6 +43,7 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
         mechanisms: shape (batch, 3), each in [0, 2], where the model has them.
         latents: shape (batch, scales), where the model has scales.
         match: shape (batch,), in [-1, 1], where a reply was held against its context.
+        relevance: shape (batch,), in [0, 1], the probability that it is one to it, there too.
     """
 
     loss: Tensor | None = None
@@ -52,6 +53,7 @@ class EmpathyOutput(ModelOutput):  # type: ignore[misc]  # transformers has no t
     mechanisms: Tensor | None = None
     latents: Tensor | None = None
     match: Tensor | None = None
+    relevance: Tensor | None = None
 
 
 class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no types
@@ -125,16 +127,19 @@ class EmpathyModel(PreTrainedModel):  # type: ignore[misc]  # transformers has n
             scale["name"]: scale["low"] + torch.sigmoid(own).sum(-1)
             for scale, own in zip(self.config.scales, steps, strict=True)
         }
-        empathy = expected[LABEL]
+        by_name = dict(zip(expected, latents.unbind(-1), strict=True))
+        empathy, relevance = expected[LABEL], None
         if self.config.overall is not None:
-            by_name = dict(zip(expected, latents.unbind(-1), strict=True))
-            empathy = overall(by_name, Overall.read(self.config.overall))
-        mechanisms = torch.stack([expected[name] for name in MECHANISMS], dim=-1)
+            made = Overall.read(self.config.overall)
+            empathy = overall(by_name, made)
+            if match is not None:
+                relevance = torch.sigmoid(by_name[RELEVANCE] - made.unsure)
         return {
             "empathy": empathy,
-            "mechanisms": mechanisms,
+            "mechanisms": torch.stack([expected[name] for name in MECHANISMS], dim=-1),
             "latents": latents,
             "match": match,
+            "relevance": relevance,
             "steps": steps,
         }
 

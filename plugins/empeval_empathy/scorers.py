@@ -31,6 +31,7 @@ from empeval_empathy.figures import (
     EMPATHY,
     HUMAN,
     MECHANISM_CARDS,
+    RELEVANCE_CARD,
     TARGET,
     figures_of,
 )
@@ -58,7 +59,7 @@ def card(summary: str, labels: tuple[str, ...], version: str) -> ScorerCard:
     return ScorerCard(
         version=version,
         summary=summary,
-        values=(EMPATHY, *MECHANISM_CARDS, HUMAN, CONFIDENCE, TARGET),
+        values=(EMPATHY, *MECHANISM_CARDS, RELEVANCE_CARD, HUMAN, CONFIDENCE, TARGET),
         needs=("reply",),
         labels=labels,
         license=LICENSE,
@@ -191,6 +192,8 @@ class _Table:
         values = {"empathy": judged.empathy[place], "emotion_confidence": emotions[best]}
         if judged.mechanisms is not None:
             values |= dict(zip(MECHANISMS, judged.mechanisms[place], strict=True))
+        if judged.relevance is not None:
+            values["relevance"] = judged.relevance[place]
         labels = {"emotion": self._emotions[best]}
         if human is not None and judged.views[self._places[human]].unknown <= MOST_UNKNOWN:
             values["human"] = judged.empathy[self._places[human]]

@@ -102,7 +102,7 @@ def test_empathy_is_made_with_the_cosine_of_reply_and_context(topical):
     judged = Judge(topical).judge(dialogues)
     sep, cls = tokenizer.sep_token_id, tokenizer.cls_token_id
     mix = model.topic.mix.tolist()
-    expected = []
+    expected, chances = [], []
     for (turn, reply), view in zip(OWN, views, strict=True):
         ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (turn, reply)]
         cosine = by_hand(model, [cls, *ids[0], sep], [cls, *ids[1], sep])
@@ -112,8 +112,10 @@ def test_empathy_is_made_with_the_cosine_of_reply_and_context(topical):
         latents = latents.latents[0].numpy()
         relevance = mix[0] * latents[RELEVANCE] + mix[1] * cosine + mix[2]
         total = (latents[3] - 0.1) / 0.5 - 2.0 * np.log1p(np.exp(-(relevance - 0.2)))
+        chances.append(1 / (1 + np.exp(0.2 - relevance)))
         expected.append(1 + sum(1 / (1 + np.exp(step - total)) for step in OVERALL["thresholds"]))
     assert judged.empathy == pytest.approx(expected, abs=1e-4)
+    assert judged.relevance == pytest.approx(chances, abs=1e-4)
     assert np.ptp(judged.empathy) > 0.01
 
 
@@ -171,6 +173,6 @@ def test_what_ships_puts_a_reply_above_one_to_somebody_else(scorer):
     ]
     scores = scorer().score([*own, *others])
     assert all(score.status == "ok" for score in scores)
-    values = np.array([score.values["empathy"] for score in scores])
-    wins = np.concatenate([values[:8], values[:8]]) > values[8:]
-    assert wins.sum() >= 14
+    for name in ("empathy", "relevance"):
+        values = np.array([score.values[name] for score in scores])
+        assert ((values[:8].tolist() * 2) > values[8:]).sum() >= 14
