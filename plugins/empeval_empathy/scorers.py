@@ -239,7 +239,7 @@ class Baseline(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the Baseline multitask "
         "encoder." + PEOPLE,
         ("emotion",),
-        version="3",
+        version="4",
     )
     architecture = "shared"
     bundled = "baseline"
@@ -252,7 +252,7 @@ class STM(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by sequential transfer (STM)."
         + PEOPLE,
         ("emotion",),
-        version="3",
+        version="4",
     )
     architecture = "shared"
     bundled = "stm"
@@ -265,7 +265,7 @@ class MVC(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by the multi-view cascade "
         "(MVC); emotion is the context's, full_emotion the whole dialogue's." + PEOPLE,
         ("emotion", "full_emotion"),
-        version="4",
+        version="5",
     )
     architecture = "cascade"
     bundled = "mvc"
