@@ -54,7 +54,7 @@ def learn_topic(
     """Fit a model's ``topic`` in place; one that is in the run's folder is taken from there.
 
     Args:
-        model: with its whole encoder.
+        model: without adapters.
         views: its.
         recipe: ``topic_epochs`` and the precision.
         training: what ``given_replies`` gives of the training split.
@@ -62,24 +62,23 @@ def learn_topic(
         seed: of the order and the first maps.
     """
     done = out / "stages" / f"{STAGE}.safetensors"
-    topic = learning(model)
     if done.is_file():
-        restore(topic, done)
+        restore(model.topic, done)
         return
     built = views.build([Dialogue(e.context, e.reply) for e in training])
     contexts = pooled_rows(model, views, [view.context for view in built], recipe)
     replies = pooled_rows(model, views, [view.reply for view in built], recipe)
     conversations = np.unique([e.conversation for e in training], return_inverse=True)[1]
     right = fit_topic(
-        topic, contexts, replies, torch.from_numpy(conversations), recipe.topic_epochs, seed
+        model.topic, contexts, replies, torch.from_numpy(conversations), recipe.topic_epochs, seed
     )
-    save_weights(topic.state_dict(), done)
+    save_weights(model.topic.state_dict(), done)
     among = min(BATCH, len(training))
     say(f"{out.name}: stage {STAGE}; {right:.1%} of the contexts find their reply among {among}")
 
 
 def learning(model: Any) -> Any:
-    """The ``Topic`` of a model that learns, adapters or not: PEFT keeps the first one beside it."""
+    """The ``Topic`` of a model with adapters that is saved: PEFT keeps the first one beside it."""
     wrapped = getattr(model.topic, "modules_to_save", None)
     return model.topic if wrapped is None else wrapped["default"]
 
@@ -170,7 +169,7 @@ def mix_relevance(
     Logistic regression of people's replies against replies to somebody else.
 
     Args:
-        model: whose ``topic`` is changed in place.
+        model: without adapters; its ``topic`` is changed in place.
         own: people's replies.
         others: replies to somebody else.
         predicted: gives ``latents`` and ``match`` of examples.
@@ -179,7 +178,7 @@ def mix_relevance(
 
     if not others:
         return  # nothing says how much the cosine is worth; relevance stays the head's
-    topic = learning(model)
+    topic = model.topic
     column = NAMES.index(RELEVANCE)
     with torch.no_grad():
         topic.mix.copy_(torch.tensor([1.0, 0.0, 0.0]))

@@ -54,7 +54,7 @@ from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.selecting import MEASURED_VARIANTS, read_splits
 from empeval_training.stages import Stage, predict, run_stage, stage_is_done
-from empeval_training.topic import given_replies, learn_topic, mix_relevance
+from empeval_training.topic import given_replies, learn_topic, learning, mix_relevance
 
 
 def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]:
@@ -164,21 +164,23 @@ def _train(
         run_stage(stage, recipe, network, of_people, None, collator, out, seed)
 
     model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
+    plain = merge(copy.deepcopy(network))
+    plain.encoder.set_attn_implementation("sdpa")
     everything = Collator(views.tensors, context=cascade, reply=topical)
 
     def predicted(examples: Sequence[Example]) -> dict[str, np.ndarray]:
-        return predict(model, Labelled(examples, views, prepared.emotions), everything)
+        return predict(plain, Labelled(examples, views, prepared.emotions), everything)
 
     of_validation = read_examples(data, "validation")
     if topical:
         given = given_replies([*splits["train"], *splits["people"]])
-        learn_topic(model, views, recipe, given, out, seed)
-        mix_relevance(model, *own_and_others(of_validation), predicted)
+        learn_topic(plain, views, recipe, given, out, seed)
+        mix_relevance(plain, *own_and_others(of_validation), predicted)
     overall = fit_scale(
-        of_validation, lambda examples: predicted(examples)["latents"], thresholds(model)
+        of_validation, lambda examples: predicted(examples)["latents"], thresholds(plain)
     )
     if overall is not None:
-        model.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
+        plain.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
     figures: dict[str, Any] = {}
     chosen_by = [e for e in of_validation if e.variant in MEASURED_VARIANTS]
     if chosen_by:
@@ -187,9 +189,10 @@ def _train(
         rated = read_examples(data, RATED)
         figures[PEOPLE] = people_figures(rated, predicted(rated))
     if recipe.method == "lora":
+        if topical:
+            learning(model).load_state_dict(plain.topic.state_dict())
+        model.config.overall = plain.config.overall
         save_adapter(network, recipe.encoder, out / "adapter")
-    plain = merge(network)
-    plain.encoder.set_attn_implementation("sdpa")
     every = predict(plain, test, everything)
     figures["human"] = figures_of(test, every, humans)
     figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
