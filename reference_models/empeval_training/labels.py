@@ -77,9 +77,10 @@ regressions on the unchanged encoder's embedding of the reply, which have less r
 by heart.
 `relevant` is a head that tells a person's reply from a reply to another conversation, which nobody
 had to rate: a reply that is to somebody else loses by the log of the probability that it is not.
-The sum was chosen on validation among {sums} that were written down before, by the agreement with
-both kinds of ratings of ED replies, with pairs, and by how often a person's reply of the
-validation split stands above another conversation's; the best eight:
+The sum was chosen on validation among {sums} that were written down before: with the smallest
+multiple of log P(relevant) by which a person's reply stands above another conversation's in nine of
+ten cases, if one does, and then by the agreement with both kinds of ratings of ED replies, with
+pairs and with that share; the best eight by these:
 
 {candidates}
 
@@ -116,8 +117,10 @@ The published `empathy`, 1-5, is made of these: the weighted mean of the scales'
 latents plus a multiple of log P(relevant), tied by a proportional-odds model to the ratings 1-5 of
 EmpatheticExchanges and to ratings 1-3 linked to them by equal percentiles of people's replies
 ({linked}). A "4" is the mean 4 of those crowd workers. Which sum, each checkpoint chose on
-validation among {sums}: its `config.json` says which and with what weights. Expected
-ratings lie closer together than single ratings do, because one rater says little of another's.
+validation among {sums}, with the smallest multiple by which a person's reply stands above a
+stranger's in nine of ten cases, if one does: its `config.json` says which and with what weights.
+Expected ratings lie closer together than single ratings do, because one rater says little of
+another's.
 
 Beside {share:.0%} of the rated replies stands a counterfactual of it. Worth the same, with the
 ratings of the reply as it was: {same} (`stock` and `stock-thrice` without EPITOME's mechanisms: a

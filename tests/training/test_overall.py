@@ -164,6 +164,25 @@ def test_the_sum_is_the_one_that_agrees_best_with_people(fitted):
         assert overall.agreement["ratings"][rated.name] == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_smallest_multiple_that_tells_strangers_apart_is_taken(fitted):
+    """Relevance disagrees with people, and is all that tells strangers' replies from people's."""
+    sets, found, _ = fitted
+    dice = np.random.default_rng(3)
+    turns, strangers = dice.normal(size=(2, 400, len(COLUMNS)))
+    relevance = COLUMNS.index("relevance")
+    turns[:, relevance] += 1.0
+    strangers[:, relevance] -= 1.5
+    said = [said_of(one, LINKED) for one in sets]
+    overall = fit_overall(said, found, turns, strangers, 0.0, COLUMNS, {"r": {"ratings": 1.0}})
+    every = np.concatenate([found[name] for name in ("exchanges-1-5", "ratings-1-3")])
+    ratings = COLUMNS.index("ratings")
+    apart = (turns - strangers)[:, ratings] / every[:, ratings].std()
+    penalty = np.log1p(np.exp(-strangers[:, relevance])) - np.log1p(np.exp(-turns[:, relevance]))
+    reached = [m for m in RELEVANCES if (apart + m * penalty > 0).mean() >= 0.9]
+    assert 0 < min(reached) < max(RELEVANCES)
+    assert overall.relevance == min(reached)
+
+
 def test_pairs_within_a_dialogue_are_counted_by_a_loop(fitted):
     sets, found, overall = fitted
     rated = next(s for s in sets if s.name == "ratings-1-3")

@@ -35,8 +35,11 @@ CANDIDATES: dict[str, dict[str, float]] = {
     "exchanges + ratings + both linear": NETWORK | LINEAR,
     "exchanges + ratings + 2 ratings linear": NETWORK | {"ratings-linear": 2.0},
 }
-RELEVANCES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
+RELEVANCES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Multiples of the log-probability that are tried."""
+BAR = 0.9
+"""So often a person's reply must stand above a reply to somebody else. Beyond that a larger
+multiple says less and less of strangers and more of how usual a reply is."""
 TIED_TO, LINKED = "exchanges-1-5", "ratings-1-3"
 STEPS = (1.5, 2.5, 3.5, 4.5)
 
@@ -120,6 +123,9 @@ def fit_overall(
 ) -> Fitted:
     """Choose the sum and tie its scale.
 
+    Of the multiples of relevance the smallest is taken that reaches ``BAR`` on validation, and of
+    the sums with it the one that is worth most; of all where none reaches it.
+
     Args:
         sets: what people said of the validation part, ``TIED_TO`` and ``LINKED`` among it.
         latents: set -> (replies, columns).
@@ -152,7 +158,6 @@ def fit_overall(
 
     agreement: dict[str, dict[str, float]] = {}
     sums = [candidate(name, multiple) for name in candidates for multiple in RELEVANCES]
-    by_sum = {one.chosen: one for one in sums}
     for one in sums:
         figures = {}
         for said in sets:
@@ -164,7 +169,10 @@ def fit_overall(
         wins = np.sign(one.latent(turns) - one.latent(strangers))
         figures["above a stranger's"] = round(float((1 + wins).mean() / 2), 4)
         agreement[one.chosen] = figures
-    one = by_sum[max(agreement, key=lambda name: worth(agreement[name]))]
+    reaching = [one for one in sums if agreement[one.chosen]["above a stranger's"] >= BAR]
+    least = min((one.relevance for one in reaching), default=None)
+    able = [one for one in reaching if one.relevance == least] or sums
+    one = max(able, key=lambda one: worth(agreement[one.chosen]))
     tying = [(one.latent(latents[s.name]), s.tied) for s in sets if s.tied is not None]
     ratings = np.concatenate([tied for _, tied in tying])
     slope, thresholds = proportional_odds(
