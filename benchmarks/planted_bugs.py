@@ -84,7 +84,7 @@ BUGS = (
     ),
     Bug(
         "holm",
-        "headline figures are not adjusted for each other",
+        "headline metrics are not adjusted for each other",
         "adjusted = iter(holm([p for p in tested if p is not None]))",
         "adjusted = iter([p for p in tested if p is not None])",
         COMPARED,
@@ -112,7 +112,7 @@ BUGS = (
         "for one, metric in zip(files, own, strict=True)\n        )",
         "for one, metric in zip(files, (own[0], own[0]), strict=True)\n        )",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
+        "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),
     Bug(
         "ranking",
@@ -132,11 +132,11 @@ BUGS = (
     ),
     Bug(
         "headlines",
-        "every figure is a headline",
+        "every metric is a headline",
         "            number in headlines,\n        )",
         "            True,\n        )",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_unless_some_are_named_the_first_figure_with_a_direction_is_the_headline",
+        "matrix/test_matrix_compare.py::test_unless_some_are_named_the_first_metric_with_a_direction_is_the_headline",
     ),
     Bug(
         "epochs",
@@ -161,11 +161,11 @@ BUGS = (
         "        found[np.isnan(found)] = source.failed_as",
         "    if not own:\n        found[np.isnan(found)] = source.failed_as or 0.0",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
+        "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),
     Bug(
         "unscored",
-        "a figure may lack any number of scores",
+        "a metric may lack any number of scores",
         "return unscored > share * items + 1e-9",
         "return False",
         GATED,
@@ -185,7 +185,7 @@ BUGS = (
         "clusters=numbered(item.cluster for item in items),",
         "clusters=np.arange(len(items)),",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
+        "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),
     Bug(
         "exit-code",

@@ -1,4 +1,4 @@
-"""A real model behind a server that fails: the same figures, whatever is asked at once.
+"""A real model behind a server that fails: the same metrics, whatever is asked at once.
 
 A packaged model answers behind a loopback server (each question once; greedy answers are kept, so
 what takes time is the first run alone: ``--limit`` and ``--max-tokens`` size it). Then the task is
@@ -125,8 +125,8 @@ class Shows:
         self.expected = self.ask(server, "whole", {"concurrency": "4"})
         seconds = time.perf_counter() - started
         server.close()
-        figures = {m.metric: m.value for m in self.expected.metrics()}
-        name, value = next(iter(figures.items()))
+        metrics = {m.metric: m.value for m in self.expected.metrics()}
+        name, value = next(iter(metrics.items()))
         self.row("no faults", seconds, True, f"{name} {value}; {len(self.answers('whole'))} items")
 
     def answers(self, name: str) -> dict[str, tuple[Any, ...]]:
@@ -135,9 +135,9 @@ class Shows:
         return {line.id: (line.response, line.status, line.stop) for line in lines}
 
     def same(self, name: str) -> bool:
-        """Whether answers and figures are those of the run without faults."""
-        figures = Run(self.place / name).metrics()
-        return figures == self.expected.metrics() and self.answers(name) == self.answers("whole")
+        """Whether answers and metrics are those of the run without faults."""
+        metrics = Run(self.place / name).metrics()
+        return metrics == self.expected.metrics() and self.answers(name) == self.answers("whole")
 
     def faulty(self, most: int, share: float) -> None:
         """Ask while a share of the requests fails."""

@@ -94,7 +94,7 @@ def export(
 
 
 def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
-    """The tables of a run: its figures, what was asked of what, a table a task, and plugins'.
+    """The tables of a run: its metrics, what was asked of what, a table a task, and plugins'.
 
     Raises:
         UsageError: a plugin's sheet has a name that is taken, or rows of another width.

@@ -75,7 +75,7 @@ def test_the_answers_of_a_finished_run_are_scored_by_another_scorer(run):
 
 
 @pytest.mark.usefixtures("odd_plugins")
-def test_scorers_are_added_and_the_figures_of_others_stay(run):
+def test_scorers_are_added_and_the_metrics_of_others_stay(run):
     surface = run.metrics()
     run = empeval.score(run.path, ["length"])
     assert [m for m in run.metrics() if m.scorer == "surface"] == surface
@@ -116,9 +116,9 @@ def test_scores_of_another_version_of_a_scorer_are_made_anew(run, tmp_path, inst
         scores = run.scores("ed-mini", "kindness")
         assert {score.values["kindness"] for score in scores} == {float(version)}
         assert run.manifest.scorers["ed-mini"]["kindness"].version == version
-    figures = {m.metric: m.value for m in run.metrics()}
-    assert figures["kindness"] == 2.0
-    assert "words" in figures
+    metrics = {m.metric: m.value for m in run.metrics()}
+    assert metrics["kindness"] == 2.0
+    assert "words" in metrics
 
 
 @pytest.mark.usefixtures("odd_plugins")
@@ -158,7 +158,7 @@ def test_without_resume_a_finished_run_is_returned_and_an_unfinished_one_refused
 
 @pytest.mark.parametrize("file", ["responses/ed-mini.jsonl", "scores/ed-mini/surface.jsonl"])
 def test_a_line_taken_out_of_a_finished_run_is_made_anew(run, file):
-    figures = (run.path / "metrics.json").read_bytes()
+    metrics = (run.path / "metrics.json").read_bytes()
     path = run.path / file
     lines = path.read_bytes().splitlines(keepends=True)
     damaged = [*lines[:2], b"{\n", *lines[3:]]
@@ -170,7 +170,7 @@ def test_a_line_taken_out_of_a_finished_run_is_made_anew(run, file):
     again = empeval.run(**question, out=run.path)
     assert again.complete
     assert sorted(path.read_bytes().splitlines(keepends=True)) == sorted(lines)
-    assert (run.path / "metrics.json").read_bytes() == figures
+    assert (run.path / "metrics.json").read_bytes() == metrics
 
 
 @pytest.mark.usefixtures("odd_plugins")

@@ -61,7 +61,7 @@ def test_a_scorer_that_fails_spoils_itself_alone(cli, tmp_path, end):
     leaving.where["scorer metrics"] = ENDS[end]
     found = cli(*BOTH)
     assert found.code == 1
-    assert "The figures of the scorer 'leaving-plugin/leaving' cannot be computed" in found.err
+    assert "The metrics of the scorer 'leaving-plugin/leaving' cannot be computed" in found.err
     run = Run(tmp_path / "run")
     assert [(m.scorer, m.value) for m in run.metrics()] == [("staying", 9.0)]
     assert "staying" in found.out

@@ -153,7 +153,7 @@ def test_scoring_a_file_writes_a_run_folder(file, tmp_path):
     assert (words.value, words.n, words.n_failed, words.n_clusters) == (3.0, 5, 1, 3)
 
 
-def test_scoring_a_file_again_changes_no_figure_and_another_file_is_refused(file, tmp_path):
+def test_scoring_a_file_again_changes_no_metric_and_another_file_is_refused(file, tmp_path):
     write(file, ROW)
     first = empeval.score(file, ["surface"], out=tmp_path / "out")
     before = (first.path / "metrics.json").read_bytes()

@@ -162,13 +162,13 @@ def test_eqbench_by_likelihood_scores_expected_and_likeliest_intensities(run):
         expected.append(item_score(means, reference))
         likeliest.append(item_score(best, reference))
         assert line["response"] == "\n".join(f"{name}: {best[name]}" for name in reference)
-    figures = {(m.scorer, m.metric): m for m in run.metrics()}
+    metrics = {(m.scorer, m.metric): m for m in run.metrics()}
     for name, values in (("expected", expected), ("likeliest", likeliest)):
-        figure = figures["eqbench-likelihood", f"eqbench_{name}"]
-        assert figure.value == pytest.approx(10 * sum(values) / 28)
-        assert (figure.n, figure.n_failed) == (28, 0)
-    assert figures["eqbench", "eqbench_v2"].value == pytest.approx(10 * sum(likeliest) / 28)
-    assert figures["eqbench", "parseable"].value == 100
+        metric = metrics["eqbench-likelihood", f"eqbench_{name}"]
+        assert metric.value == pytest.approx(10 * sum(values) / 28)
+        assert (metric.n, metric.n_failed) == (28, 0)
+    assert metrics["eqbench", "eqbench_v2"].value == pytest.approx(10 * sum(likeliest) / 28)
+    assert metrics["eqbench", "parseable"].value == 100
 
 
 def test_a_run_by_likelihood_is_another_question_than_one_that_has_answers_written(run):

@@ -238,7 +238,7 @@ def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):
     files = RunFiles(run)
     (metric,) = files.metrics(TASK).values()
     scores = files.scores(TASK, SCORER)
-    assert isinstance(scores, Columns)  # else each figure would read every line again
+    assert isinstance(scores, Columns)  # else each metric would read every line again
     counted = item_values(scores, ["2", "1", "none", "0"], metric)
     assert counted.tolist() == [3.0, 0.5, 0.5, 1.0]
     assert files.unscored(metric) == 1

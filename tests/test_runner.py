@@ -49,9 +49,9 @@ def test_a_run_folder_holds_what_it_promises(ask):
         )
     scores = [json.loads(x) for x in run.scores_path("days", "length").read_text().splitlines()]
     assert [set(score) for score in scores] == [{"id", "status", "values", "labels", "note"}] * 12
-    figures = json.loads((run.path / "metrics.json").read_text())
-    assert figures["schema"] == 1
-    (metric,) = figures["metrics"]
+    metrics = json.loads((run.path / "metrics.json").read_text())
+    assert metrics["schema"] == 1
+    (metric,) = metrics["metrics"]
     assert (metric["task"], metric["scorer"], metric["metric"]) == ("days", "length", "length")
     assert {"value", "ci_low", "ci_high", "n", "n_failed", "unit", "higher_is_better"} <= set(
         metric
@@ -115,9 +115,9 @@ def test_a_score_that_the_folder_cannot_hold_is_an_error_of_its_sample(ask):
     assert "could not convert string to float" in scores["3"].note
 
 
-def test_a_scorer_without_figures_is_named_and_its_scores_are_kept(ask, tmp_path):
+def test_a_scorer_without_metrics_is_named_and_its_scores_are_kept(ask, tmp_path):
     with pytest.raises(
-        EmpevalError, match=r"figures of the scorer 'odd-plugins/faceless'.*KeyError"
+        EmpevalError, match=r"metrics of the scorer 'odd-plugins/faceless'.*KeyError"
     ):
         ask(scorers=["length", "faceless"])
     run = empeval.Run(tmp_path / "run")

@@ -107,7 +107,7 @@ def test_what_is_no_run_folder_is_called_so(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"schema":1,"metrics":["\xff"]}', b"[[[[[[" * 20_000])
-def test_damaged_figures_are_refused_with_their_name(tmp_path, content):
+def test_damaged_metrics_are_refused_with_their_name(tmp_path, content):
     run = Run.create(tmp_path / "run", MANIFEST)
     assert run.metrics() == []
     (run.path / "metrics.json").write_bytes(content)
@@ -180,7 +180,7 @@ def test_any_manifest_is_read_as_it_stands_or_refused_with_its_name(folder, data
     assert differences(manifest, manifest) == []
 
 
-FIGURES = MetricsFile(
+METRICS = MetricsFile(
     schema=1,
     metrics=[Metric("days", "length", "words", 1.5, None, 2.0, 3, 1, "words", True, 2, "note")],
 )
@@ -188,16 +188,16 @@ FIGURES = MetricsFile(
 
 @given(st.data())
 @settings(deadline=None, max_examples=200)
-def test_any_figures_are_read_as_they_stand_or_refused_with_their_name(folder, data):
+def test_any_metrics_are_read_as_they_stand_or_refused_with_their_name(folder, data):
     (folder / "run.json").write_bytes(msgspec.json.encode(MANIFEST))
-    (folder / "metrics.json").write_bytes(damaged(data, msgspec.json.encode(FIGURES)))
+    (folder / "metrics.json").write_bytes(damaged(data, msgspec.json.encode(METRICS)))
     run = Run(folder)
-    figures, refusal = read_or_refused(run.metrics)
-    if figures is None:
+    metrics, refusal = read_or_refused(run.metrics)
+    if metrics is None:
         assert f"{folder / 'metrics.json'} cannot be read" in refusal
         return
-    run.write_metrics(figures)
-    assert run.metrics() == figures
+    run.write_metrics(metrics)
+    assert run.metrics() == metrics
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=4), st.data())
@@ -226,14 +226,14 @@ def test_any_responses_are_read_each_once_or_refused_with_the_name_of_the_file(f
     assert run.responses("days") == read
 
 
-def test_a_run_whose_figures_are_gone_is_unfinished(tmp_path):
+def test_a_run_whose_metrics_are_gone_is_unfinished(tmp_path):
     out = tmp_path / "run"
     first = empeval.run("human:", ["ed-mini"], ["surface"], out=out, limit=2)
-    figures = (out / "metrics.json").read_bytes()
+    metrics = (out / "metrics.json").read_bytes()
     (out / "metrics.json").unlink()
     assert not Run(out).complete
     assert empeval.run("human:", ["ed-mini"], ["surface"], out=out, limit=2).complete
-    assert (out / "metrics.json").read_bytes() == figures
+    assert (out / "metrics.json").read_bytes() == metrics
     assert first.complete
 
 

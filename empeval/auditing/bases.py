@@ -11,8 +11,8 @@ from empeval.auditing.asking import Text
 from empeval.auditing.changes import warm_cases
 from empeval.auditing.gathering import Gathered
 from empeval.auditing.own import digest
-from empeval.auditing.ranking import estimate, figure
-from empeval.certificates import Figure, Trial
+from empeval.auditing.ranking import estimate, interval_estimate
+from empeval.certificates import KnownEstimate, Trial
 
 WIDE_SDS = 40.0
 """A range of more standard deviations says nothing of where scores lie: it is taken as open."""
@@ -100,9 +100,9 @@ class Yardstick(msgspec.Struct, frozen=True):
         return size, f"{size:.3g} ({part} {of})"
 
 
-def mean_figure(
+def mean_estimate(
     values: np.ndarray, failed: int, clusters: np.ndarray | None = None
-) -> Figure | None:
+) -> KnownEstimate | None:
     """A mean with a percentile interval; ``None`` where no value is a number.
 
     Args:
@@ -121,7 +121,9 @@ def mean_figure(
         return np.asarray((weights @ own / weights.sum(1))[:, None])
 
     point, draws = estimate(mean, places)
-    return figure(point[0], draws[:, 0], n=len(own), clusters=len(groups), n_failed=failed)
+    return interval_estimate(
+        point[0], draws[:, 0], n=len(own), clusters=len(groups), n_failed=failed
+    )
 
 
 def not_made(name: str, kind: str, rule: str, why: str) -> Trial:

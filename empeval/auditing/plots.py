@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from empeval.certificates import Agreement, Certificate, Figure
+from empeval.certificates import Agreement, Certificate, KnownEstimate
 from empeval.report import plots
 
 MOST_COLOURS = len(plots.RUN_COLOURS)
@@ -33,7 +33,7 @@ def agreement_plot(
         for a in c.agreements
         if (a.rated_set, a.dimension) == (rated, dimension)
     ]
-    rows: list[tuple[str, Figure, str]] = [
+    rows: list[tuple[str, KnownEstimate, str]] = [
         (c.scorer, a.spearman, colour(place)) for place, c, a in found
     ]
     first = found[0][2]

@@ -88,7 +88,7 @@ class RatedSet(msgspec.Struct, frozen=True, kw_only=True):
         dimensions: what was rated.
         source: who made it, for a reader.
         license: what it may be used for, as far as stated.
-        notes: what a reader of figures must know (rows left out, and why).
+        notes: what a reader of estimates must know (rows left out, and why).
     """
 
     name: str

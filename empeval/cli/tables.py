@@ -24,7 +24,7 @@ from empeval.spending import Spending
 
 
 def print_run(run: Run, form: str) -> None:
-    """Print a run's figures, how its answers came about, and where it is."""
+    """Print a run's metrics, how its answers came about, and where it is."""
     manifest = run.manifest
     metrics = run.metrics()
     if form == "json":
@@ -99,8 +99,8 @@ def say_whole_failures(run: Run, form: str) -> int:
 
 
 @contextmanager
-def figures_all_the_same(path: str | Path, form: str) -> Iterator[None]:
-    """Print what figures a run has got when scoring ends in an error: those of the other scorers.
+def metrics_all_the_same(path: str | Path, form: str) -> Iterator[None]:
+    """Print what metrics a run has got when scoring ends in an error: those of the other scorers.
 
     Raises:
         EmpevalError: the same.

@@ -38,7 +38,7 @@ INK_COLOUR, FAINT, *RUN_COLOURS = INK
 DPI = 160
 
 SMALL = (4.6, 2.6)
-"""Inches of a plot of one figure of one task."""
+"""Inches of a plot of one metric of one task."""
 
 FEW = 10
 """A mean of fewer answers says little and is shown so."""
@@ -137,7 +137,7 @@ def png(made: Any) -> bytes:
 def forest(differences: Sequence[Difference]) -> Any:
     """Differences with 95 % intervals, in standard deviations of the items' differences.
 
-    Figures that only describe are left out: for them nothing is better or worse.
+    Metrics that only describe are left out: for them nothing is better or worse.
     """
     rows = [
         (d, times(d.change, d.effect.size / d.change.value))
@@ -167,7 +167,7 @@ def forest(differences: Sequence[Difference]) -> Any:
 
 
 def scale_of(several: Sequence[Values]) -> tuple[float, float] | None:
-    """The lowest and the highest item value of a figure in any of its tasks and runs."""
+    """The lowest and the highest item value of a metric in any of its tasks and runs."""
     finite = [own[np.isfinite(own)] for values in several for own in values.by_run.values()]
     every = np.concatenate(finite) if finite else np.array([])
     if not len(every) or np.ptp(every) == 0:
@@ -176,12 +176,12 @@ def scale_of(several: Sequence[Values]) -> tuple[float, float] | None:
 
 
 def distribution(values: Values, letters: Sequence[str], scale: tuple[float, float]) -> Any:
-    """A histogram of a figure's item values, a line a run.
+    """A histogram of a metric's item values, a line a run.
 
     Args:
-        values: the figure's values.
+        values: the metric's values.
         letters: of all runs.
-        scale: the ends of the axis, the same in every plot of a figure (``scale_of``).
+        scale: the ends of the axis, the same in every plot of a metric (``scale_of``).
     """
     count = max(int(np.isfinite(own).sum()) for own in values.by_run.values())
     if not count:
@@ -258,8 +258,8 @@ def by_emotion(values: Values, same: Sequence[Values]) -> Any:
     A mean of fewer than ``FEW`` answers is grey and has no colour.
 
     Args:
-        values: the figure's values.
-        same: those of the same figure in every task; colours mean the same in all of them.
+        values: the metric's values.
+        same: those of the same metric in every task; colours mean the same in all of them.
     """
     emotions, table, counts = means_by_emotion(values)
     coloured = [m[n >= FEW] for _, m, n in map(means_by_emotion, same)]

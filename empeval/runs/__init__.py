@@ -7,7 +7,7 @@
     turns/<task>.jsonl               replies in dialogues that are not scored (ResponseLine)
     scores/<task>/<scorer>.jsonl     a line an item (Score)
     judgements/<scorer>.jsonl        what models said to a scorer that asks them (Response)
-    metrics.json                     the figures (MetricsFile)
+    metrics.json                     the metrics (MetricsFile)
     .run.json.copy                   the manifest again, for 'empeval runs repair'
 
 Other programs read these files; ``empeval schema`` prints their JSON Schema.

@@ -1,4 +1,4 @@
-"""A task's answers as scorers and figures see them, one read at a time."""
+"""A task's answers as scorers and metrics see them, one read at a time."""
 
 from __future__ import annotations
 

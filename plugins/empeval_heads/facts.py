@@ -41,7 +41,7 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
         thresholds: the probability from which an emotion counts as there, one a class, chosen on
             validation; empty for strategies, where the likeliest one counts.
         data: what it was trained on, with the fingerprint of the rows.
-        figures: measured on the test split, name -> figure.
+        metrics: measured on the test split, name -> value.
     """
 
     kind: Kind
@@ -56,7 +56,8 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int = 256
     thresholds: tuple[float, ...] = ()
     data: str = ""
-    figures: dict[str, float] = {}
+    # the name in files of before
+    metrics: dict[str, float] = msgspec.field(name="figures", default_factory=dict)
 
 
 def find_file(place: Path, kind: Kind) -> Path:

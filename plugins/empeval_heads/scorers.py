@@ -293,14 +293,14 @@ class EQ(HeadScorer):
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Means, with a caution; the human replies' mean on the same items and the difference."""
-        figures = [
+        metrics = [
             mean_metric(value, scored, note=CAUTION if value.name == "eq" else None)
             for value in self.card.values
             if value is not HUMAN
         ]
         with_human = [s for s in scored if (s.sample.item.reference or "").strip()]
         if any(s.score.status == "ok" for s in with_human):
-            figures[1:1] = [
+            metrics[1:1] = [
                 mean_metric(HUMAN, with_human, note="the human replies to the same items"),
                 mean_metric(
                     DIFFERENCE,
@@ -310,7 +310,7 @@ class EQ(HeadScorer):
                     note="paired: the reply less the human reply to the same item",
                 ),
             ]
-        return figures
+        return metrics
 
     def _terms(self, samples: Sequence[Sample]) -> list[tuple[dict[str, float], dict[str, str]]]:
         """Values and labels of each reply."""

@@ -35,7 +35,7 @@ def bytes_of(folder):
 
 
 @pytest.mark.parametrize("concurrency", [1, 7, 64])
-def test_a_third_of_the_requests_failing_changes_no_answer_and_no_figure(
+def test_a_third_of_the_requests_failing_changes_no_answer_and_no_metric(
     cli, model_server, concurrency
 ):
     assert cli(*asking(model_server), "--out", "whole").code == 0
@@ -232,7 +232,7 @@ def test_saved_answers_take_no_system_message(cli):
     assert "has no effect on 'human:'" in outcome.err
 
 
-def test_answers_of_two_models_in_one_run_are_said_above_the_figures(cli, model_server):
+def test_answers_of_two_models_in_one_run_are_said_above_the_metrics(cli, model_server):
     model_server.served_as = f"{MODEL}-2024-05-13"
     stopped = cli(*asking(model_server), "--out", "run", "--max-tokens-total", "100")
     assert stopped.code == 1

@@ -98,8 +98,8 @@ def score_one(text: str, status: str = "ok", **target: Any) -> Score:
     return EQBenchScorer().score([Sample(item(**target), response)])[0]
 
 
-def figures_of(texts: list[str], status: str = "ok", **target: Any) -> dict[str, Metric]:
-    """The scorer's figures for answers to as many questions with the same reference."""
+def metrics_of(texts: list[str], status: str = "ok", **target: Any) -> dict[str, Metric]:
+    """The scorer's metrics for answers to as many questions with the same reference."""
     responses = [Response(str(i), text, status=status) for i, text in enumerate(texts)]  # type: ignore[arg-type]
     samples = [Sample(item(r.id, **target), r) for r in responses]
     scorer = EQBenchScorer()

@@ -74,7 +74,7 @@ def choice_item(
         questions: at least one, with different names.
         seed: of the options' order, which depends on nothing but it, the item and the options.
         cluster: what the item was cut from.
-        metadata: for the reader; ``category`` groups figures.
+        metadata: for the reader; ``category`` groups metrics.
         mode: ``likelihood`` gives the item a blank a question, for its letter.
 
     Raises:

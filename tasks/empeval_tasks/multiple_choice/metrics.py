@@ -1,4 +1,4 @@
-"""The figures of a run of questions with options."""
+"""The metrics of a run of questions with options."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 
 from empeval import Metric, Scored, ValueCard, mean_metric
-from empeval_tasks.figures import reference_point, share
+from empeval_tasks.metrics import reference_point, share
 from empeval_tasks.multiple_choice.questions import Choice, choices_of
 
 
-def figures(correct: ValueCard, scored: Sequence[Scored]) -> list[Metric]:
-    """Every figure, in percent: accuracy, what guessing would give, shares by part and category.
+def all_metrics(correct: ValueCard, scored: Sequence[Scored]) -> list[Metric]:
+    """Every metric, in percent: accuracy, what guessing would give, shares by part and category.
 
     Args:
         correct: the value that says whether an item was answered right.
