@@ -120,9 +120,9 @@ def _people() -> list[tuple[tuple[str, ...], str]] | None:
 def _mini() -> list[tuple[tuple[str, ...], str]]:
     items = list(EDMini().items())
     return [
-        (_turns(item), items[(place + shift) % len(items)].reference or "")
+        (_turns(item), items[(index + shift) % len(items)].reference or "")
         for shift in range(len(items))
-        for place, item in enumerate(items)
+        for index, item in enumerate(items)
     ]
 
 
@@ -150,10 +150,10 @@ def race(
     taken: list[list[float]] = [[0.0] * len(calls) for _ in scorers]
     for number, samples in enumerate(calls):
         for turn in range(len(scorers)):
-            place = (number + turn) % len(scorers)
+            index = (number + turn) % len(scorers)
             started = clock()
-            scorers[place].score(samples)
-            taken[place][number] = clock() - started
+            scorers[index].score(samples)
+            taken[index][number] = clock() - started
     return taken
 
 
@@ -181,13 +181,13 @@ def measure(
         torch.set_num_threads(threads)
     reference = [one.name for one in contestants].index(against)
     measured = {}
-    for place, one in enumerate(contestants):
+    for index, one in enumerate(contestants):
         measured[one.name] = {
-            "alone_ms": 1000 * statistics.median(single[place]),
-            "alone_to_baseline": ratio(single[place], single[reference]),
-            "bulk_per_second": len(bulk) / statistics.median(whole[place]),
-            "bulk_to_baseline": ratio(whole[place], whole[reference]),
-            "unscored": unscored[place],
+            "alone_ms": 1000 * statistics.median(single[index]),
+            "alone_to_baseline": ratio(single[index], single[reference]),
+            "bulk_per_second": len(bulk) / statistics.median(whole[index]),
+            "bulk_to_baseline": ratio(whole[index], whole[reference]),
+            "unscored": unscored[index],
             "checkpoint_bytes": one.bytes,
             "encoder_bytes": one.encoder_bytes,
         }

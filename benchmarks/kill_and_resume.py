@@ -99,13 +99,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def tree(folder: Path) -> Tree:
     """Every file's time and size: what changes when something is written."""
     found: Tree = {}
-    for place, _, names in os.walk(folder):
+    for inside, _, names in os.walk(folder):
         for name in names:
             try:
-                facts = os.stat(os.path.join(place, name))
+                facts = os.stat(os.path.join(inside, name))
             except FileNotFoundError:
                 continue
-            found[os.path.join(place, name)] = (facts.st_mtime_ns, facts.st_size)
+            found[os.path.join(inside, name)] = (facts.st_mtime_ns, facts.st_size)
     return found
 
 

@@ -95,8 +95,8 @@ def measured(rows: Sequence[Row], rounds: int, seed: int) -> dict[Row, list[Cost
         for count in dict.fromkeys(row.count for row in rows):
             file = write_dialogues(work / f"{count}.jsonl", count, seed)
             for turn in range(rounds):
-                for place, row in enumerate(row for row in rows if row.count == count):
-                    folder = work / f"{count}-{turn}-{place}"
+                for index, row in enumerate(row for row in rows if row.count == count):
+                    folder = work / f"{count}-{turn}-{index}"
                     costs[row].append(cost_of(row, file, folder))
                     print(f"{row} {costs[row][-1]}", file=sys.stderr, flush=True)
     return costs
@@ -195,7 +195,7 @@ def profile(name: str, seed: int) -> list[Any]:
             if (Path(path).name, name) == (file, function)
         )
 
-    parts = [seconds_in(*place) for place in PARTS.values()]
+    parts = [seconds_in(*where) for where in PARTS.values()]
     total = seconds_in("scorers.py", "score")
     shares = [100 * part / total for part in (*parts, total - sum(parts))]
     return [name, 1000 * total / len(samples), *shares]

@@ -267,8 +267,8 @@ def _beside(module: str, name: str) -> Path | None:
         spec: Any = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):
         return None
-    for place in getattr(spec, "submodule_search_locations", None) or ():
-        folder = Path(place, *rest)
+    for location in getattr(spec, "submodule_search_locations", None) or ():
+        folder = Path(location, *rest)
         # a module's certificates lie beside its file, a package's inside of it
         for parent in (folder, folder.parent) if rest else (folder,):
             path = parent / "certificates" / f"{name}.json"

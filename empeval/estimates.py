@@ -86,8 +86,8 @@ def span_of(metric: Metric) -> float | None:
 
 def numbered(names: Iterable[str]) -> np.ndarray:
     """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
-    places: dict[str, int] = {}
-    return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
 @dataclass(frozen=True)

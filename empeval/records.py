@@ -35,11 +35,11 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Blank(msgspec.Struct, frozen=True):
-    """A place in the form of an answer that is filled by likelihood instead of being written.
+    """A gap in the form of an answer that is filled by likelihood instead of being written.
 
     Attributes:
         name: unique within the item.
-        lead: what the answer begins with, up to the place.
+        lead: what the answer begins with, up to the gap.
         options: two or more texts that may stand there, with the space before them if there is
             one: ``(" A", " B")``.
     """
@@ -163,7 +163,7 @@ class LogLikelihood(msgspec.Struct, frozen=True):
         cached_tokens: of the prompts, those in the server's cache; ``None``: nobody says.
         cost: US dollars; ``None``: nobody knows.
         model: that a server says has answered.
-        bounded: places of texts whose value is the highest that it can be, since the server tells
+        bounded: indices of texts whose value is the highest that it can be, since the server tells
             the likeliest tokens alone; no share of a text is off by more than 0.001 for that.
     """
 
@@ -331,7 +331,7 @@ class ResponseLine(msgspec.Struct, frozen=True):
     """A line of ``responses/<task>.jsonl``: the response, and the item it answers.
 
     ``item_hash`` identifies the question's content, so that two runs are joined on what was
-    asked and not on the place in a file.
+    asked and not on the position in a file.
     """
 
     id: str

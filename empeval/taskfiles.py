@@ -31,7 +31,7 @@ from empeval.prompts import Templates
 from empeval.records import Item, Metric, Sampling, Scored
 from empeval.references import Source, anchored
 from empeval.tables import read_rows
-from empeval.yamlfiles import Document, Place, convert, decoded, read_yaml
+from empeval.yamlfiles import Document, KeyPath, convert, decoded, read_yaml
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -197,11 +197,11 @@ class FileTask(Task):
         for group in ("target", "metadata"):
             named = getattr(columns, group)
             wanted |= {("columns", group, name): column for name, column in named.items()}
-        for place, column in wanted.items():
+        for keys, column in wanted.items():
             for number, row in enumerate(rows, 1):
                 if column is not None and column not in row:
                     raise DataError(
-                        f"{self.document.where(*place)}: row {number} of the data has no column "
+                        f"{self.document.where(*keys)}: row {number} of the data has no column "
                         f"'{column}'.{nearest(column, row)}"
                     )
 
@@ -281,9 +281,9 @@ def _check(file: TaskFile, document: Document) -> None:
         raise DataError(f"{document.where('messages', last)}: the last message must be a user's.")
 
 
-def _turns(file: TaskFile) -> list[tuple[str, Place, str]]:
-    """Role, place in the file and template of every message."""
-    turns: list[tuple[str, Place, str]] = [
+def _turns(file: TaskFile) -> list[tuple[str, KeyPath, str]]:
+    """Role, path of keys and template of every message."""
+    turns: list[tuple[str, KeyPath, str]] = [
         (turn.role, ("messages", number, "content"), turn.content)
         for number, turn in enumerate(file.messages)
     ]

@@ -143,7 +143,7 @@ def test_lm_evals_samples_average_to_the_result_and_leave_failures_out(harness, 
     assert found[FAILED]["resps"] == [[None]]
     assert found[EMPTY]["resps"] == [[""]]
     assert MISSING not in found
-    assert found["9"]["doc_id"] == 8, "a place is that of the item, whoever is missing"
+    assert found["9"]["doc_id"] == 8, "an index is that of the item, whoever is missing"
 
 
 @pytest.mark.parametrize("form", ["inspect", "lm-eval"])

@@ -57,8 +57,8 @@ class Sure(Generator):
             yield LogLikelihood(request.id, values, prompt_tokens=3)
 
 
-def weight(lead, place):
-    return (place + len(lead)) % 7 + 1
+def weight(lead, index):
+    return (index + len(lead)) % 7 + 1
 
 
 MOOD = (Blank("mood", "Mood:", (" bad", " good")),)

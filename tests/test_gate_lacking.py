@@ -31,8 +31,8 @@ def made(tmp_path):
         built = []
         for task, scorers in tasks.items():
             own = []
-            for place, (name, lost) in enumerate(scorers.items()):
-                base = normal(COUNT, place, 5)
+            for index, (name, lost) in enumerate(scorers.items()):
+                base = normal(COUNT, index, 5)
                 values = [b + shift + e for b, e in zip(base, normal(COUNT, number, 0, 0.1),
                                                         strict=True)]  # fmt: skip
                 of = [None if n in lost else v for n, v in enumerate(values)]

@@ -161,18 +161,18 @@ def test_documents_are_written_and_are_what_they_say(cli, run, policy, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("option", "place"),
+    ("option", "kept_file"),
     [("--junit", "run.json"), ("--markdown", "responses/talks.jsonl"), ("--json", "GATE.json")],
 )
-def test_no_document_overwrites_what_a_run_keeps(cli, run, policy, option, place):
+def test_no_document_overwrites_what_a_run_keeps(cli, run, policy, option, kept_file):
     base, candidate = run("base"), run("candidate", -1.0, seed=3)
     kept = {p: p.read_bytes() for p in candidate.path.rglob("*") if p.is_file()}
     found = cli("gate", str(candidate.path), "--baseline", str(base.path), "--policy",
-                str(policy()), option, str(candidate.path / place))  # fmt: skip
+                str(policy()), option, str(candidate.path / kept_file))  # fmt: skip
     assert found.code == 2
-    assert f"{option} {candidate.path / place} would overwrite" in found.err
+    assert f"{option} {candidate.path / kept_file} would overwrite" in found.err
     assert kept == {p: p.read_bytes() for p in candidate.path.rglob("*") if p.is_file()}
-    page = cli("report", str(base.path), "--out", str(candidate.path / place))
+    page = cli("report", str(base.path), "--out", str(candidate.path / kept_file))
     assert (page.code, "would overwrite" in page.err) == (2, True)
 
 
@@ -357,10 +357,10 @@ def two_tasks(path, shifts, kept=(0.0, 0.0), model="made:model"):
     """A run of two tasks with metrics of the same names."""
     names = [str(n) for n in range(60)]
     tasks = []
-    for place, task in enumerate(("talks", "letters")):
+    for index, task in enumerate(("talks", "letters")):
         values = [
-            Value("warmth", [v + shifts[place] for v in normal(60, place, 5)]),
-            Value("honesty", [v + kept[place] for v in normal(60, 8 + place, 5)]),
+            Value("warmth", [v + shifts[index] for v in normal(60, index, 5)]),
+            Value("honesty", [v + kept[index] for v in normal(60, 8 + index, 5)]),
         ]
         tasks.append(MadeTask(task, names, [MadeScorer("judge", values)]))
     return write_run(path, tasks, model=model)

@@ -36,8 +36,8 @@ def test_ranks_and_letters_say_the_same(case):
     better = closed(found)
     letters, reach = groups(order, better), ranks(order, better)
     assert found <= better
-    for place, run in enumerate(order, 1):
-        assert reach[run][0] <= place <= reach[run][1]
+    for rank, run in enumerate(order, 1):
+        assert reach[run][0] <= rank <= reach[run][1]
     for one, other in itertools.permutations(order, 2):
         share = bool(set(letters[one]) & set(letters[other]))
         assert share == ((one, other) not in better and (other, one) not in better)

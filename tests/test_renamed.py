@@ -8,6 +8,7 @@ import empeval
 from empeval import certificates
 from empeval.testing import scorers
 from empeval.testing.scorers import ScorerContract
+from empeval.toolkit import read_yaml
 
 VALUE = empeval.ValueCard(name="warmth", unit="points", summary="w", higher_is_better=True)
 
@@ -43,3 +44,9 @@ def test_a_contract_test_that_is_overridden_by_its_old_name_is_overridden():
 
     assert getattr(Mine(), new)() == "mine"
     assert not hasattr(Mine, old)
+
+
+def test_a_document_takes_the_path_of_a_text_by_its_old_name():
+    document = read_yaml("a:\n  b: |\n    one\n    two\n", "a.yaml")
+    with pytest.warns(DeprecationWarning, match=r"text_line\(place=\.\.\.\) is called keys"):
+        assert document.text_line(place=("a", "b"), number=2) == "line 4"

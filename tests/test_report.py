@@ -148,9 +148,9 @@ def test_the_largest_falls_are_shown_with_both_answers(tmp_path, report, up):
     text = shown(report(*runs))
     sign = 1 if up else -1
     lost = sorted(range(60), key=lambda n: sign * (after[n] - before[n]))[:3]
-    places = [text.index(f"talks {n}: warmth.warmth {before[n]:.3f} to {after[n]:.3f}")
+    found_at = [text.index(f"talks {n}: warmth.warmth {before[n]:.3f} to {after[n]:.3f}")
               for n in lost]  # fmt: skip
-    assert places == sorted(places)
+    assert found_at == sorted(found_at)
     for n in lost:
         assert f"old says {n}" in text
         assert f"new says {n}" in text

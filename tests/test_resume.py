@@ -231,8 +231,8 @@ def again(cli, odd_plugins):
     def run(*more):
         own = list(COMMAND)
         for option in {"--task-args"} & set(more):
-            place = own.index(option)
-            del own[place : place + 2]
+            index = own.index(option)
+            del own[index : index + 2]
         return cli(*own, *more)
 
     return run

@@ -324,7 +324,7 @@ def test_ids_with_numbers_are_ordered_like_the_numbers(a, b, around):
 
 
 @given(st.text("0123456789a#²٣-", max_size=8), st.text("0123456789a#²٣-", max_size=8))
-def test_different_ids_have_different_places_and_any_two_can_be_compared(one, other):
+def test_different_ids_have_different_keys_and_any_two_can_be_compared(one, other):
     same = natural_key(one) == natural_key(other)
     assert same == (one == other)
     if not same:

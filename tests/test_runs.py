@@ -142,13 +142,13 @@ def damaged(data, whole):
         return data.draw(st.binary(max_size=100))
     if kind == "odd":
         content = msgspec.json.decode(whole)
-        place = content
-        while isinstance(place, dict) and place:
-            key = data.draw(st.sampled_from(sorted(place)))
-            if not isinstance(place[key], dict) or data.draw(st.booleans()):
-                place[key] = data.draw(ODD_JSON)
+        part = content
+        while isinstance(part, dict) and part:
+            key = data.draw(st.sampled_from(sorted(part)))
+            if not isinstance(part[key], dict) or data.draw(st.booleans()):
+                part[key] = data.draw(ODD_JSON)
                 break
-            place = place[key]
+            part = part[key]
         return msgspec.json.encode(content)
     start = data.draw(st.integers(0, len(whole)))
     if kind == "cut":

@@ -101,10 +101,10 @@ def test_no_folder_of_a_run_may_be_a_link(cli, asked, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["scores/ed-mini/surface.jsonl", ".lock", "metrics.json"])
 def test_nothing_is_written_through_a_link(cli, asked, tmp_path, name):
-    victim, place = tmp_path / "victim", Path("run") / name
+    victim, link = tmp_path / "victim", Path("run") / name
     victim.write_text("dear")
-    place.unlink(missing_ok=True)
-    place.symlink_to(victim)
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim)
     found = cli("score", "run", "--scorers", "surface")
     assert (found.code, victim.read_text()) == (2, "dear")
     assert "symbolic link" in found.err
@@ -355,11 +355,11 @@ def test_a_task_that_goes_to_another_folder_changes_nothing(tmp_path):
                 "empeval.scorers": {"length": "wanderers:Strolling"}},
     )  # fmt: skip
     (site / "wanderers.py").write_text(WANDERING)
-    for more, place in ((("--out", "here"), "here"), ((), "empeval-runs/human-*")):
+    for more, pattern in ((("--out", "here"), "here"), ((), "empeval-runs/human-*")):
         asked = ("run", "--model", "human:", "--tasks", "days", *more)
         done = finish(start(*asked, folder=tmp_path, path=[site]))
         assert done.code == 0, done.err
-        (found,) = tmp_path.glob(place)
+        (found,) = tmp_path.glob(pattern)
         assert Run(found).complete
     again = finish(start("score", "here", folder=tmp_path, path=[site]))
     assert again.code == 0, again.err

@@ -216,10 +216,10 @@ def _systems(
     systems = [s for s in sorted(set(names)) if s and names.count(s) >= SYSTEM_LEAST]
     if len(systems) < 2:
         return None, ()
-    places = [np.array([name == system for name in names]) for system in systems]
+    members = [np.array([name == system for name in names]) for system in systems]
 
     def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return np.stack([weights[:, p] @ values[p] / weights[:, p].sum(1) for p in places], axis=1)
+        return np.stack([weights[:, p] @ values[p] / weights[:, p].sum(1) for p in members], axis=1)
 
     def ordered(weights: np.ndarray, _: np.ndarray) -> np.ndarray:
         mine, theirs = means(x, weights), means(y, weights)
@@ -233,7 +233,7 @@ def _systems(
 
     point, draws = estimate(ordered, clusters)
     rated, scored = (
-        ", ".join(f"{s} {v[p].mean():.2f}" for s, p in zip(systems, places, strict=True))
+        ", ".join(f"{s} {v[p].mean():.2f}" for s, p in zip(systems, members, strict=True))
         for v in (y, x)
     )
     pairs = len(systems) * (len(systems) - 1) // 2

@@ -58,10 +58,10 @@ def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
             first.setdefault(reply.dialogue, Base(text, reply.dialogue, human, one.rated.name))
         queues.append(sorted(first.values(), key=lambda base: digest(base.dialogue)))
     chosen: dict[str, Base] = {}
-    for place in range(max(map(len, queues), default=0)):
+    for index in range(max(map(len, queues), default=0)):
         for queue in queues:
-            if place < len(queue) and len(chosen) < count:
-                chosen.setdefault(queue[place].dialogue, queue[place])
+            if index < len(queue) and len(chosen) < count:
+                chosen.setdefault(queue[index].dialogue, queue[index])
     if len(chosen) < LEAST:
         own = [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())]
         chosen |= {base.dialogue: base for base in own}
@@ -115,12 +115,12 @@ def mean_estimate(
         return None
     own = values[there]
     names = np.arange(len(values)) if clusters is None else clusters
-    groups, places = np.unique(names[there], return_inverse=True)
+    groups, numbers = np.unique(names[there], return_inverse=True)
 
     def mean(weights: np.ndarray, _: np.ndarray) -> np.ndarray:
         return np.asarray((weights @ own / weights.sum(1))[:, None])
 
-    point, draws = estimate(mean, places)
+    point, draws = estimate(mean, numbers)
     return interval_estimate(
         point[0], draws[:, 0], n=len(own), clusters=len(groups), n_failed=failed
     )

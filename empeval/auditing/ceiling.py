@@ -45,12 +45,12 @@ def ceiling(
             continue
         sizes.append(len(said))
         total = sum(r.value for r in said)
-        for place, one in enumerate(said):
+        for index, one in enumerate(said):
             others[str(one.rater)].append(
                 (one.value, (total - one.value) / (len(said) - 1), cluster)
             )
             pairs += [
-                (one.value, other.value, cluster) for k, other in enumerate(said) if k != place
+                (one.value, other.value, cluster) for k, other in enumerate(said) if k != index
             ]
     if len(sizes) < LEAST:
         return None, None, None, NO_RATERS

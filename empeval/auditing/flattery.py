@@ -136,7 +136,7 @@ def _human(bases: Sequence[Base]) -> list[Base]:
 
 def _pairs(change: Change, bases: Sequence[Base]) -> list[tuple[Text, Text]]:
     texts = changes.warm_cases() if change.warm else [base.text for base in bases]
-    pairs = [(text, change.make(text, place)) for place, text in enumerate(texts)]
+    pairs = [(text, change.make(text, index)) for index, text in enumerate(texts)]
     # a reply in small letters has nothing to make small
     return [(old, new) for old, new in pairs if new.reply != old.reply]
 

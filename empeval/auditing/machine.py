@@ -92,7 +92,7 @@ def ask_elsewhere(scorer: str, texts: Sequence[Text], *, cpu: bool = False) -> E
     """
     settings = dict(os.environ)
     # what this process can import, the other can
-    settings["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    settings["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
     if cpu:
         settings["CUDA_VISIBLE_DEVICES"] = ""
     request = msgspec.json.encode(Request(scorer, tuple(texts)))

@@ -208,8 +208,8 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
     blank(form)
     say("Runs that share a letter could not be told apart; that does not make them the same.", form)
     blank(form)
-    places = {r.run: r.rank for r in matrix.ranking}
-    ordered = sorted(matrix.pairs, key=lambda p: (places[p.candidate], places[p.base]))
+    ranks = {r.run: r.rank for r in matrix.ranking}
+    ordered = sorted(matrix.pairs, key=lambda p: (ranks[p.candidate], ranks[p.base]))
     print_rows(
         [
             {

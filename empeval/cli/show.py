@@ -78,8 +78,8 @@ def show_component(name: str, form: str) -> int:
     if form == "json":
         print_json(described)
         return 0
-    for place, facts in enumerate(described):
-        certificate = certificates.get(place)
+    for index, facts in enumerate(described):
+        certificate = certificates.get(index)
         if certificate is not None:
             facts["certificate"] = one_line(certificate)
         shown = {k: v for k, v in facts.items() if v not in (None, "", {}, [])}

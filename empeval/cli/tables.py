@@ -105,12 +105,12 @@ def metrics_all_the_same(path: str | Path, form: str) -> Iterator[None]:
     Raises:
         EmpevalError: the same.
     """
-    place = os.path.abspath(path)  # a plugin may go to another folder
+    absolute = os.path.abspath(path)  # a plugin may go to another folder
     try:
         yield
     except EmpevalError:
         with suppress(RunFolderError):  # of a damaged folder, the error says what there is to say
-            if is_run(place) and not (run := Run(place)).complete and run.metrics():
+            if is_run(absolute) and not (run := Run(absolute)).complete and run.metrics():
                 print_run(run, form)
         raise
 

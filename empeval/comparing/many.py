@@ -233,11 +233,11 @@ def _matrix(
     values, clusters = shared.values[shared.counted], shared.clusters[shared.counted]
     sign = -1 if metric.higher_is_better is False else 1
     order = [int(n) for n in np.argsort(-sign * values.mean(0), kind="stable")]
-    place = {run: rank for rank, run in enumerate(order)}
+    index = {run: rank for rank, run in enumerate(order)}
     every = list(combinations(range(len(files)), 2))
     apart = closed(
         {
-            (a, b) if place[a] < place[b] else (b, a)
+            (a, b) if index[a] < index[b] else (b, a)
             for (a, b), d in zip(every, found, strict=True)
             if told_apart(d)
         }
@@ -320,8 +320,8 @@ def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
             part for n, part in enumerate(found)
             if not any(part < other for other in found) and part not in found[:n]
         ]  # fmt: skip
-    place = {run: number for number, run in enumerate(order)}
-    ranked = sorted(sets, key=lambda part: sorted(place[run] for run in part))
+    index = {run: number for number, run in enumerate(order)}
+    ranked = sorted(sets, key=lambda part: sorted(index[run] for run in part))
     letters = dict.fromkeys(order, "")
     for number, members in enumerate(ranked):
         for run in members:

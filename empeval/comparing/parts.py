@@ -67,10 +67,10 @@ def properties(
     there only when they are named: an answer key is no property that anybody means.
     """
     columns: dict[str, list[str | int | float | None]] = {}
-    for place, item in enumerate(joined.items):
+    for index, item in enumerate(joined.items):
         for name, value, deep in _flat({**item.metadata, **item.target}):
             if name in always or not (deep or isinstance(value, float)):
-                columns.setdefault(name, [None] * len(joined.items))[place] = value
+                columns.setdefault(name, [None] * len(joined.items))[index] = value
     return {
         name: column
         for name, column in columns.items()

@@ -77,13 +77,13 @@ def bootstrap_t(
             return np.asarray((mean - means) / error)
 
     scores = np.concatenate(_blocks(len(totals), resamples, seed, _weights, studentised))
-    for place, column in enumerate(usable):
-        own = scores[:, place]
+    for index, column in enumerate(usable):
+        own = scores[:, index]
         own = own[np.isfinite(own)]
         if len(own) >= resamples / 2:
             ends = np.quantile(own, [[(1 + x) / 2 for x in levels], [(1 - x) / 2 for x in levels]])
-            result[column] = means[place] - ends.T * errors[place]
-            seen = means[place] / errors[place]
+            result[column] = means[index] - ends.T * errors[index]
+            seen = means[index] / errors[index]
             tail = min((own >= seen).sum(), (own <= seen).sum())
             p[column] = min(1.0, 2 * (1 + tail) / (1 + len(own)))
     return result, p

@@ -61,9 +61,9 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
             warn(f"{task}: it has no metric of which more or less is better; it is left out")
             continue
         name = _uuid(run.manifest, task)
-        place = Path("data", slug(task), *(slug(part) for part in model.split("/")))
+        folder = Path("data", slug(task), *(slug(part) for part in model.split("/")))
         record = _record(files, task, model, metrics, options, part)
-        samples = place / f"{name}_samples.jsonl"
+        samples = folder / f"{name}_samples.jsonl"
         count, checksum = _write_samples(files, record, task, metrics, out / samples)
         record["detailed_evaluation_results"] = {
             "format": "jsonl",
@@ -72,7 +72,7 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
             "checksum": checksum,
             "total_rows": count,
         }
-        path = out / place / f"{name}.json"
+        path = out / folder / f"{name}.json"
         write_bytes(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
         written += [path, out / samples]
     if not written:
@@ -244,9 +244,9 @@ def _write_samples(
     columns = [(known, values_by_item(files, known, lines.ids)) for known in means]
     count, whole = 0, hashlib.sha256()
     with replacing(path) as part, open(part, "wb") as file:
-        for place, line in enumerate(lines):
+        for index, line in enumerate(lines):
             for known, column in columns:
-                value = column[place]
+                value = column[index]
                 if value is None:
                     continue
                 row = _row(files.run, record, known, line, value)
@@ -266,7 +266,7 @@ def _row(
         reference = [json.dumps(line.item.target, ensure_ascii=False, sort_keys=True)]
     single = len(asked) == 1
     answer = {"role": "assistant", "content": line.response, "reasoning_trace": line.reasoning}
-    turns = [{"turn_idx": place, **turn} for place, turn in enumerate([*asked, compact(answer)])]
+    turns = [{"turn_idx": index, **turn} for index, turn in enumerate([*asked, compact(answer)])]
     thoughts = None if line.reasoning is None else [line.reasoning]
     said = compact({"raw": [line.response], "reasoning_trace": thoughts})
     return {

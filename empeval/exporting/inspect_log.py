@@ -50,8 +50,8 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
         with replacing(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(_header(files, task))[:-1] + ', "samples": [')
             asked = (line for line in lines_of(files, task) if line.status != "missing")
-            for place, line in enumerate(asked):
-                file.write(",\n" if place else "\n")
+            for index, line in enumerate(asked):
+                file.write(",\n" if index else "\n")
                 file.write(json.dumps(_sample(files, task, line)))
             file.write("\n]}\n")
         written.append(path)

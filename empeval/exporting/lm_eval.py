@@ -165,11 +165,11 @@ def _write_samples(files: RunFiles, task: str, path: Path) -> str:
     generation = _generation(files, task)
     whole = hashlib.sha256()
     with replacing(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
-        for place, line in enumerate(lines):
+        for index, line in enumerate(lines):
             if line.status == "missing":
                 continue  # nobody answered; an answer that failed has a line
-            values = compact({name: column[place] for name, column in columns.items()})
-            sample = _sample(files.run, place, line, generation, values)
+            values = compact({name: column[index] for name, column in columns.items()})
+            sample = _sample(files.run, index, line, generation, values)
             hashes = (sample[f"{name}_hash"] for name in ("doc", "prompt", "target"))
             whole.update("".join(hashes).encode())
             file.write(json.dumps(sample, ensure_ascii=False) + "\n")
@@ -177,7 +177,7 @@ def _write_samples(files: RunFiles, task: str, path: Path) -> str:
 
 
 def _sample(
-    run: Run, place: int, line: ResponseLine, generation: dict[str, Any], values: dict[str, Any]
+    run: Run, index: int, line: ResponseLine, generation: dict[str, Any], values: dict[str, Any]
 ) -> dict[str, Any]:
     asked = plain_messages(messages_of(run, line))
     single = len(asked) == 1 and asked[0]["role"] == "user"
@@ -193,7 +193,7 @@ def _sample(
     target = target_of(line)
     text = line.response if is_answered(line) else None  # an answer that failed is no empty one
     return {
-        "doc_id": place,
+        "doc_id": index,
         "doc": document,
         "target": target,
         "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": generation}},

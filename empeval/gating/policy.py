@@ -106,7 +106,7 @@ def read_policy(path: Path) -> Policy:
 
     Raises:
         UsageError: the file cannot be read, does not fit the schema (``empeval schema policy``),
-            or has a margin that makes no sense; the place is named.
+            or has a margin that makes no sense; the line is named.
     """
     try:
         with open(open_regular(path, follow=True), encoding="utf-8-sig") as file:

@@ -212,13 +212,13 @@ def _said(items: Mapping[str, Item]) -> list[list[str]]:
     first = next(iter(items.values()))
     own = set(own_replies(first))
     turns = []
-    for place, message in enumerate(first.messages):
-        if place not in own:
+    for index, message in enumerate(first.messages):
+        if index not in own:
             turns.append([message.role, message.content])
             continue
         for letter, item in items.items():
             who = f"assistant {letter}" if len(items) > 1 else "assistant"
-            turns.append([who, item.messages[place].content])
+            turns.append([who, item.messages[index].content])
     return turns
 
 

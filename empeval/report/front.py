@@ -26,7 +26,7 @@ BAR = 400
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval drawn to scale: places from 0 to ``BAR``; ``margin`` is None where there is none.
+    """An interval drawn to scale, from 0 to ``BAR``; ``margin`` is None where there is none.
 
     Attributes:
         low, value, high: of the interval.
@@ -161,12 +161,12 @@ def _bar(d: Difference) -> Bar | None:
     most = 1.15 * max(abs(reach.low), abs(reach.high), margin)
     if not most:
         return None
-    ends = (_place(-margin, most), _place(margin, most)) if margin else None
-    low, middle, high = (_place(v, most) for v in (reach.low, value, reach.high))
+    ends = (_position(-margin, most), _position(margin, most)) if margin else None
+    low, middle, high = (_position(v, most) for v in (reach.low, value, reach.high))
     return Bar(low, middle, high, ends)
 
 
-def _place(value: float, most: float) -> float:
+def _position(value: float, most: float) -> float:
     return round(BAR / 2 * (1 + value / most), 1)
 
 
@@ -209,9 +209,9 @@ def _falls(
         change = -change
     files = {one.letter: one.files for one in pair}
     found: list[Fall] = []
-    for place in np.argsort(change, kind="stable"):
-        identifier = values.ids[place]
-        if not change[place] < 0 or len(found) == FALLS:  # NaN sorts last
+    for index in np.argsort(change, kind="stable"):
+        identifier = values.ids[index]
+        if not change[index] < 0 or len(found) == FALLS:  # NaN sorts last
             break
         before, after = (files[side].line(task, identifier) for side in (base, candidate))
         if before is None or after is None:
@@ -224,8 +224,8 @@ def _falls(
                 asked=before.item.messages[-1].content if before.item.messages else "",
                 before=before.response,
                 after=after.response,
-                base=float(values.by_run[base][place]),
-                candidate=float(values.by_run[candidate][place]),
+                base=float(values.by_run[base][index]),
+                candidate=float(values.by_run[candidate][index]),
             )
         )
     return found

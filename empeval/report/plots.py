@@ -44,9 +44,9 @@ FEW = 10
 """A mean of fewer answers says little and is shown so."""
 
 
-def colour_of(place: int) -> str:
-    """The colour of a run by its place; the ninth has that of the first."""
-    return RUN_COLOURS[place % len(RUN_COLOURS)]
+def colour_of(index: int) -> str:
+    """The colour of a run by its index; the ninth has that of the first."""
+    return RUN_COLOURS[index % len(RUN_COLOURS)]
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
@@ -151,14 +151,14 @@ def forest(differences: Sequence[Difference]) -> Any:
         return None
     rows.reverse()
     made, axes = figure(7.2, 0.5 + 0.36 * len(rows))
-    for place, (d, change) in enumerate(rows):
+    for position, (d, change) in enumerate(rows):
         shown = times(change, -1 if d.higher_is_better is False else 1)
         colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(
             d.verdict or "", INK_COLOUR
         )
         if ends := shown.interval:
-            axes.plot([ends.low, ends.high], [place, place], color=colour, linewidth=2)
-        axes.plot([shown.value], [place], "o", color=colour, markersize=6)
+            axes.plot([ends.low, ends.high], [position, position], color=colour, linewidth=2)
+        axes.plot([shown.value], [position], "o", color=colour, markersize=6)
     axes.axvline(0, color=FAINT, linewidth=1)
     axes.set_yticks(range(len(rows)), [f"{d.task} {d.scorer}.{d.metric}" for d, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -219,8 +219,8 @@ def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any
     height = 0.8 / len(counts)
     for number, (letter, own) in enumerate(counts.items()):
         shares = [100 * own[reason] / max(1, sizes[letter]) for reason in reasons]
-        places = np.arange(len(reasons)) + 0.4 - height * (number + 0.5)
-        axes.barh(places, shares, height, color=colour_of(LETTERS.index(letter)), label=letter)
+        positions = np.arange(len(reasons)) + 0.4 - height * (number + 0.5)
+        axes.barh(positions, shares, height, color=colour_of(LETTERS.index(letter)), label=letter)
     axes.set_yticks(range(len(reasons)), reasons)
     axes.set_xlabel("percent of answers")
     if len(counts) > 1:
@@ -329,6 +329,6 @@ def _with_room(scale: tuple[float, float]) -> tuple[float, float]:
     return scale[0] - room, scale[1] + room
 
 
-def _legend(axes: Any, **place: Any) -> None:
+def _legend(axes: Any, **where: Any) -> None:
     columns = 1 + (len(axes.get_legend_handles_labels()[0]) - 1) // 6
-    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8, ncols=columns, **place)
+    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8, ncols=columns, **where)

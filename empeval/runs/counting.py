@@ -52,7 +52,7 @@ class Tally:
     @property
     def ids(self) -> KeysView[str]:
         """Every id, once."""
-        return self.lines.stored.index.places.keys()
+        return self.lines.stored.index.rows.keys()
 
 
 def tallies(run: Run) -> Iterator[Tally]:

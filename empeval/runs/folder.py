@@ -16,9 +16,9 @@ from empeval.redacting import redact
 from empeval.runs.journal import Journal
 from empeval.runs.judgements import Judgements
 from empeval.runs.lines import Known, Lines, Stored, state_of
+from empeval.runs.locations import check_free
 from empeval.runs.manifest import SCHEMA, Manifest, read_manifest, redacted, write_manifest
 from empeval.runs.names import slug
-from empeval.runs.places import check_free
 from empeval.runs.samples import Samples, ScoredSamples, samples_in
 
 Noted = TypeVar("Noted", ResponseLine, Score, Metric)

@@ -67,10 +67,10 @@ class Scores(ById[Score]):
     def column(self, ids: Iterable[str], source: Source) -> array[float]:
         """A scorer's own value of each item, as many as ids; NaN where none counts in a metric."""
         values = self.columns.get(source.value)
-        places, status = self.stored.index.places, self.stored.status
+        rows, status = self.stored.index.rows, self.stored.status
         found = array("d")
         for name in ids:
-            row = places[name] if values and name in self else -1
+            row = rows[name] if values and name in self else -1
             there = row >= 0 and name not in self._unanswered
             there = there and (source.any_status or status(row) == "ok")
             found.append(values[row] if values and there else math.nan)

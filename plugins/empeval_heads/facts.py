@@ -60,23 +60,23 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float] = msgspec.field(name="figures", default_factory=dict)
 
 
-def find_file(place: Path, kind: Kind) -> Path:
+def find_file(target: Path, kind: Kind) -> Path:
     """The file of a head: the path itself, or ``KIND-head.safetensors`` (else ``.pt``) in it.
 
     Raises:
         UsageError: there is none.
     """
-    if place.is_file():
-        if place.suffix not in (".safetensors", ".pt"):
-            raise UsageError(f"{place} is no head: it must be a .safetensors or a .pt file.")
-        return place
+    if target.is_file():
+        if target.suffix not in (".safetensors", ".pt"):
+            raise UsageError(f"{target} is no head: it must be a .safetensors or a .pt file.")
+        return target
     for suffix in (".safetensors", ".pt"):
-        path = place / f"{kind}-head{suffix}"
+        path = target / f"{kind}-head{suffix}"
         if path.is_file():
             return path
     raise UsageError(
-        f"{place} has no {kind} head ({kind}-head.safetensors or .pt). Train one with: empeval "
-        f"train heads --out {place}"
+        f"{target} has no {kind} head ({kind}-head.safetensors or .pt). Train one with: empeval "
+        f"train heads --out {target}"
     )
 
 

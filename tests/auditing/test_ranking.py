@@ -61,7 +61,7 @@ def test_quadratic_kappa_is_scikit_learns_after_matching_by_quantile(case, seed)
     sums, rows = drawn(clusters, seed) if seed else (np.ones((1, clusters.max() + 1)), None)
     rows = np.arange(len(scores)) if rows is None else rows
     x, y = scores[rows], ratings[rows]
-    middles = stats.rankdata(x) - 0.5  # the middle of a score's place among the sorted ratings
+    middles = stats.rankdata(x) - 0.5  # the middle of a score's rank among the sorted ratings
     levels = np.sort(y)[np.floor(middles).astype(int)]
     expected = metrics.cohen_kappa_score(levels, y, weights="quadratic", labels=[1, 2, 3, 4, 5])
     got = quadratic_kappa(Levels(scores), Levels(ratings), sums[:, clusters])[0]

@@ -126,8 +126,8 @@ def test_parts_have_the_numbers_of_the_formulas(cli, tmp_path, gain):
     found = reading.slices(printed)
     assert {key[0] for key in found} == set(names)
     for name in names:
-        for place, value in enumerate(("first", "second", "third")):
-            rows = range(18 * place, 18 * (place + 1))
+        for index, value in enumerate(("first", "second", "third")):
+            rows = range(18 * index, 18 * (index + 1))
             wanted = textbook.expected(pair.metrics[name], rows)
             got = found[name, "part", value]
             assert reading.change(got) == near(wanted.difference)

@@ -80,9 +80,9 @@ class MadeScorer:
     def scores(self, ids: Sequence[str]) -> list[Score]:
         """A score of each item."""
         made = []
-        for place, name in enumerate(ids):
-            values = {v.name: float(x) for v in self.values if (x := v.of[place]) is not None}
-            status = self.statuses[place] if self.statuses else "ok" if values else "unparsed"
+        for index, name in enumerate(ids):
+            values = {v.name: float(x) for v in self.values if (x := v.of[index]) is not None}
+            status = self.statuses[index] if self.statuses else "ok" if values else "unparsed"
             note = None if status == "ok" else "made to fail"
             made.append(Score(name, status, values, note=note))  # type: ignore[arg-type]
         return made

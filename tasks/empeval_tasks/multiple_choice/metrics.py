@@ -64,16 +64,16 @@ def _parts(scored: Sequence[Scored]) -> list[Metric]:
     if len(names) != 1 or len(next(iter(names))) < 2:
         return []
     return [
-        share(f"accuracy_{name}", scored, _part_is_right(place), good=True)
-        for place, name in enumerate(next(iter(names)))
+        share(f"accuracy_{name}", scored, _part_is_right(index), good=True)
+        for index, name in enumerate(next(iter(names)))
     ]
 
 
-def _part_is_right(place: int) -> Callable[[Scored], bool]:
+def _part_is_right(index: int) -> Callable[[Scored], bool]:
     def hit(scored: Scored) -> bool:
         chosen = scored.score.labels.get("chosen", "").split()
-        right = choices_of(scored.sample.item)[place].right
-        return len(chosen) > place and chosen[place] == right
+        right = choices_of(scored.sample.item)[index].right
+        return len(chosen) > index and chosen[index] == right
 
     return hit
 
