@@ -151,7 +151,7 @@ def test_a_run_prints_its_metrics_and_where_they_are(cli):
     assert cli("show", "out").out == outcome.out
 
 
-def test_a_run_without_out_goes_to_a_folder_named_after_model_and_question(cli, tmp_path):
+def test_a_run_without_out_goes_to_a_folder_named_after_model_and_run_spec(cli, tmp_path):
     for limit in ("1", "1", "2"):
         assert cli(*RUN, "--limit", limit).code == 0
     names = sorted(path.name for path in (tmp_path / "empeval-runs").iterdir())

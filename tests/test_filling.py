@@ -171,7 +171,7 @@ def test_eqbench_by_likelihood_scores_expected_and_likeliest_intensities(run):
     assert metrics["eqbench", "parseable"].value == 100
 
 
-def test_a_run_by_likelihood_is_another_question_than_one_that_has_answers_written(run):
+def test_a_run_by_likelihood_is_another_run_spec_than_one_that_has_answers_written(run):
     with pytest.raises(empeval.EmpevalError, match="mode"):
         empeval.run(Sure(), ["eqbench-mini"], out=run.path)
 

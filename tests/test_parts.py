@@ -120,7 +120,7 @@ def test_a_part_whose_answers_were_refused_does_not_drop_out(moved):
     assert verdict.exit_code == 4
 
 
-def test_a_property_that_no_item_has_is_a_wrong_question(moved):
+def test_a_property_that_no_item_has_is_refused(moved):
     base, candidate = moved(lambda t: False)
     with pytest.raises(UsageError, match=r"no property 'colour'.*emotion"):
         gate(candidate, base, policy("colour"))

@@ -123,7 +123,7 @@ def test_a_file_that_is_called_like_an_installed_task_is_not_that_task(cli, file
     assert cli("score", "run").code == 2, "EQ-Bench's own scorer has nothing to say of it"
 
 
-def test_a_changed_scorer_scores_anew_and_a_changed_task_is_another_question(cli, files):
+def test_a_changed_scorer_scores_anew_and_a_changed_task_is_another_run_spec(cli, files):
     words = ("run", "--model", "my_model.py", "--tasks", "my_task.py", "--out", "run")
     assert cli(*words).code == 0
     before = Run(files / "run").manifest.scorers["talks"]["thanks"].version

@@ -299,7 +299,7 @@ def test_without_resume_an_unfinished_run_is_left_alone(copy, again):
         (["--tasks", "days,ed-mini", "--task-args", "days.count=300"], "tasks: ['days'] ->"),
     ],
 )
-def test_another_question_in_the_same_folder_is_refused_with_what_differs(
+def test_another_run_spec_in_the_same_folder_is_refused_with_what_differs(
     copy, again, changed, difference
 ):
     outcome = again(*changed)

@@ -52,7 +52,7 @@ def changed(**fields):
     return msgspec.structs.replace(MANIFEST, **fields)
 
 
-def test_another_version_of_a_task_is_another_question():
+def test_another_version_of_a_task_is_another_run_spec():
     (task,) = MANIFEST.tasks.values()
     other = changed(tasks={"days": msgspec.structs.replace(task, version="2")})
     assert differences(MANIFEST, other) == ["days version: 1 -> 2"]
@@ -291,7 +291,7 @@ def test_differences_name_what_was_asked_otherwise():
     assert spec_hash(MANIFEST) != spec_hash(other)
 
 
-def test_scorers_time_and_machine_do_not_make_another_question():
+def test_scorers_time_and_machine_do_not_make_another_run_spec():
     other = changed(
         scorers={}, created="later", command=["x"], environment={"a": 1}, warnings=["w"]
     )
@@ -347,7 +347,7 @@ def test_a_new_run_may_not_go_where_nobody_may_write(tmp_path):
         tmp_path.chmod(0o755)
 
 
-def test_what_marks_a_thought_is_part_of_the_question_but_for_what_an_older_version_finished():
+def test_what_marks_a_thought_is_part_of_the_run_spec_but_for_what_an_older_version_finished():
     def asked(status, *marks):
         (task,) = MANIFEST.tasks
         entry = msgspec.structs.replace(MANIFEST.tasks[task], reasoning=marks)

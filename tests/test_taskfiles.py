@@ -244,7 +244,7 @@ def test_the_schema_accepts_what_is_read_and_refuses_what_is_not(cli):
         assert not validator.is_valid(yaml.safe_load(text)), text
 
 
-def test_a_changed_file_is_another_question(cli, folder):
+def test_a_changed_file_is_another_run_spec(cli, folder):
     words = ("run", "--model", "human:", "--tasks", "t.yaml", "--out", "run")
     assert cli(*words).code == 0
     (folder / "t.yaml").write_text(WHOLE + "# a remark\n")
