@@ -16,7 +16,7 @@ help:
 	@echo "make test   install, then lint, types, layering and the tests"
 	@echo "make slow   the tests that take minutes"
 	@echo "make mutants  does a test notice when the code of verdicts changes? takes an hour"
-	@echo "make bench  the figures of docs/performance.md; takes long"
+	@echo "make bench  the numbers of docs/performance.md; takes long"
 	@echo "make docs   the docs site in site/, links checked"
 	@echo "make dist   source archives and wheels in dist/, checked"
 	@echo "make clean  remove the virtual environments"

@@ -23,7 +23,7 @@ from tabulate import tabulate
 
 from empeval.comparing.adjusting import judged
 from empeval.comparing.estimating import estimate
-from empeval.comparing.figures import Paired
+from empeval.comparing.metrics import Paired
 from empeval.estimates import mean_of, share_of, t_interval
 from empeval.records import Interval, Metric, Source
 
@@ -34,7 +34,7 @@ SHARE = 0.3
 BATCH = 250
 """Simulations that are resampled together: they have the same draws of clusters."""
 
-FIGURE = Metric(
+METRIC = Metric(
     "made", "made", "made", None, None, None, 0, 0, "points", True, 0, None, Source("x")
 )
 
@@ -123,7 +123,7 @@ def draw(dice: np.random.Generator, clusters: int) -> Paired:
     change = math.sqrt(CORRELATION) * own + math.sqrt(1 - CORRELATION) * alone
     base = shared + dice.normal(0, 0.3, items)
     words = dice.normal(0, 10, items).round()
-    return Paired(FIGURE, base, base + change, words, (items, items), (0, 0))
+    return Paired(METRIC, base, base + change, words, (items, items), (0, 0))
 
 
 if __name__ == "__main__":

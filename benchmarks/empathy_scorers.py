@@ -120,9 +120,9 @@ def _people() -> list[tuple[tuple[str, ...], str]] | None:
 def _mini() -> list[tuple[tuple[str, ...], str]]:
     items = list(EDMini().items())
     return [
-        (_turns(item), items[(place + shift) % len(items)].reference or "")
+        (_turns(item), items[(index + shift) % len(items)].reference or "")
         for shift in range(len(items))
-        for place, item in enumerate(items)
+        for index, item in enumerate(items)
     ]
 
 
@@ -150,10 +150,10 @@ def race(
     taken: list[list[float]] = [[0.0] * len(calls) for _ in scorers]
     for number, samples in enumerate(calls):
         for turn in range(len(scorers)):
-            place = (number + turn) % len(scorers)
+            index = (number + turn) % len(scorers)
             started = clock()
-            scorers[place].score(samples)
-            taken[place][number] = clock() - started
+            scorers[index].score(samples)
+            taken[index][number] = clock() - started
     return taken
 
 
@@ -165,7 +165,7 @@ def ratio(taken: Sequence[float], reference: Sequence[float]) -> float:
 def measure(
     contestants: Sequence[Contestant], against: str, replies: Sequence[Sample], options: Any
 ) -> dict[str, dict[str, Any]]:
-    """Name -> figures of each scorer."""
+    """Name -> what was measured of each scorer."""
     import torch
 
     threads = torch.get_num_threads()
@@ -180,18 +180,18 @@ def measure(
     finally:
         torch.set_num_threads(threads)
     reference = [one.name for one in contestants].index(against)
-    figures = {}
-    for place, one in enumerate(contestants):
-        figures[one.name] = {
-            "alone_ms": 1000 * statistics.median(single[place]),
-            "alone_to_baseline": ratio(single[place], single[reference]),
-            "bulk_per_second": len(bulk) / statistics.median(whole[place]),
-            "bulk_to_baseline": ratio(whole[place], whole[reference]),
-            "unscored": unscored[place],
+    measured = {}
+    for index, one in enumerate(contestants):
+        measured[one.name] = {
+            "alone_ms": 1000 * statistics.median(single[index]),
+            "alone_to_baseline": ratio(single[index], single[reference]),
+            "bulk_per_second": len(bulk) / statistics.median(whole[index]),
+            "bulk_to_baseline": ratio(whole[index], whole[reference]),
+            "unscored": unscored[index],
             "checkpoint_bytes": one.bytes,
             "encoder_bytes": one.encoder_bytes,
         }
-    return figures
+    return measured
 
 
 def peak_of(name: str, options: Any) -> int | None:
@@ -217,8 +217,8 @@ def _print_peak(name: str, bulk: Sequence[Sample]) -> int:
     return 0
 
 
-def table(figures: dict[str, dict[str, Any]]) -> str:
-    """The figures in Markdown."""
+def table(measured: dict[str, dict[str, Any]]) -> str:
+    """The numbers in Markdown."""
     columns: dict[str, tuple[str, float, str]] = {
         "ms a reply alone": ("alone_ms", 1, ".1f"),
         "time to baseline": ("alone_to_baseline", 1, ".2f"),
@@ -234,7 +234,7 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
             "-" if facts.get(key) is None else format(facts[key] / unit, form)
             for key, unit, form in columns.values()
         ]
-        for name, facts in figures.items()
+        for name, facts in measured.items()
     ]
     return tabulate(rows, ["scorer", *columns], tablefmt="github", disable_numparse=True)
 
@@ -263,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=count_from_one, default=5, help="of bulk calls")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     parser.add_argument("--no-memory", action="store_true", help="leave out the peak memory")
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -285,15 +285,15 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"--json {path}: no file can be written there.")
 
 
-def _report(figures: dict[str, dict[str, Any]], facts: dict[str, Any]) -> Iterable[str]:
-    yield table(figures)
+def _report(measured: dict[str, dict[str, Any]], facts: dict[str, Any]) -> Iterable[str]:
+    yield table(measured)
     yield ""
     yield (
         f"Medians over {facts['replies']} replies alone and {facts['rounds']} rounds of "
         f"{facts['bulk']}, out of {facts['source']} (seed {facts['seed']}); ratios to "
         f"{facts['against']}; {facts['device']}, one thread, torch {facts['torch']}."
     )
-    for name, scorer in figures.items():
+    for name, scorer in measured.items():
         if scorer["unscored"]:
             yield f"{name} gave no score to {scorer['unscored']} of the {facts['bulk']} replies."
 
@@ -309,9 +309,9 @@ def run(options: Any) -> int:
     if options.peak:
         return _print_peak(names[0], replies[: options.bulk])
     peaks = {} if options.no_memory else {name: peak_of(name, options) for name in names}
-    figures = measure(contestants, against, replies, options)
+    measured = measure(contestants, against, replies, options)
     for name, peak in peaks.items():
-        figures[name]["peak_bytes"] = peak
+        measured[name]["peak_bytes"] = peak
     import torch
 
     facts = {
@@ -324,9 +324,9 @@ def run(options: Any) -> int:
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "transformers", "empeval")},
     }
-    print("\n".join(_report(figures, facts)))
+    print("\n".join(_report(measured, facts)))
     if options.json is not None:
-        document = {"schema": 1, "settings": facts, "scorers": figures}
+        document = {"schema": 1, "settings": facts, "scorers": measured}
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0
 

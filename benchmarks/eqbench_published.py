@@ -45,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
             run = read_published(path)
             if options.convert:
                 write_replay(run, options.convert / path.stem)
-            figures = [official_score(items, answers) for answers in run.iterations]
-            ours = statistics.fmean(metric.value or 0.0 for metric in figures)
-            parsed = statistics.fmean(metric.n for metric in figures)
+            metrics = [official_score(items, answers) for answers in run.iterations]
+            ours = statistics.fmean(metric.value or 0.0 for metric in metrics)
+            parsed = statistics.fmean(metric.n for metric in metrics)
             difference = abs(ours - run.score)
             rows.append((run.model, run.score, ours, difference, run.parsed, parsed))
     except EmpevalError as error:

@@ -102,13 +102,13 @@ def run_peer(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, 
         command += ["--limit", str(options.limit)]
     if options.chat_template:
         command += ["--apply_chat_template"]
-    figures = measured(command, {**os.environ, "HF_HUB_OFFLINE": "1"})
+    costs = measured(command, {**os.environ, "HF_HUB_OFFLINE": "1"})
     samples = next(out.rglob("samples_*.jsonl"))
     by_number = {}
     for line in samples.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         by_number[row["doc_id"] + 1] = row
-    return figures, by_number
+    return costs, by_number
 
 
 def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, dict[int, Any]]:
@@ -123,7 +123,7 @@ def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, 
     ]  # fmt: skip
     if options.limit:
         command += ["--limit", str(options.limit)]
-    figures = measured(command, dict(os.environ))
+    costs = measured(command, dict(os.environ))
     answers: dict[int, Any] = {}
     for name, path in (
         ("response", out / "responses/eqbench.jsonl"),
@@ -132,7 +132,7 @@ def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, 
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             answers.setdefault(int(row["id"]), {})[name] = row
-    return figures, answers
+    return costs, answers
 
 
 def compare(peer: dict[int, Any], ours: dict[int, Any]) -> None:
@@ -181,8 +181,8 @@ def main() -> int:
         for index in range(options.rounds):
             theirs, peer = run_peer(options, work, index)
             mine, ours = run_ours(options, work, index)
-            for name, figures in (("lm-eval", theirs), ("empeval", mine)):
-                rows.append([name, *(f"{figures[k]:.2f}" for k in ("wall", "cpu", "memory"))])
+            for name, costs in (("lm-eval", theirs), ("empeval", mine)):
+                rows.append([name, *(f"{costs[k]:.2f}" for k in ("wall", "cpu", "memory"))])
             ratios.append([theirs[k] / mine[k] for k in ("wall", "cpu", "memory")])
         compare(peer, ours)
     print(tabulate(rows, headers=["", "wall s", "cpu s", "peak GB"], disable_numparse=True))

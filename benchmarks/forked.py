@@ -98,22 +98,22 @@ def _called(words: Sequence[str]) -> int:
         return error.code if isinstance(error.code, int) else 1
 
 
-def warm_up(verbs: Sequence[tuple[Sequence[str], Callable[[Path], None]]], place: Path) -> None:
+def warm_up(verbs: Sequence[tuple[Sequence[str], Callable[[Path], None]]], path: Path) -> None:
     """Run verbs once in this process, so that its children find everything imported.
 
     Args:
         verbs: words, and what makes the folder that they work in.
-        place: of that folder, which is removed.
+        path: of that folder, which is removed.
     """
     tqdm.monitor_interval = 0  # its thread would stand in the way of forking
     here, quiet = Path.cwd(), io.StringIO()
     for words, prepare in verbs:
-        shutil.rmtree(place, ignore_errors=True)
-        prepare(place)
-        os.chdir(place)
+        shutil.rmtree(path, ignore_errors=True)
+        prepare(path)
+        os.chdir(path)
         try:
             with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
                 _called(words)
         finally:
             os.chdir(here)
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)

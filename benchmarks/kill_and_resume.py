@@ -4,7 +4,7 @@ Each round takes one verb (run, score, compare, gate, report, export, prune), st
 folder, kills it with SIGKILL at a random moment, looks at what lies there, and gives the same
 command again until it gets through. Half of the moments are drawn over the length of the verb,
 half lie just after it began to write. At the end every answer and score must be there once and as
-the undisturbed command gave it, and figures, documents and tables must be the same bytes.
+the undisturbed command gave it, and metrics, documents and tables must be the same bytes.
 
     python benchmarks/kill_and_resume.py --kills 1000 --work kills --minutes 9
     python benchmarks/kill_and_resume.py --kills 200 --verbs run,score --fresh 1 -- \\
@@ -99,13 +99,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def tree(folder: Path) -> Tree:
     """Every file's time and size: what changes when something is written."""
     found: Tree = {}
-    for place, _, names in os.walk(folder):
+    for inside, _, names in os.walk(folder):
         for name in names:
             try:
-                facts = os.stat(os.path.join(place, name))
+                facts = os.stat(os.path.join(inside, name))
             except FileNotFoundError:
                 continue
-            found[os.path.join(place, name)] = (facts.st_mtime_ns, facts.st_size)
+            found[os.path.join(inside, name)] = (facts.st_mtime_ns, facts.st_size)
     return found
 
 
@@ -221,10 +221,10 @@ def verbs(asked: list[str], work: Path) -> dict[str, Verb]:
             if fresh(["run", *asked, "--out", name], made).wait():
                 sys.exit("The run that all begins with failed: empeval run " + " ".join(asked))
         made.rename(whole)
-    figures = json.loads((whole / "new" / "metrics.json").read_text())["metrics"]
-    means = [figure["metric"] for figure in figures if figure.get("source")]
+    metrics = json.loads((whole / "new" / "metrics.json").read_text())["metrics"]
+    means = [metric["metric"] for metric in metrics if metric.get("source")]
     if not means:
-        sys.exit("No figure of the run is a plain mean, so there is nothing to gate; add surface.")
+        sys.exit("No metric of the run is a plain mean, so there is nothing to gate; add surface.")
     (whole / "gate.toml").write_text(POLICY.format(means[0]))
     labels = json.loads((whole / "new" / "run.json").read_text())["scorers"]
     scorers = sorted({entry["name"] + (f":{entry['target']}" if entry["target"] else "")

@@ -84,7 +84,7 @@ BUGS = (
     ),
     Bug(
         "holm",
-        "headline figures are not adjusted for each other",
+        "headline metrics are not adjusted for each other",
         "adjusted = iter(holm([p for p in tested if p is not None]))",
         "adjusted = iter([p for p in tested if p is not None])",
         COMPARED,
@@ -112,7 +112,7 @@ BUGS = (
         "for one, metric in zip(files, own, strict=True)\n        )",
         "for one, metric in zip(files, (own[0], own[0]), strict=True)\n        )",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
+        "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),
     Bug(
         "ranking",
@@ -132,11 +132,11 @@ BUGS = (
     ),
     Bug(
         "headlines",
-        "every figure is a headline",
+        "every metric is a headline",
         "            number in headlines,\n        )",
         "            True,\n        )",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_unless_some_are_named_the_first_figure_with_a_direction_is_the_headline",
+        "matrix/test_matrix_compare.py::test_unless_some_are_named_the_first_metric_with_a_direction_is_the_headline",
     ),
     Bug(
         "epochs",
@@ -161,11 +161,11 @@ BUGS = (
         "        found[np.isnan(found)] = source.failed_as",
         "    if not own:\n        found[np.isnan(found)] = source.failed_as or 0.0",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
+        "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),
     Bug(
         "unscored",
-        "a figure may lack any number of scores",
+        "a metric may lack any number of scores",
         "return unscored > share * items + 1e-9",
         "return False",
         GATED,
@@ -185,7 +185,7 @@ BUGS = (
         "clusters=numbered(item.cluster for item in items),",
         "clusters=np.arange(len(items)),",
         COMPARED,
-        "matrix/test_matrix_compare.py::test_each_figure_has_the_numbers_of_the_formulas",
+        "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),
     Bug(
         "exit-code",
@@ -201,7 +201,7 @@ BUGS = (
 FAILS_ANYHOW = "THE TEST FAILS WITHOUT THE BUG TOO"
 
 
-class NoPlaceError(Exception):
+class NotOnceError(Exception):
     """A bug's text is not there, or more than once."""
 
 
@@ -221,11 +221,11 @@ def main(arguments: list[str] | None = None) -> int:
         copy = Path(folder)
         make_copy(copy)
         try:
-            places = {bug.name: place_of(bug, copy) for bug in bugs}
-        except NoPlaceError as error:
+            files = {bug.name: file_of(bug, copy) for bug in bugs}
+        except NotOnceError as error:
             print(error, file=sys.stderr)
             return 2
-        rows = [_tried(bug, copy, places[bug.name]) for bug in bugs]
+        rows = [_tried(bug, copy, files[bug.name]) for bug in bugs]
     print(tabulate(rows, ("bug", "what it does", "outcome", "by", "seconds"), floatfmt=".0f"))
     caught = sum(row[2] == "caught" for row in rows)
     print(f"\n{caught} of {len(rows)} planted bugs were caught")
@@ -245,11 +245,11 @@ def make_copy(copy: Path) -> None:
             shutil.copy(source, copy / name)
 
 
-def place_of(bug: Bug, copy: Path) -> Path:
+def file_of(bug: Bug, copy: Path) -> Path:
     """The module that a bug goes into.
 
     Raises:
-        NoPlaceError: its text is not there exactly once.
+        NotOnceError: its text is not there exactly once.
     """
     found = [
         (path, count)
@@ -259,7 +259,7 @@ def place_of(bug: Bug, copy: Path) -> Path:
     ]
     if [count for _, count in found] != [1]:
         where = ", ".join(f"{count} in {path.relative_to(copy)}" for path, count in found)
-        raise NoPlaceError(
+        raise NotOnceError(
             f"The bug '{bug.name}' ({bug.what}) has no place: the code has its text "
             f"{'in ' + where if where else 'nowhere'}; it should be there once:\n{bug.text}\n"
             "Find where the code does this now, and write the bug anew."
@@ -267,10 +267,10 @@ def place_of(bug: Bug, copy: Path) -> Path:
     return found[0][0]
 
 
-def _tried(bug: Bug, copy: Path, place: Path) -> tuple[str, str, str, str, float]:
+def _tried(bug: Bug, copy: Path, file: Path) -> tuple[str, str, str, str, float]:
     """Plant a bug, run its tests, take it out."""
     begun = time.perf_counter()
-    with planted(bug, place):
+    with planted(bug, file):
         test = failing(copy, [f"tests/{bug.first}"]) or failing(copy, bug.tests)
     outcome = "SURVIVED"
     if test:
@@ -281,14 +281,14 @@ def _tried(bug: Bug, copy: Path, place: Path) -> tuple[str, str, str, str, float
 
 
 @contextlib.contextmanager
-def planted(bug: Bug, place: Path) -> Iterator[None]:
+def planted(bug: Bug, file: Path) -> Iterator[None]:
     """A bug in its place, for a while."""
-    before = place.read_text(encoding="utf-8")
-    place.write_text(before.replace(bug.text, bug.planted), encoding="utf-8")
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace(bug.text, bug.planted), encoding="utf-8")
     try:
         yield
     finally:
-        place.write_text(before, encoding="utf-8")
+        file.write_text(before, encoding="utf-8")
 
 
 def failing(copy: Path, tests: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ Writes two files of generated dialogues of each size, lets ``empeval score`` sco
 scorer ``surface``, unless ``--scorers`` says otherwise) and ``empeval compare`` compare the two
 runs by ``--metric``, each in a process of its own, and prints the most memory that each held,
 libraries included. ``--no-compare`` scores one file of each size and compares nothing.
-``--scorer-alone`` adds what the scorer ``surface`` itself takes for its figures, of samples that
-are there. The hash is over answers, scores and figures: files of the same dialogues are the same
+``--scorer-alone`` adds what the scorer ``surface`` itself takes for its metrics, of samples that
+are there. The hash is over answers, scores and metrics: files of the same dialogues are the same
 bytes in every version of empeval.
 """
 
@@ -85,7 +85,7 @@ def measured(command: list[str]) -> list[float]:
 
 
 def hashed(folder: Path) -> str:
-    """A hash over the answers, scores and figures of a run."""
+    """A hash over the answers, scores and metrics of a run."""
     digest = hashlib.sha256()
     for path in sorted([*folder.rglob("*.jsonl"), folder / "metrics.json"]):
         with open(path, "rb") as file:

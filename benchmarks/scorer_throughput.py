@@ -2,7 +2,7 @@
 
     python benchmarks/scorer_throughput.py [--counts 250 1000] [--threads 1 2] [--rounds 1]
 
-Each row is a command of its own, start-up and figures included: ``empeval score FILE --scorers
+Each row is a command of its own, start-up and numbers included: ``empeval score FILE --scorers
 ...`` over so many replies, with so many threads. The replies are those of ``empathy_scorers.py``,
 taken over and over with a number in them, so that none is scored twice.
 
@@ -95,14 +95,14 @@ def measured(rows: Sequence[Row], rounds: int, seed: int) -> dict[Row, list[Cost
         for count in dict.fromkeys(row.count for row in rows):
             file = write_dialogues(work / f"{count}.jsonl", count, seed)
             for turn in range(rounds):
-                for place, row in enumerate(row for row in rows if row.count == count):
-                    folder = work / f"{count}-{turn}-{place}"
+                for index, row in enumerate(row for row in rows if row.count == count):
+                    folder = work / f"{count}-{turn}-{index}"
                     costs[row].append(cost_of(row, file, folder))
                     print(f"{row} {costs[row][-1]}", file=sys.stderr, flush=True)
     return costs
 
 
-def figures(costs: dict[Row, list[Cost]]) -> list[dict[str, Any]]:
+def medians(costs: dict[Row, list[Cost]]) -> list[dict[str, Any]]:
     """Medians of each row."""
     found = []
     for row, taken in costs.items():
@@ -150,7 +150,7 @@ def ratios(costs: dict[Row, list[Cost]]) -> list[list[Any]]:
 
 
 def report(costs: dict[Row, list[Cost]]) -> str:
-    """The figures in Markdown."""
+    """The numbers in Markdown."""
     rows = [
         [
             ", ".join(one["scorers"]),
@@ -161,7 +161,7 @@ def report(costs: dict[Row, list[Cost]]) -> str:
             f"{one['replies_per_second']:.1f}",
             f"{one['peak_bytes'] / 1e6:.0f}",
         ]
-        for one in figures(costs)
+        for one in medians(costs)
     ]
     heads = ["scorers", "threads", "replies", "s", "CPU s", "replies/s", "peak MB"]
     parts = [tabulate(rows, heads, tablefmt="github", disable_numparse=True)]
@@ -195,7 +195,7 @@ def profile(name: str, seed: int) -> list[Any]:
             if (Path(path).name, name) == (file, function)
         )
 
-    parts = [seconds_in(*place) for place in PARTS.values()]
+    parts = [seconds_in(*where) for where in PARTS.values()]
     total = seconds_in("scorers.py", "score")
     shares = [100 * part / total for part in (*parts, total - sum(parts))]
     return [name, 1000 * total / len(samples), *shares]
@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=count_from_one, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     return parser
 
 
@@ -247,7 +247,7 @@ def run(options: Any) -> int:
         made = [profile(name, options.seed) for name in options.alone]
         print("\n" + tabulate(made, heads, tablefmt="github", floatfmt=".1f"))
     if options.json is not None:
-        document = {"schema": 1, "load": load, "rows": figures(costs)}
+        document = {"schema": 1, "load": load, "rows": medians(costs)}
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""A real model behind a server that fails: the same figures, whatever is asked at once.
+"""A real model behind a server that fails: the same metrics, whatever is asked at once.
 
 A packaged model answers behind a loopback server (each question once; greedy answers are kept, so
 what takes time is the first run alone: ``--limit`` and ``--max-tokens`` size it). Then the task is
@@ -78,9 +78,8 @@ def main() -> int:
     options = parser.parse_args()
     os.environ["OPENAI_API_KEY"] = KEY
     behind = Behind(options.model)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        shows = Shows(place, behind, options.task, options.limit, options.max_tokens)
+    with tempfile.TemporaryDirectory() as temporary:
+        shows = Shows(Path(temporary), behind, options.task, options.limit, options.max_tokens)
         shows.whole()
         for most in map(int, options.concurrency.split(",")):
             shows.faulty(most, options.share)
@@ -94,8 +93,10 @@ def main() -> int:
 class Shows:
     """What is shown, a row each."""
 
-    def __init__(self, place: Path, behind: Behind, task: str, limit: int, max_tokens: int) -> None:
-        self.place = place
+    def __init__(
+        self, folder: Path, behind: Behind, task: str, limit: int, max_tokens: int
+    ) -> None:
+        self.folder = folder
         self.behind = behind
         self.task = task
         self.limit = limit
@@ -108,7 +109,7 @@ class Shows:
         given = {"base_url": server.url, "backoff": "0.02", "retries": "12", **arguments}
         return empeval.run(
             f"openai:{MODEL}", [self.task], model_args=given, limit=self.limit,
-            sampling={"max_tokens": self.max_tokens}, out=self.place / name, **more,
+            sampling={"max_tokens": self.max_tokens}, out=self.folder / name, **more,
         )  # fmt: skip
 
     def row(self, show: str, seconds: float, right: bool, said: str) -> None:
@@ -125,19 +126,19 @@ class Shows:
         self.expected = self.ask(server, "whole", {"concurrency": "4"})
         seconds = time.perf_counter() - started
         server.close()
-        figures = {m.metric: m.value for m in self.expected.metrics()}
-        name, value = next(iter(figures.items()))
+        metrics = {m.metric: m.value for m in self.expected.metrics()}
+        name, value = next(iter(metrics.items()))
         self.row("no faults", seconds, True, f"{name} {value}; {len(self.answers('whole'))} items")
 
     def answers(self, name: str) -> dict[str, tuple[Any, ...]]:
         """What was answered, by id."""
-        lines = Run(self.place / name).responses(self.task)
+        lines = Run(self.folder / name).responses(self.task)
         return {line.id: (line.response, line.status, line.stop) for line in lines}
 
     def same(self, name: str) -> bool:
-        """Whether answers and figures are those of the run without faults."""
-        figures = Run(self.place / name).metrics()
-        return figures == self.expected.metrics() and self.answers(name) == self.answers("whole")
+        """Whether answers and metrics are those of the run without faults."""
+        metrics = Run(self.folder / name).metrics()
+        return metrics == self.expected.metrics() and self.answers(name) == self.answers("whole")
 
     def faulty(self, most: int, share: float) -> None:
         """Ask while a share of the requests fails."""
@@ -181,7 +182,7 @@ class Shows:
             self.ask(server, "limited", arguments, max_cost=limit)
             self.row("cost stop", 0, False, "it ran to its end")
         except EmpevalError as error:
-            spent = sum(line.cost for line in Run(self.place / "limited").responses(self.task))
+            spent = sum(line.cost for line in Run(self.folder / "limited").responses(self.task))
             right = "Stopped at --max-cost" in str(error) and limit <= spent <= limit + max(costs)
             said = f"limit {limit:.6f}, spent {spent:.6f} USD; {len(server.requests)} asked"
             self.row("cost stop", time.perf_counter() - started, right, said)
@@ -195,7 +196,7 @@ class Shows:
 
     def search(self) -> None:
         """Look for the keys in everything that was written."""
-        files = [path for path in self.place.rglob("*") if path.is_file()]
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
         found = [
             path for path in files for key in (KEY, WRONG_KEY) if key.encode() in path.read_bytes()
         ]

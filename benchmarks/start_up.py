@@ -43,12 +43,12 @@ def main() -> None:
 
 def milliseconds(words: list[str], tree: Path) -> float:
     """Processor time of a process of Python, user and system, that imports a tree."""
-    places = os.pathsep.join(str(tree / part) for part in PARTS)
+    folders = os.pathsep.join(str(tree / part) for part in PARTS)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, *words],
-        cwd=tree,  # the first place of all with -m
-        env=os.environ | {"PYTHONPATH": places},
+        cwd=tree,  # the first entry of all with -m
+        env=os.environ | {"PYTHONPATH": folders},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,

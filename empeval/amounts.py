@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: a figure, an interval, a p value."""
+"""Numbers as a person reads them: a value, an interval, a p value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from empeval.records import Interval
 
 
 def amount(value: float | None) -> str:
-    """A figure with as many decimals as its size calls for; a dash where there is none."""
+    """A value with as many decimals as its size calls for; a dash where there is none."""
     if value is None:
         return "-"
     size = abs(value)

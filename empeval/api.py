@@ -156,7 +156,7 @@ def run(
     progress: bool = False,
     hooks: Hooks | None = None,
 ) -> Run:
-    """Ask a model the questions of tasks, score its answers, compute the figures.
+    """Ask a model the questions of tasks, score its answers, compute the metrics.
 
     What is asked is described at ``RunSpec``, field by field.
 

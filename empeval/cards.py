@@ -1,6 +1,6 @@
 """Cards: the static facts of a task, a model, a scorer and each of its values.
 
-Cards lie below the interfaces and the figures, which both speak of them; msgspec alone is
+Cards lie below the interfaces and the metrics, which both speak of them; msgspec alone is
 imported here.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,13 +17,14 @@ from empeval.installed import entry_points
 from empeval.interfaces import Scorer
 from empeval.records import Estimate
 from empeval.registry import Component
+from empeval.renamed import attributes
 
 NOT_AUDITED = "not audited"
 OTHER_VERSION = "audited another version"
 OTHER_CHECKPOINT = "audited another checkpoint"
 
 
-class Figure(Estimate, frozen=True, kw_only=True):
+class KnownEstimate(Estimate, frozen=True, kw_only=True):
     """An estimate that could be had: of replies, or of pairs of them, in so many dialogues."""
 
     value: float
@@ -61,22 +62,22 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     low: float = 0.0
     high: float = 0.0
-    spearman: Figure
-    kendall: Figure | None = None
-    pairs_within_dialogue: Figure | None = None
-    pairs_within_system: Figure | None = None
-    between_systems: Figure | None = None
-    quadratic_kappa: Figure | None = None
-    ceiling: Figure | None = None
+    spearman: KnownEstimate
+    kendall: KnownEstimate | None = None
+    pairs_within_dialogue: KnownEstimate | None = None
+    pairs_within_system: KnownEstimate | None = None
+    between_systems: KnownEstimate | None = None
+    quadratic_kappa: KnownEstimate | None = None
+    ceiling: KnownEstimate | None = None
     ceiling_kind: str = ""
-    one_rater: Figure | None = None
-    share_of_ceiling: Figure | None = None
-    against: dict[str, Figure] = {}
-    against_pairs: dict[str, Figure] = {}
-    rivals: dict[str, Figure] = {}
-    length: Figure | None = None
-    length_raters: Figure | None = None
-    length_excess: Figure | None = None
+    one_rater: KnownEstimate | None = None
+    share_of_ceiling: KnownEstimate | None = None
+    against: dict[str, KnownEstimate] = {}
+    against_pairs: dict[str, KnownEstimate] = {}
+    rivals: dict[str, KnownEstimate] = {}
+    length: KnownEstimate | None = None
+    length_raters: KnownEstimate | None = None
+    length_excess: KnownEstimate | None = None
     license: str | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -99,7 +100,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    change: Figure | None
+    change: KnownEstimate | None
     unit: str
     rule: str
     passed: bool | None
@@ -145,8 +146,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     agreements: tuple[Agreement, ...]
     trials: tuple[Trial, ...]
-    milliseconds_alone: Figure | None
-    replies_per_second: Figure | None
+    milliseconds_alone: KnownEstimate | None
+    replies_per_second: KnownEstimate | None
     peak_memory_mb: float | None
     domain: Domain | None
     made: str
@@ -186,7 +187,7 @@ def certificate_of(name: str, scorer: Scorer) -> tuple[Certificate | None, str]:
 
     Returns:
         The certificate and ``""``; or ``None`` and ``NOT_AUDITED``, ``OTHER_VERSION`` or
-        ``OTHER_CHECKPOINT``: another version's or other weights' figures are not this one's.
+        ``OTHER_CHECKPOINT``: another version's or other weights' estimates are not this one's.
     """
     wanted = name.partition(":")[0].rpartition("/")[2]
     found = next(
@@ -234,10 +235,10 @@ def one_line(certificate: Certificate) -> str:
     return ", ".join(said)
 
 
-def short(figure: Figure) -> str:
+def short(known: KnownEstimate) -> str:
     """A correlation or share with its interval: ``.31 [.25, .37]``."""
-    ends = figure.interval
-    value = _bare(figure.value)
+    ends = known.interval
+    value = _bare(known.value)
     return value if ends is None else f"{value} [{_bare(ends.low)}, {_bare(ends.high)}]"
 
 
@@ -266,11 +267,15 @@ def _beside(module: str, name: str) -> Path | None:
         spec: Any = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):
         return None
-    for place in getattr(spec, "submodule_search_locations", None) or ():
-        folder = Path(place, *rest)
+    for location in getattr(spec, "submodule_search_locations", None) or ():
+        folder = Path(location, *rest)
         # a module's certificates lie beside its file, a package's inside of it
         for parent in (folder, folder.parent) if rest else (folder,):
             path = parent / "certificates" / f"{name}.json"
             if path.is_file():
                 return path
     return None
+
+
+if not TYPE_CHECKING:  # a misspelt name stays a mistake
+    __getattr__ = attributes(__name__, Figure="KnownEstimate")

@@ -37,9 +37,9 @@ def check_target(target: str, what: str) -> None:
         from empeval.models import find
 
         find(target.removeprefix(PACKAGED))
-    elif (place := on_disk(target)) is not None and not place.is_dir():
+    elif (path := on_disk(target)) is not None and not path.is_dir():
         raise UsageError(f"The {what} '{target}' is a file; name the folder that it is in.")
-    elif place is None and not _HUB_ID.fullmatch(target):
+    elif path is None and not _HUB_ID.fullmatch(target):
         raise UsageError(
             f"The {what} '{target}' is neither a folder nor a model id such as 'org/name'."
         )
@@ -60,8 +60,8 @@ def locate(target: str, files: Sequence[str] = FILES) -> Path:
         from empeval.models import packaged_model
 
         return packaged_model(target.removeprefix(PACKAGED))
-    if (place := on_disk(target)) is not None:
-        return place
+    if (path := on_disk(target)) is not None:
+        return path
     from huggingface_hub import snapshot_download
 
     try:
@@ -75,8 +75,8 @@ def locate(target: str, files: Sequence[str] = FILES) -> Path:
 def on_disk(target: str) -> Path | None:
     """The path of a target that is there, or ``None``; the shell leaves ``NAME:~/a`` its ~."""
     try:
-        place = Path(target).expanduser()
-        return place if target and place.exists() else None
+        path = Path(target).expanduser()
+        return path if target and path.exists() else None
     except (OSError, ValueError, RuntimeError):  # too long, a NUL, no home
         return None
 

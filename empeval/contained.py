@@ -66,7 +66,7 @@ def contained(owner: str, *, prints: bool = False) -> Iterator[None]:
         missing = missing_package(error, owner)
         if missing is not None:
             raise missing from error
-        raise ContainedError(owner, reason_of(error) + _place(error)) from error
+        raise ContainedError(owner, reason_of(error) + _line_of(error)) from error
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def same_folder() -> Iterator[None]:
             os.chdir(before)
 
 
-def _place(error: BaseException) -> str:
+def _line_of(error: BaseException) -> str:
     """Where in a user's own file an error comes from; ``""`` for any other."""
     if isinstance(error, SyntaxError):
         return ""  # its message says it

@@ -46,8 +46,8 @@ def check(spec: str, kind: str, *, timeout: float = 600) -> list[Check]:
         EmpevalError: the checks themselves could not be run.
     """
     one = kind.removesuffix("s")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         (folder / "test_contract.py").write_text(
             "from empeval.testing.checking import contract_for\n"
             f"TestImport, TestContract = contract_for({kind!r}, {spec!r})\n",
@@ -57,7 +57,7 @@ def check(spec: str, kind: str, *, timeout: float = 600) -> list[Check]:
         report = folder / "report.xml"
         command = [
             sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c",
-            str(folder / "pytest.ini"), "--rootdir", place, "--junitxml", str(report),
+            str(folder / "pytest.ini"), "--rootdir", temporary, "--junitxml", str(report),
             str(folder / "test_contract.py"),
         ]  # fmt: skip
         try:
@@ -86,7 +86,7 @@ def check(spec: str, kind: str, *, timeout: float = 600) -> list[Check]:
 
 def environment() -> dict[str, str]:
     """What this process can import, the other can."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 
 
 def _reason(message: str, text: str) -> str:

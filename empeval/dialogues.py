@@ -75,8 +75,8 @@ class Read:
             if seen.setdefault(item.id, number) != number:
                 first, second = (
                     answer.where
-                    for place, answer in enumerate(answers)
-                    if place in (seen[item.id], number)
+                    for index, answer in enumerate(answers)
+                    if index in (seen[item.id], number)
                 )
                 there = first.removeprefix(f"{path}, ")
                 raise DataError(f"{second}: the id '{item.id}' stands in {there} already.")
@@ -106,7 +106,7 @@ def read_dialogues(path: Path, fields: Fields | None = None, pick: str | None = 
     Our own is JSONL, ``{"id", "context": [str, ...] or "messages": [{"role", "content"}, ...],
     "response", "reference"?, "emotion"?, "cluster"?}`` a line. ``context`` alternates speaker and
     listener and ends with the speaker; ``messages`` end with a user's, or with the answer where
-    there is no ``response``. A dialogue without an id is called after its place. A file in our
+    there is no ``response``. A dialogue without an id is called after its number. A file in our
     own layout may have any size, for it is read again whenever its dialogues are walked; others
     are held in memory.
 
@@ -128,7 +128,7 @@ def read_dialogues(path: Path, fields: Fields | None = None, pick: str | None = 
     return Read(saved.answers, path, saved.form, saved.notices)
 
 
-def _item(answer: SavedAnswer, place: str, form: str) -> Item:
+def _item(answer: SavedAnswer, number: str, form: str) -> Item:
     if answer.unread is not None:
         raise DataError(answer.unread)
     if not answer.messages:
@@ -139,7 +139,7 @@ def _item(answer: SavedAnswer, place: str, form: str) -> Item:
         )
     if answer.messages[-1].role != "user":
         raise DataError(f"{answer.where}: what was said must end with the speaker (role user).")
-    name = place if answer.id is None else answer.id
+    name = number if answer.id is None else answer.id
     return Item(
         id=name,
         messages=answer.messages,

@@ -75,14 +75,14 @@ def _folders() -> Iterator[str]:
         if finder is not PathFinder and hasattr(finder, "find_distributions"):
             raise UnusualError(f"{finder} finds distributions by itself")
     seen: set[str] = set()
-    for place in sys.path:
+    for folder in sys.path:
         try:
-            children = os.listdir(place or ".")
+            children = os.listdir(folder or ".")
         except FileNotFoundError:
             continue
         except OSError as error:  # a zip file, perhaps
-            raise UnusualError(place) from error
-        egg = place.lower().rstrip("/\\").endswith(".egg")
+            raise UnusualError(folder) from error
+        egg = folder.lower().rstrip("/\\").endswith(".egg")
         for child in children:
             low = child.lower()
             if low.endswith(_ENDINGS):
@@ -91,9 +91,9 @@ def _folders() -> Iterator[str]:
                     raise UnusualError(child)  # its name stands inside only
                 if name not in seen:
                     seen.add(name)
-                    yield os.path.join(place, child)
+                    yield os.path.join(folder, child)
             elif egg and low == "egg-info":
-                raise UnusualError(place)
+                raise UnusualError(folder)
 
 
 def _normal(name: str) -> str:

@@ -32,7 +32,7 @@ def departures(
 ) -> list[str]:
     """Where a run lies outside of what a scorer was audited on, a sentence each.
 
-    Lengths are of the replies that the figures rest on; the language is asked of every reply,
+    Lengths are of the replies that the metrics rest on; the language is asked of every reply,
     because a scorer may refuse those of another.
 
     Args:

@@ -51,15 +51,15 @@ def padded(
 
     longest = max(len(row.ids) for row in rows)
     lengths = torch.tensor([len(row.ids) for row in rows])
-    places = torch.arange(longest)
-    there = places < lengths[:, None]
+    positions = torch.arange(longest)
+    there = positions < lengths[:, None]
     tensors = {
         "input_ids": torch.tensor([[*r.ids, *[padding] * (longest - len(r.ids))] for r in rows]),
         "attention_mask": there.long(),
     }
     if segments:
         starts = torch.tensor([longest if r.second is None else r.second for r in rows])
-        tensors["token_type_ids"] = ((places >= starts[:, None]) & there).long()
+        tensors["token_type_ids"] = ((positions >= starts[:, None]) & there).long()
     return tensors
 
 
@@ -173,8 +173,8 @@ class PooledEncoder:
 
         if pooling == "cls":
             return states[:, 0]
-        places = torch.arange(states.shape[1])
+        positions = torch.arange(states.shape[1])
         ends = torch.tensor([len(row.ids) for row in rows])[:, None]
         firsts = torch.tensor([row.start for row in rows])[:, None]
-        own = (places < ends) & (places >= (firsts if pooling == "mean" else ends - 1))
+        own = (positions < ends) & (positions >= (firsts if pooling == "mean" else ends - 1))
         return mean_pool(states.float(), own.to(self.device))

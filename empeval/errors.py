@@ -80,7 +80,7 @@ class UnknownNameError(UsageError):
 
     Args:
         said: the message, to which the names that are close and those that there are get added.
-        kind: of what: ``"task"``, ``"scorer"``, ``"option"``, ``"figure"`` ...
+        kind: of what: ``"task"``, ``"scorer"``, ``"option"``, ``"metric"`` ...
         name: what was given.
         known: the names that there are.
         hint: in the place of what is added to the message.
@@ -206,7 +206,7 @@ class IncompleteRunError(RunFolderError):
 
 
 class ChangedRunError(RunFolderError):
-    """A file of a finished run was changed since, so its figures are of something else.
+    """A file of a finished run was changed since, so its metrics are of something else.
 
     Args:
         said: the message.
@@ -287,7 +287,7 @@ class StorageError(EmpevalError):
 
 
 class SeveralError(EmpevalError):
-    """More than one scorer or figure failed, each for a reason of its own.
+    """More than one scorer or metric failed, each for a reason of its own.
 
     Args:
         errors: what they raised.

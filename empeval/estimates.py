@@ -1,4 +1,4 @@
-"""What an item counts in a figure, and the mean of items with its interval: one way for all.
+"""What an item counts in a metric, and the mean of items with its interval: one way for all.
 
 Items cut from one dialogue are not independent, so every standard error here sums over clusters.
 With one item a cluster the formulas become the ordinary ones.
@@ -20,12 +20,12 @@ LEVEL = 0.95
 
 
 def source_of(metric: Metric) -> Source:
-    """How a figure comes from its items; by its name where a run of an older version says not."""
+    """How a metric comes from its items; by its name where a run of an older version says not."""
     return metric.source or Source(metric.metric)
 
 
 def counts(score: Score, source: Source) -> bool:
-    """Whether a score has the value of a figure, in a status that counts there."""
+    """Whether a score has the value of a metric, in a status that counts there."""
     return source.value in score.values and (source.any_status or score.status == "ok")
 
 
@@ -40,12 +40,12 @@ class Columns(Protocol):
 def item_values(
     scores: Mapping[str, Score], ids: Sequence[str], metric: Metric, *, own: bool = False
 ) -> np.ndarray:
-    """What each item counts in a figure, in the figure's unit.
+    """What each item counts in a metric, in the metric's unit.
 
     Args:
-        scores: of the figure's scorer, by id.
+        scores: of the metric's scorer, by id.
         ids: of the items.
-        metric: the figure.
+        metric: the metric.
         own: leave out what a convention counts items without a value as.
 
     Returns:
@@ -67,7 +67,7 @@ def item_values(
 
 
 def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
-    """A scorer's values as a figure counts them: scaled, and yes/no ones in percent."""
+    """A scorer's values as a metric counts them: scaled, and yes/no ones in percent."""
     scale = source_of(metric).scale
     if metric.unit == "percent":
         return np.where(np.isnan(values), np.nan, 100 * scale * (values >= 0.5))
@@ -75,7 +75,7 @@ def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
 
 
 def span_of(metric: Metric) -> float | None:
-    """How far the ends of a figure's scale are apart, in its unit; ``None``: the scale is open."""
+    """How far the ends of a metric's scale are apart, in its unit; ``None``: the scale is open."""
     source = source_of(metric)
     if metric.unit == "percent":
         return 100 * abs(source.scale)
@@ -86,17 +86,17 @@ def span_of(metric: Metric) -> float | None:
 
 def numbered(names: Iterable[str]) -> np.ndarray:
     """Numbers from 0 for names, in the order in which they first come; shape (names,)."""
-    places: dict[str, int] = {}
-    return np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Values of figures, summed by cluster.
+    """Values of metrics, summed by cluster.
 
     Attributes:
-        totals: shape (clusters, figures), sums of items' values.
-        sizes: shape (clusters, figures), items that count in the figure.
+        totals: shape (clusters, metrics), sums of items' values.
+        sizes: shape (clusters, metrics), items that count in the metric.
     """
 
     totals: np.ndarray
@@ -104,7 +104,7 @@ class Sums:
 
     @classmethod
     def of(cls, values: np.ndarray, clusters: np.ndarray) -> Sums:
-        """Sum values, shape (items, figures), NaN where an item does not count."""
+        """Sum values, shape (items, metrics), NaN where an item does not count."""
         groups = int(clusters.max()) + 1 if len(clusters) else 0
         there = np.isfinite(values)
         filled = np.where(there, values, 0.0)
@@ -116,17 +116,17 @@ class Sums:
 
     @property
     def means(self) -> np.ndarray:
-        """Means over items, shape (figures,); NaN where no item counts."""
+        """Means over items, shape (metrics,); NaN where no item counts."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self.totals.sum(0) / self.sizes.sum(0))
 
     @property
     def clusters(self) -> np.ndarray:
-        """Clusters that have an item in each figure, shape (figures,)."""
+        """Clusters that have an item in each metric, shape (metrics,)."""
         return np.asarray((self.sizes > 0).sum(0))
 
     def errors(self) -> np.ndarray:
-        """Cluster-robust standard errors, shape (figures,); not finite with fewer than 2 clusters.
+        """Cluster-robust standard errors, shape (metrics,); not finite with fewer than 2 clusters.
 
         The linearised one of a ratio (sum of cluster sums over sum of cluster sizes) with the
         factor G/(G-1), G being the number of clusters (Cameron and Miller 2015, "A Practitioner's
@@ -231,13 +231,13 @@ def share_of(hits: np.ndarray, clusters: np.ndarray) -> Estimate:
     return wilson
 
 
-def figure_of(values: np.ndarray, clusters: np.ndarray, metric: Metric) -> Estimate:
-    """A figure of one run from its items: a share where they are yes or no, else a mean.
+def estimate_of(values: np.ndarray, clusters: np.ndarray, metric: Metric) -> Estimate:
+    """A metric of one run from its items: a share where they are yes or no, else a mean.
 
     Args:
         values: shape (items,), as ``item_values`` gives them.
         clusters: shape (items,), numbers from 0.
-        metric: which figure.
+        metric: which metric.
     """
     if metric.unit != "percent":
         return mean_of(values, clusters)

@@ -56,7 +56,7 @@ class RunFinished(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         folder: path of the run.
-        metrics: its figures.
+        metrics: its metrics.
     """
 
     folder: str

@@ -44,7 +44,7 @@ def inside(root: Path, *names: str) -> Path:
         RunFolderError: one of them is a symbolic link, or a folder's place is taken by a file.
     """
     path = root
-    for place, name in enumerate(names, 1):
+    for number, name in enumerate(names, 1):
         path = path / name
         try:
             mode = os.lstat(path).st_mode
@@ -52,7 +52,7 @@ def inside(root: Path, *names: str) -> Path:
             continue  # not there yet; opening it says the rest
         if stat.S_ISLNK(mode):
             raise RunFolderError(f"{path} cannot be used: {LINK}. Put what it stands for there.")
-        if place < len(names) and not stat.S_ISDIR(mode):
+        if number < len(names) and not stat.S_ISDIR(mode):
             raise RunFolderError(f"{path} cannot be used: it is no folder.")
     return path
 
@@ -127,7 +127,7 @@ def read_regular(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file beside its place; when the block ends well it takes its name.
+    """Write a file beside its path; when the block ends well it takes its name.
 
     Yields:
         The file to write, which exists and is empty. It is on the disk before it is renamed, and

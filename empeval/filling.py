@@ -40,8 +40,8 @@ class Filling(Generator):
         """Yield each item's form, filled with the likeliest options."""
         for group in self.plan(items, sampling):
             found = loglikelihood(self.generator, _requests(group))
-            for place, item in enumerate(group):
-                yield _filled(item, [found[name] for name in _names(place, item)])
+            for index, item in enumerate(group):
+                yield _filled(item, [found[name] for name in _names(index, item)])
 
 
 class FillingAsked(Filling):
@@ -64,16 +64,16 @@ class FillingAsked(Filling):
         """
         found: dict[int, dict[str, LogLikelihood]] = {}
         for one in as_they_come(self.generator, _requests(items)):
-            place = int(one.id.partition(".")[0])
-            got = found.setdefault(place, {})
+            index = int(one.id.partition(".")[0])
+            got = found.setdefault(index, {})
             got[one.id] = one
-            names = _names(place, items[place])
+            names = _names(index, items[index])
             if len(got) == len(names):
-                yield _filled(items[place], [got[name] for name in names])
-                self._release(found.pop(place))
-        for place, got in found.items():
+                yield _filled(items[index], [got[name] for name in names])
+                self._release(found.pop(index))
+        for index, got in found.items():
             note = LogLikelihood("", note="the limits of the run ended it half-way")
-            yield _filled(items[place], [*got.values(), note])
+            yield _filled(items[index], [*got.values(), note])
             self._release(got)
 
     def _release(self, names: Iterable[str]) -> None:
@@ -86,13 +86,13 @@ class FillingAsked(Filling):
 def _requests(items: Sequence[Item]) -> list[Continuations]:
     return [
         Continuations(name, item.messages, blank.options, blank.lead)
-        for place, item in enumerate(items)
-        for name, blank in zip(_names(place, item), item.blanks, strict=True)
+        for index, item in enumerate(items)
+        for name, blank in zip(_names(index, item), item.blanks, strict=True)
     ]
 
 
-def _names(place: int, item: Item) -> list[str]:
-    return [f"{place}.{number}" for number in range(len(item.blanks))]
+def _names(index: int, item: Item) -> list[str]:
+    return [f"{index}.{number}" for number in range(len(item.blanks))]
 
 
 def filling(generator: Generator, items: Sequence[Item]) -> Generator:
@@ -138,9 +138,9 @@ def _filled(item: Item, given: Sequence[LogLikelihood]) -> Response:
         for blank in item.blanks
     ]
     bounded = [
-        f"{blank.lead}{blank.options[place]}"
+        f"{blank.lead}{blank.options[index]}"
         for blank, one in zip(item.blanks, given, strict=True)
-        for place in one.bounded
+        for index in one.bounded
     ]
     note = "not among the likeliest tokens, so less likely than its share says: "
     filled: Response = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""The end of a run: scores, figures, the manifest that says so."""
+"""The end of a run: scores, metrics, the manifest that says so."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def score_and_finish(
     spending: Spending | None = None,
     workers: LazyWorkers | None = None,
 ) -> Run:
-    """Score the answers of a run, compute its figures and mark it complete.
+    """Score the answers of a run, compute its metrics and mark it complete.
 
     Args:
         folder: locked by the caller.
         tasks: task name -> the task, or ``None`` when its plugin is not installed.
         scorers: task name -> those that score it now.
-        hooks: told when scores and figures are written.
+        hooks: told when scores and metrics are written.
         timing: seconds by stage so far; gets those of scoring.
         progress: show progress bars when standard error is a terminal.
         spending: what scorers that ask a model may spend.
         workers: who scores beside this process.
 
     Raises:
-        EmpevalError: a scorer or its figures failed; what the others gave is written. The run
+        EmpevalError: a scorer or its metrics failed; what the others gave is written. The run
             stays unfinished, unless it was finished before and lacks nothing but a new scorer.
     """
     before = folder.manifest

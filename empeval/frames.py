@@ -31,7 +31,7 @@ def run_frame(run: Any) -> Any:
 
 
 def comparison_frame(comparison: Any) -> Any:
-    """A row for each figure of a comparison, with the fields of ``Difference`` (``change.value``).
+    """A row for each metric of a comparison, with the fields of ``Difference`` (``change.value``).
 
     Args:
         comparison: a ``Comparison``.

@@ -77,7 +77,7 @@ class Task(ABC):
         return "default"
 
     def metrics(self, scored: Mapping[str, Sequence[Scored]]) -> list[Metric]:
-        """Compute figures of the task as a whole, beyond each scorer's own.
+        """Compute metrics of the task as a whole, beyond each scorer's own.
 
         Args:
             scored: scorer name -> scored samples, in the order of the ids.
@@ -231,7 +231,7 @@ class Scorer(ABC):
         """
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
-        """Turn all scores of a task into figures.
+        """Turn all scores of a task into metrics.
 
         The default is the mean of every value in the card with its 95 % interval, clusters
         resampled together. ``task`` and ``scorer`` are filled in by the runner. Samples without

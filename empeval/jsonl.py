@@ -129,8 +129,8 @@ def _lenient(line: bytes, nan: bool) -> Any:
             return clean(json.loads(text))
         return clean(json.loads(text, parse_constant=_no_number, parse_float=_number))
     except UnicodeDecodeError as error:
-        place = f"byte {error.start + 1} of the line"
-        raise ValueError(f"not UTF-8 ({place}); save the file as UTF-8") from error
+        where = f"byte {error.start + 1} of the line"
+        raise ValueError(f"not UTF-8 ({where}); save the file as UTF-8") from error
     except ValueError as error:
         if not line.endswith(b"\n"):
             raise ValueError(

@@ -94,16 +94,16 @@ def probabilities(values: Sequence[float], texts: Sequence[str] = ()) -> list[fl
     highest = max(values)
     weights = [math.exp(value - highest) for value in values]
     if texts:
-        weights = [_itself(place, weights, texts) for place in range(len(texts))]
+        weights = [_itself(index, weights, texts) for index in range(len(texts))]
     total = sum(weights)
     return [weight / total for weight in weights]
 
 
-def _itself(place: int, weights: Sequence[float], texts: Sequence[str]) -> float:
+def _itself(index: int, weights: Sequence[float], texts: Sequence[str]) -> float:
     """The weight of a text without that of the texts that go on from it."""
-    longer = [i for i, text in enumerate(texts) if _goes_on(text, texts[place])]
+    longer = [i for i, text in enumerate(texts) if _goes_on(text, texts[index])]
     nearest = [i for i in longer if not any(_goes_on(texts[i], texts[j]) for j in longer)]
-    return max(weights[place] - sum(weights[i] for i in nearest), 0.0)
+    return max(weights[index] - sum(weights[i] for i in nearest), 0.0)
 
 
 def _goes_on(text: str, shorter: str) -> bool:

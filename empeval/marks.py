@@ -1,4 +1,4 @@
-"""What is known of a scorer's agreement with people, beside its figures.
+"""What is known of a scorer's agreement with people, beside its metrics.
 
 It is looked up when a scorer scores, because only then its plugin and its checkpoint are there,
 and kept in the manifest. Whoever reads a run folder later needs neither.
@@ -30,7 +30,7 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: the folder.
-        task, scorer: whose figures.
+        task, scorer: whose metrics.
         audit: what is known.
     """
 
@@ -123,7 +123,7 @@ def with_marks(manifest: Manifest, found: Mapping[str, Mapping[str, AuditMark]])
 
 
 def other_warnings(manifest: Manifest) -> list[str]:
-    """The manifest's warnings without those that stand beside a scorer's figures."""
+    """The manifest's warnings without those that stand beside a scorer's metrics."""
     every = {task: list(marks) for task, marks in manifest.audits.items()}
     return without_marks(manifest, every).warnings
 

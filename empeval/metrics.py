@@ -1,4 +1,4 @@
-"""A scorer's figures: means and shares of its values over samples, with 95 % intervals."""
+"""A scorer's metrics: means and shares of its values over samples, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from empeval.cards import ValueCard
-from empeval.estimates import counts, figure_of, in_unit, mean_of, numbered, share_of
+from empeval.estimates import counts, estimate_of, in_unit, mean_of, numbered, share_of
 from empeval.records import Estimate, Metric, Scored, Source
+from empeval.renamed import arguments
 
 
 def cluster_mean(
@@ -68,7 +69,7 @@ def usable(scored: Sequence[Scored], name: str, *, any_status: bool = False) -> 
 
 
 class Mean(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure that is the mean of one value over samples.
+    """A metric that is the mean of one value over samples.
 
     Attributes:
         value: which value, with unit and direction. Unit ``percent`` takes 0/1 values and gives
@@ -92,20 +93,21 @@ class Mean(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
-def mean_metrics(figures: Sequence[Mean], scored: Iterable[Scored]) -> list[Metric]:
-    """Compute figures in one walk over the samples.
+@arguments(figures="means")
+def mean_metrics(means: Sequence[Mean], scored: Iterable[Scored]) -> list[Metric]:
+    """Compute metrics in one walk over the samples.
 
-    Samples may be read from the disk one by one: of each, nothing is kept but a number a figure
+    Samples may be read from the disk one by one: of each, nothing is kept but a number a metric
     and its cluster's.
 
     Args:
-        figures: what is to be computed.
+        means: what is to be computed.
         scored: all samples, failed ones too.
 
     Returns:
-        A metric for each figure, in their order.
+        A metric for each mean, in their order.
     """
-    columns = [_Column(figure) for figure in figures]
+    columns = [_Column(mean) for mean in means]
     names: dict[str, int] = {}
     clusters = array("q")
     for one in scored:
@@ -117,45 +119,45 @@ def mean_metrics(figures: Sequence[Mean], scored: Iterable[Scored]) -> list[Metr
 
 
 class _Column:
-    """What the samples count in one figure."""
+    """What the samples count in one metric."""
 
-    def __init__(self, figure: Mean) -> None:
-        value = figure.value
-        self._figure = figure
+    def __init__(self, mean: Mean) -> None:
+        value = mean.value
+        self._mean = mean
         self._source = Source(
             value.name,
-            figure.scale,
-            figure.failed_as,
-            figure.any_status,
+            mean.scale,
+            mean.failed_as,
+            mean.any_status,
             low=value.low,
             high=value.high,
         )
-        self._missing = math.nan if figure.failed_as is None else figure.failed_as
+        self._missing = math.nan if mean.failed_as is None else mean.failed_as
         self._numbers = array("d")
         self._asked = bytearray()
         self._failed = 0
 
     def add(self, one: Scored) -> None:
-        figure = self._figure
-        asked = figure.where is None or figure.where(one)
+        mean = self._mean
+        asked = mean.where is None or mean.where(one)
         self._asked.append(asked)
         if not asked:
             return
         if counts(one.score, self._source):
-            number = figure.of(one) if figure.of else one.score.values[figure.value.name]
+            number = mean.of(one) if mean.of else one.score.values[mean.value.name]
         else:
             self._failed += 1
             number = self._missing
         self._numbers.append(number)
 
     def metric(self, clusters: np.ndarray) -> Metric:
-        """The figure; ``clusters`` numbers those of all samples."""
+        """The metric; ``clusters`` numbers those of all samples."""
         own = clusters[np.array(self._asked, dtype=bool)]
-        value = self._figure.value
-        figure = Metric(
+        value = self._mean.value
+        empty = Metric(
             task="",
             scorer="",
-            metric=self._figure.metric or value.name,
+            metric=self._mean.metric or value.name,
             value=None,
             ci_low=None,
             ci_high=None,
@@ -163,18 +165,18 @@ class _Column:
             n_failed=self._failed,
             unit=value.unit,
             higher_is_better=value.higher_is_better,
-            note=self._figure.note,
+            note=self._mean.note,
             source=self._source,
         )
-        made = figure_of(in_unit(np.array(self._numbers), figure), _from_zero(own), figure)
+        made = estimate_of(in_unit(np.array(self._numbers), empty), _from_zero(own), empty)
         found: Metric = msgspec.structs.replace(
-            figure,
+            empty,
             value=made.value,
             ci_low=made.interval.low if made.interval else None,
             ci_high=made.interval.high if made.interval else None,
             n=made.n,
             n_clusters=made.clusters,
-            source=None if self._figure.of else self._source,
+            source=None if self._mean.of else self._source,
         )
         return found
 
@@ -208,7 +210,7 @@ def mean_metric(
         of: how to get the number from a sample.
         note: one line for a person.
     """
-    figure = Mean(
+    mean = Mean(
         value=value,
         metric=metric,
         scale=scale,
@@ -217,4 +219,4 @@ def mean_metric(
         of=of,
         note=note,
     )
-    return mean_metrics([figure], scored)[0]
+    return mean_metrics([mean], scored)[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from empeval.errors import DataError, nearest
-from empeval.yamlfiles import Document, Place
+from empeval.yamlfiles import Document, KeyPath
 
 
 class Templates:
@@ -16,14 +16,14 @@ class Templates:
         roles: role and number of each message, in their order.
 
     Args:
-        turns: role, place in the document and template of each.
+        turns: role, path of keys and template of each.
         document: the file, for its lines.
 
     Raises:
         DataError: a template is not Jinja's, with the line.
     """
 
-    def __init__(self, turns: Sequence[tuple[str, Place, str]], document: Document) -> None:
+    def __init__(self, turns: Sequence[tuple[str, KeyPath, str]], document: Document) -> None:
         from jinja2 import StrictUndefined, TemplateSyntaxError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -31,13 +31,13 @@ class Templates:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         self.roles = [(role, number) for number, (role, _, _) in enumerate(turns)]
         self._document = document
-        self._places = [place for _, place, _ in turns]
+        self._keys = [keys for _, keys, _ in turns]
         self._made = []
-        for _, place, text in turns:
+        for _, keys, text in turns:
             try:
                 self._made.append(environment.from_string(text))
             except TemplateSyntaxError as error:
-                line = document.text_line(place, error.lineno)
+                line = document.text_line(keys, error.lineno)
                 raise DataError(f"{document.name}, {line}: {error.message}.") from error
 
     def render(self, number: int, row: Mapping[str, Any], row_number: int) -> str:
@@ -56,6 +56,4 @@ class Templates:
             reason = f"{said}.{nearest(asked, row)}"
         except Exception as error:  # the template is a stranger's
             reason = f"{type(error).__name__}: {error}."
-        raise DataError(
-            f"{self._document.where(*self._places[number])}: row {row_number}: {reason}"
-        )
+        raise DataError(f"{self._document.where(*self._keys[number])}: row {row_number}: {reason}")

@@ -1,7 +1,7 @@
 """The records that flow through empeval: frozen, JSON in and out, no logic.
 
 They are also the lines of a run folder's files; ``empeval schema`` prints their JSON Schema.
-Floats are finite everywhere: JSON has no NaN, and a figure that could not be had is a status or
+Floats are finite everywhere: JSON has no NaN, and a metric that could not be had is a status or
 ``null``, never a number that somebody made up.
 """
 
@@ -24,7 +24,7 @@ this item. ``error``: the generator failed on this item; ``note`` says why.
 
 ScoreStatus = Literal["ok", "unparsed", "refused", "truncated", "error"]
 """How a score came about. The default mean uses the values of ``ok`` scores alone; a scorer
-with several conventions may keep values of the others for its own figures."""
+with several conventions may keep values of the others for its own metrics."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -35,11 +35,11 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Blank(msgspec.Struct, frozen=True):
-    """A place in the form of an answer that is filled by likelihood instead of being written.
+    """A gap in the form of an answer that is filled by likelihood instead of being written.
 
     Attributes:
         name: unique within the item.
-        lead: what the answer begins with, up to the place.
+        lead: what the answer begins with, up to the gap.
         options: two or more texts that may stand there, with the space before them if there is
             one: ``(" A", " B")``.
     """
@@ -163,7 +163,7 @@ class LogLikelihood(msgspec.Struct, frozen=True):
         cached_tokens: of the prompts, those in the server's cache; ``None``: nobody says.
         cost: US dollars; ``None``: nobody knows.
         model: that a server says has answered.
-        bounded: places of texts whose value is the highest that it can be, since the server tells
+        bounded: indices of texts whose value is the highest that it can be, since the server tells
             the likeliest tokens alone; no share of a text is off by more than 0.001 for that.
     """
 
@@ -221,7 +221,7 @@ class Scored(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """How a figure is the mean of a value over items, so that runs can be compared item by item.
+    """How a metric is the mean of a value over items, so that runs can be compared item by item.
 
     Attributes:
         value: of the scorer's values, its name.
@@ -240,10 +240,10 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """Where a figure would lie for other items of the same kind.
+    """Where a metric would lie for other items of the same kind.
 
     Attributes:
-        low, high: its ends, in the figure's unit.
+        low, high: its ends, in the metric's unit.
         level: how often such intervals hold the true value.
         method: how it was made: ``t`` (Student's, over clusters), ``bootstrap-t``, ``wilson``,
             ``cluster bootstrap`` (percentiles).
@@ -259,7 +259,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """A number that was estimated from items, and how sure it is.
 
     Attributes:
-        value: in the figure's unit; ``null`` where no item has one.
+        value: in the metric's unit; ``null`` where no item has one.
         standard_error: over clusters, in the same unit; ``null`` with fewer than two of them.
         interval: ``null`` where too few clusters allow none.
         n: what it rests on: items, replies, or pairs of them.
@@ -276,17 +276,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One figure of a run.
+    """One metric of a run.
 
     Attributes:
         task, scorer, metric: its name in three parts.
-        value: the figure in ``unit``; ``null`` when no sample could be used.
+        value: in ``unit``; ``null`` when no sample could be used.
         ci_low, ci_high: 95 % interval, or ``null`` where none is defined.
-        n: samples that entered the figure.
+        n: samples that entered the metric.
         n_failed: samples that could not (unparsed, refused, missing ...). Some conventions count
             those in all the same; then they are in ``n`` too, and ``note`` says so.
         unit: ``points``, ``percent``, ``cosine``, ``words`` ...
-        higher_is_better: ``null`` when the figure only describes.
+        higher_is_better: ``null`` when the metric only describes.
         n_clusters: independent groups behind the interval.
         note: one line for a person.
         source: how it comes from the items, where it is a plain mean; ``null`` otherwise.
@@ -331,7 +331,7 @@ class ResponseLine(msgspec.Struct, frozen=True):
     """A line of ``responses/<task>.jsonl``: the response, and the item it answers.
 
     ``item_hash`` identifies the question's content, so that two runs are joined on what was
-    asked and not on the place in a file.
+    asked and not on the position in a file.
     """
 
     id: str

@@ -116,9 +116,9 @@ def import_file(path: Path, source: Source) -> types.ModuleType:
     Raises:
         ContainedError: the file raises, with the line where it does.
     """
-    place = _hex(str(path).encode())[:8]
+    path_hash = _hex(str(path).encode())[:8]
     stem = re.sub(r"\W", "_", path.stem)
-    name = f"empeval_file_{stem}_{place}_{source.digest}"
+    name = f"empeval_file_{stem}_{path_hash}_{source.digest}"
     known = sys.modules.get(name)
     if known is not None:
         return known

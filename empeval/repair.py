@@ -59,7 +59,7 @@ def repair(path: Path) -> str:
             said = (
                 f"from {sum(task.n_items for task in manifest.tasks.values())} answers. Which "
                 f"model gave them is not in them: it is called '{UNKNOWN}'. 'empeval score {path}' "
-                "computes the figures."
+                "computes the metrics."
             )
         _keep_damaged(path)
         Run.rewrite(path, manifest)

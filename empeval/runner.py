@@ -123,38 +123,38 @@ def metrics_stage(
     scorers: Mapping[str, Sequence[AskedScorer]],
     problems: list[EmpevalError],
 ) -> list[Metric]:
-    """Compute every figure of a run from its scores.
+    """Compute every metric of a run from its scores.
 
     Args:
         run: the run folder.
         tasks: task name -> the task, or ``None`` when its plugin is not installed.
-        scorers: those asked for now; figures of other scorers that have scored this run before
+        scorers: those asked for now; metrics of other scorers that have scored this run before
             are kept as they are.
-        problems: gets what goes wrong; a scorer or task whose figures cannot be computed lacks
+        problems: gets what goes wrong; a scorer or task whose metrics cannot be computed lacks
             its own and no other.
     """
     before = run.metrics()
-    figures: list[Metric] = []
+    metrics: list[Metric] = []
     for name, task in tasks.items():
         asked = {a.label: a for a in scorers.get(name, ())}
         scored_by: dict[str, Sequence[Scored]] = {}
         for label in run.manifest.scorers.get(name, {}):
             if label not in asked:
-                figures += [m for m in before if (m.task, m.scorer) == (name, label)]
-                others = run.scored(name, label)  # the task's own figures may be of them, too
+                metrics += [m for m in before if (m.task, m.scorer) == (name, label)]
+                others = run.scored(name, label)  # the task's own metrics may be of them, too
                 if len(others) == run.manifest.tasks[name].n_items:
                     scored_by[label] = others
                 continue
             scored_by[label] = run.scored(name, label)
             scorer = asked[label].scorer
-            made = _figures(label_of(scorer), scorer.metrics, scored_by[label], problems)
-            figures += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]
-        if isinstance(task, SavedTask):  # how its own figures are computed nobody knows here
-            figures += [m for m in before if (m.task, m.scorer) == (name, "")]
+            made = _metrics(label_of(scorer), scorer.metrics, scored_by[label], problems)
+            metrics += [msgspec.structs.replace(m, task=name, scorer=label) for m in made]
+        if isinstance(task, SavedTask):  # how its own metrics are computed nobody knows here
+            metrics += [m for m in before if (m.task, m.scorer) == (name, "")]
         elif task is not None and scored_by:
-            made = _figures(label_of(task), task.metrics, scored_by, problems)
-            figures += [msgspec.structs.replace(m, task=name) for m in made]
-    return figures
+            made = _metrics(label_of(task), task.metrics, scored_by, problems)
+            metrics += [msgspec.structs.replace(m, task=name) for m in made]
+    return metrics
 
 
 def audit_stage(
@@ -176,7 +176,7 @@ def audit_stage(
     return found
 
 
-def _figures(
+def _metrics(
     owner: str,
     compute: Callable[[Any], Sequence[Metric]],
     scored: Any,
@@ -187,7 +187,7 @@ def _figures(
             return [_plain(metric) for metric in compute(scored)]
     except EmpevalError as error:
         problem = EmpevalError(
-            f"The figures of {owner} cannot be computed: {reason_in(error)}. Answers and scores "
+            f"The metrics of {owner} cannot be computed: {reason_in(error)}. Answers and scores "
             "are saved."
         )
         problem.__cause__ = error

@@ -56,7 +56,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             dollars; no part of what identifies the run.
         max_tokens_total: the same for tokens of prompts and answers together.
         data_dir: a folder that mirrors the hub's data sets.
-        score_workers: ``KIND:N``, who scores beside this process; no part of the question.
+        score_workers: ``KIND:N``, who scores beside this process; no part of what is asked.
     """
 
     model: ModelName = ""

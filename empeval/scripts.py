@@ -49,7 +49,7 @@ def dialogue_of(item: Item) -> str:
 
 
 def own_replies(item: Item) -> Iterator[int]:
-    """Places of a turn's messages that are the model's own replies, in their order."""
+    """Indices of a turn's messages that are the model's own replies, in their order."""
     end = len(item.messages)
     return iter(range(end - 2 * item.turn + 2, end - 1, 2) if item.turn else ())
 
@@ -62,8 +62,8 @@ def with_replies(item: Item, replies: Sequence[str]) -> Item:
         replies: ``item.turn - 1`` of them.
     """
     messages = list(item.messages)
-    for place, reply in zip(own_replies(item), replies, strict=True):
-        messages[place] = Message("assistant", reply)
+    for index, reply in zip(own_replies(item), replies, strict=True):
+        messages[index] = Message("assistant", reply)
     filled: Item = msgspec.structs.replace(item, messages=tuple(messages))
     return filled
 
@@ -72,8 +72,8 @@ def without_replies(item: Item) -> tuple[Message, ...]:
     """A turn's messages as they are for every model: its own replies are empty."""
     own = set(own_replies(item))
     return tuple(
-        Message("assistant", "") if place in own else message
-        for place, message in enumerate(item.messages)
+        Message("assistant", "") if index in own else message
+        for index, message in enumerate(item.messages)
     )
 
 
@@ -82,14 +82,14 @@ def _turn(item: Item, number: int) -> Item:
     for turn in item.script[1:number]:
         said += [Message("assistant", PENDING), Message("user", turn.content)]
     turn = item.script[number - 1]
-    place = {"dialogue": item.id, "turn": number, "turns": len(item.script)}
+    facts = {"dialogue": item.id, "turn": number, "turns": len(item.script)}
     made: Item = msgspec.structs.replace(
         item,
         id=turn_id(item.id, number),
         messages=(*item.messages, *said),
         reference=turn.reference,
         target={**item.target, **turn.target},
-        metadata={**item.metadata, **turn.metadata, **place},
+        metadata={**item.metadata, **turn.metadata, **facts},
         script=(),
         turn=number,
     )

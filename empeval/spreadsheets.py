@@ -64,7 +64,7 @@ def export(
     if not partial:
         require_whole(run, "export what is there with --partial")
     path = Path(out)
-    place = Path(os.path.abspath(path))  # a plugin's hook may go to another folder
+    absolute = Path(os.path.abspath(path))  # a plugin's hook may go to another folder
     chosen = form or _format_of(path)
     if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
         raise UsageError(f"--out {path}: the name of an xlsx file must end in .xlsx.")
@@ -82,19 +82,19 @@ def export(
                 f"'{long[0]}' has more than the {ROW_LIMIT:,} rows that a spreadsheet holds; "
                 "export it with --format csv or parquet."
             )
-        with replacing(place) as part:
+        with replacing(absolute) as part:
             _write_xlsx(part, every)
         return [path]
     write = _write_csv if chosen == "csv" else _write_parquet
     names = file_names(every, chosen)
     for sheet, name in zip(every, names, strict=True):
-        with replacing(place / name) as part:
+        with replacing(absolute / name) as part:
             write(part, sheet)
     return [path / name for name in names]
 
 
 def sheets(run: Run, hooks: Hooks) -> list[Sheet]:
-    """The tables of a run: its figures, what was asked of what, a table a task, and plugins'.
+    """The tables of a run: its metrics, what was asked of what, a table a task, and plugins'.
 
     Raises:
         UsageError: a plugin's sheet has a name that is taken, or rows of another width.

@@ -84,14 +84,14 @@ def _json_list(data: bytes, label: str) -> list[Row]:
     except UnicodeDecodeError as error:
         raise DataError(f"{label}, line {_line(data, error.start)}: not UTF-8.") from error
     except msgspec.DecodeError as error:
-        place = re.search(r"\(byte (\d+)\)", str(error))
-        number = _line(data, int(place[1]) if place else len(data.rstrip()))
+        position = re.search(r"\(byte (\d+)\)", str(error))
+        number = _line(data, int(position[1]) if position else len(data.rstrip()))
         raise DataError(f"{label}, line {number}: not valid JSON ({error}).") from error
     return [_object(row, f"{label}, element {number}") for number, row in enumerate(rows, 1)]
 
 
-def _line(data: bytes, place: int) -> int:
-    return data.count(b"\n", 0, place) + 1
+def _line(data: bytes, end: int) -> int:
+    return data.count(b"\n", 0, end) + 1
 
 
 def _object(row: Any, where: str) -> Row:

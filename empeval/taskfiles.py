@@ -31,7 +31,7 @@ from empeval.prompts import Templates
 from empeval.records import Item, Metric, Sampling, Scored
 from empeval.references import Source, anchored
 from empeval.tables import read_rows
-from empeval.yamlfiles import Document, Place, convert, decoded, read_yaml
+from empeval.yamlfiles import Document, KeyPath, convert, decoded, read_yaml
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -82,11 +82,11 @@ class Decoding(Sampling, frozen=True, forbid_unknown_fields=True):
     """How a model is asked to decode unless the user says otherwise."""
 
 
-class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A figure of the task: the mean of one value of one scorer.
+class TaskMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric of the task: the mean of one value of one scorer.
 
     Attributes:
-        name: of the figure.
+        name: of the metric.
         scorer: which, as tables call it.
         value: which of its values.
         scale: multiplies it.
@@ -120,7 +120,7 @@ class TaskFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         provides: what its items offer to scorers; by default ``reply``, and ``reference`` and
             ``emotion`` where ``columns`` has them.
         scorers: used when the user names none; a file is looked for beside this one.
-        metrics: figures beyond each scorer's own.
+        metrics: those beyond each scorer's own.
         sampling: how to decode unless the user says otherwise.
         fingerprints: of the data this version was tested with; other rows give a warning.
     """
@@ -138,7 +138,7 @@ class TaskFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     messages: tuple[Turn, ...] = ()
     provides: tuple[Text, ...] | None = None
     scorers: tuple[Text, ...] = ()
-    metrics: tuple[Figure, ...] = ()
+    metrics: tuple[TaskMetric, ...] = ()
     sampling: Decoding = Decoding()
     fingerprints: tuple[str, ...] = ()
 
@@ -164,7 +164,7 @@ class FileTask(Task):
             yield self._item(row, number)
 
     def metrics(self, scored: Mapping[str, Sequence[Scored]]) -> list[Metric]:
-        """The figures of ``metrics``; those of scorers that were not used are left out."""
+        """The metrics of ``metrics``; those of scorers that were not used are left out."""
         from empeval.cards import ValueCard
 
         return [
@@ -197,11 +197,11 @@ class FileTask(Task):
         for group in ("target", "metadata"):
             named = getattr(columns, group)
             wanted |= {("columns", group, name): column for name, column in named.items()}
-        for place, column in wanted.items():
+        for keys, column in wanted.items():
             for number, row in enumerate(rows, 1):
                 if column is not None and column not in row:
                     raise DataError(
-                        f"{self.document.where(*place)}: row {number} of the data has no column "
+                        f"{self.document.where(*keys)}: row {number} of the data has no column "
                         f"'{column}'.{nearest(column, row)}"
                     )
 
@@ -281,9 +281,9 @@ def _check(file: TaskFile, document: Document) -> None:
         raise DataError(f"{document.where('messages', last)}: the last message must be a user's.")
 
 
-def _turns(file: TaskFile) -> list[tuple[str, Place, str]]:
-    """Role, place in the file and template of every message."""
-    turns: list[tuple[str, Place, str]] = [
+def _turns(file: TaskFile) -> list[tuple[str, KeyPath, str]]:
+    """Role, path of keys and template of every message."""
+    turns: list[tuple[str, KeyPath, str]] = [
         (turn.role, ("messages", number, "content"), turn.content)
         for number, turn in enumerate(file.messages)
     ]

@@ -13,9 +13,10 @@ import msgspec
 
 from empeval.errors import DataError, nearest
 from empeval.references import read_source
+from empeval.renamed import arguments
 
 T = TypeVar("T")
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indices that lead to a value, from the outside in."""
 
 DEEPEST = 40
@@ -27,34 +28,35 @@ class Document:
     Attributes:
         value: dicts, lists, texts, numbers, truth values, ``None``.
         name: how errors call the file.
-        lines: from 1, by place; empty where nobody counted them (TOML).
-        blocks: the places of texts that keep their lines (``|``) and begin a line further down.
+        lines: from 1, by path of keys; empty where nobody counted them (TOML).
+        blocks: the paths of texts that keep their lines (``|``) and begin a line further down.
     """
 
     def __init__(
         self,
         value: Any,
         name: str,
-        lines: dict[Place, int] | None = None,
-        blocks: frozenset[Place] = frozenset(),
+        lines: dict[KeyPath, int] | None = None,
+        blocks: frozenset[KeyPath] = frozenset(),
     ) -> None:
         self.value = value
         self.name = name
         self.lines = lines or {}
         self.blocks = blocks
 
-    def where(self, *place: str | int) -> str:
-        """``FILE, line N`` of the innermost value on the way to a place that has a line."""
-        for end in range(len(place), -1, -1):
-            if place[:end] in self.lines:
-                return f"{self.name}, line {self.lines[place[:end]]}"
-        return f"{self.name}, '{'.'.join(map(str, place))}'" if place else self.name
+    def where(self, *keys: str | int) -> str:
+        """``FILE, line N`` of the innermost value on the way that has a line."""
+        for end in range(len(keys), -1, -1):
+            if keys[:end] in self.lines:
+                return f"{self.name}, line {self.lines[keys[:end]]}"
+        return f"{self.name}, '{'.'.join(map(str, keys))}'" if keys else self.name
 
-    def text_line(self, place: Place, number: int) -> str:
+    @arguments(place="keys")
+    def text_line(self, keys: KeyPath, number: int) -> str:
         """``line N`` of the file that holds a line (from 1) of a text."""
-        if place in self.blocks:
-            return f"line {self.lines[place] + number}"
-        return f"line {self.lines.get(place, 1)}"
+        if keys in self.blocks:
+            return f"line {self.lines[keys] + number}"
+        return f"line {self.lines.get(keys, 1)}"
 
 
 def read_text(path: Path) -> str:
@@ -106,8 +108,8 @@ def read_yaml(text: str, name: str) -> Document:
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
-            lines: dict[Place, int] = {}
-            blocks: set[Place] = set()
+            lines: dict[KeyPath, int] = {}
+            blocks: set[KeyPath] = set()
             if node is None:
                 return Document(None, name, {(): 1})
             _walk(node, (), lines, blocks, name)
@@ -125,12 +127,14 @@ def read_yaml(text: str, name: str) -> Document:
     return Document(value, name, lines, frozenset(blocks))
 
 
-def _walk(node: Any, place: Place, lines: dict[Place, int], blocks: set[Place], name: str) -> None:
+def _walk(
+    node: Any, keys: KeyPath, lines: dict[KeyPath, int], blocks: set[KeyPath], name: str
+) -> None:
     """Note the line of every value, and which texts are blocks."""
     import yaml
 
     line = node.start_mark.line + 1
-    lines[place] = line
+    lines[keys] = line
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
@@ -142,13 +146,13 @@ def _walk(node: Any, place: Place, lines: dict[Place, int], blocks: set[Place], 
                     f"{name}, line {at}: '{key.value}' stands in line {seen[key.value]} already."
                 )
             seen[key.value] = at
-            _walk(value, (*place, key.value), lines, blocks, name)
-            lines[(*place, key.value)] = at
+            _walk(value, (*keys, key.value), lines, blocks, name)
+            lines[(*keys, key.value)] = at
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            _walk(value, (*place, number), lines, blocks, name)
+            _walk(value, (*keys, number), lines, blocks, name)
     elif node.style == "|":
-        blocks.add(place)
+        blocks.add(keys)
 
 
 def convert(document: Document, record: type[T]) -> T:
@@ -170,31 +174,31 @@ def convert(document: Document, record: type[T]) -> T:
 def _explained(document: Document, record: type[Any], said: str) -> str:
     problem, _, path = said.partition(" - at `")
     path = path.removesuffix("`")
-    place: list[str | int] = []
+    keys: list[str | int] = []
     for key, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
         if index == "...":
             break
-        place.append(int(index) if index else key)
+        keys.append(int(index) if index else key)
     unknown = re.search(r"unknown field `([^`]*)`", problem)
     if unknown:
-        at = document.where(*place, unknown[1])
-        known = _fields(record, place)
+        at = document.where(*keys, unknown[1])
+        known = _fields(record, keys)
         return f"{at}: there is no '{unknown[1]}' here.{nearest(unknown[1], known)}"
     missing = re.search(r"missing required field `([^`]*)`", problem)
-    inside = f"'{place[-1]}' " if place else ""
+    inside = f"'{keys[-1]}' " if keys else ""
     if missing:
-        return f"{document.where(*place)}: {inside}lacks '{missing[1]}'."
+        return f"{document.where(*keys)}: {inside}lacks '{missing[1]}'."
     hint = ""
     if re.match(r"Expected `(array|str)", problem) and re.search(
         "got `(bool|int|float|date)", problem
     ):
         hint = " Put it in quotation marks if it is a text."
-    return f"{document.where(*place)}: {inside}makes no sense: {problem}.{hint}"
+    return f"{document.where(*keys)}: {inside}makes no sense: {problem}.{hint}"
 
 
-def _fields(record: Any, place: list[str | int]) -> list[str]:
-    """The fields that a record has at a place."""
-    for key in place:
+def _fields(record: Any, keys: list[str | int]) -> list[str]:
+    """The fields that a record has at a path of keys."""
+    for key in keys:
         hints = {f.name: f.type for f in msgspec.structs.fields(record)}
         kind = hints.get(str(key))
         parts = [kind, *getattr(kind, "__args__", ())]

@@ -90,10 +90,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """A mirror of the real data sets; tests that need one are skipped without it."""
-    places = [os.environ.get("EMPEVAL_DATA"), ROOT.parent / "shared" / "data" / "hub"]
-    for place in places:
-        if place and Path(place).is_dir():
-            return Path(place)
+    folders = [os.environ.get("EMPEVAL_DATA"), ROOT.parent / "shared" / "data" / "hub"]
+    for folder in folders:
+        if folder and Path(folder).is_dir():
+            return Path(folder)
     pytest.skip("no mirror of the data sets; set EMPEVAL_DATA to run this test")
 
 

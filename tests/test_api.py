@@ -35,7 +35,7 @@ def test_the_same_call_again_returns_the_same_run(run):
 
 
 @pytest.mark.usefixtures("odd_plugins")
-def test_sampling_given_as_a_list_or_a_whole_number_is_the_same_question(tmp_path):
+def test_sampling_given_as_a_list_or_a_whole_number_is_the_same_run_spec(tmp_path):
     first = empeval.run(
         "slow:", ["days"], ["length"], sampling={"stop": ("\n",), "temperature": 0.0}, out=tmp_path
     )
@@ -75,7 +75,7 @@ def test_the_answers_of_a_finished_run_are_scored_by_another_scorer(run):
 
 
 @pytest.mark.usefixtures("odd_plugins")
-def test_scorers_are_added_and_the_figures_of_others_stay(run):
+def test_scorers_are_added_and_the_metrics_of_others_stay(run):
     surface = run.metrics()
     run = empeval.score(run.path, ["length"])
     assert [m for m in run.metrics() if m.scorer == "surface"] == surface
@@ -116,9 +116,9 @@ def test_scores_of_another_version_of_a_scorer_are_made_anew(run, tmp_path, inst
         scores = run.scores("ed-mini", "kindness")
         assert {score.values["kindness"] for score in scores} == {float(version)}
         assert run.manifest.scorers["ed-mini"]["kindness"].version == version
-    figures = {m.metric: m.value for m in run.metrics()}
-    assert figures["kindness"] == 2.0
-    assert "words" in figures
+    metrics = {m.metric: m.value for m in run.metrics()}
+    assert metrics["kindness"] == 2.0
+    assert "words" in metrics
 
 
 @pytest.mark.usefixtures("odd_plugins")
@@ -158,19 +158,19 @@ def test_without_resume_a_finished_run_is_returned_and_an_unfinished_one_refused
 
 @pytest.mark.parametrize("file", ["responses/ed-mini.jsonl", "scores/ed-mini/surface.jsonl"])
 def test_a_line_taken_out_of_a_finished_run_is_made_anew(run, file):
-    figures = (run.path / "metrics.json").read_bytes()
+    metrics = (run.path / "metrics.json").read_bytes()
     path = run.path / file
     lines = path.read_bytes().splitlines(keepends=True)
     damaged = [*lines[:2], b"{\n", *lines[3:]]
     path.write_bytes(b"".join(damaged))
-    question = {"model": "human:", "tasks": ["ed-mini"], "scorers": ["surface"], "limit": 3}
+    spec = {"model": "human:", "tasks": ["ed-mini"], "scorers": ["surface"], "limit": 3}
     with pytest.raises(RunFolderError, match=r"line 3: .*delete that line and run the command"):
-        empeval.run(**question, out=run.path)
+        empeval.run(**spec, out=run.path)
     path.write_bytes(b"".join(lines[:2] + lines[3:]))
-    again = empeval.run(**question, out=run.path)
+    again = empeval.run(**spec, out=run.path)
     assert again.complete
     assert sorted(path.read_bytes().splitlines(keepends=True)) == sorted(lines)
-    assert (run.path / "metrics.json").read_bytes() == figures
+    assert (run.path / "metrics.json").read_bytes() == metrics
 
 
 @pytest.mark.usefixtures("odd_plugins")
@@ -201,10 +201,10 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(run):
         ({"sampling": {"max_tokens": "x"}}, "The sampling makes no sense: Expected `int`"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_refused_before_anything_is_written(
+def test_a_run_spec_that_makes_no_sense_is_refused_before_anything_is_written(
     tmp_path, arguments, reason
 ):
-    question = {"model": "human:", "tasks": ["ed-mini"], "scorers": ["surface"]} | arguments
+    spec = {"model": "human:", "tasks": ["ed-mini"], "scorers": ["surface"]} | arguments
     with pytest.raises(UsageError, match=reason):
-        empeval.run(**question, out=tmp_path / "run")
+        empeval.run(**spec, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

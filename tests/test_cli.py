@@ -141,7 +141,7 @@ def test_a_mistake_gets_a_sentence_and_writes_nothing(cli, tmp_path, arguments, 
     assert everything_in(tmp_path) == before
 
 
-def test_a_run_prints_its_figures_and_where_they_are(cli):
+def test_a_run_prints_its_metrics_and_where_they_are(cli):
     outcome = cli(*RUN, "--limit", "2", "--out", "out")
     assert (outcome.code, outcome.err) == (0, "")
     assert "human:  (complete)" in outcome.out
@@ -151,7 +151,7 @@ def test_a_run_prints_its_figures_and_where_they_are(cli):
     assert cli("show", "out").out == outcome.out
 
 
-def test_a_run_without_out_goes_to_a_folder_named_after_model_and_question(cli, tmp_path):
+def test_a_run_without_out_goes_to_a_folder_named_after_model_and_run_spec(cli, tmp_path):
     for limit in ("1", "1", "2"):
         assert cli(*RUN, "--limit", limit).code == 0
     names = sorted(path.name for path in (tmp_path / "empeval-runs").iterdir())
@@ -159,11 +159,11 @@ def test_a_run_without_out_goes_to_a_folder_named_after_model_and_question(cli, 
     assert all(name.startswith("human-") for name in names)
 
 
-def test_figures_can_be_printed_as_json_and_as_markdown(cli):
+def test_metrics_can_be_printed_as_json_and_as_markdown(cli):
     cli(*RUN, "--limit", "2", "--out", "out")
-    figures = json.loads(cli("show", "out", "--format", "json").out)
-    assert figures["status"] == "complete"
-    assert figures["metrics"] == json.loads(Path("out/metrics.json").read_text())["metrics"]
+    metrics = json.loads(cli("show", "out", "--format", "json").out)
+    assert metrics["status"] == "complete"
+    assert metrics["metrics"] == json.loads(Path("out/metrics.json").read_text())["metrics"]
     table = cli("show", "out", "--format", "md").out
     assert "| task    | scorer   | metric" in table
 

@@ -102,7 +102,7 @@ def test_runs_without_a_shared_task_or_item_are_refused(tmp_path):
         compare(base, changed, partial=True)
 
 
-def test_figures_agree_with_scipy_where_clusters_are_single_items(tmp_path):
+def test_metrics_agree_with_scipy_where_clusters_are_single_items(tmp_path):
     from scipy import stats
 
     before, after = normal(60, 1), normal(60, 2, 0.3)
@@ -132,7 +132,7 @@ def test_figures_agree_with_scipy_where_clusters_are_single_items(tmp_path):
     assert found.effect.variance_saved == pytest.approx(saved)
 
 
-def test_yes_no_figures_have_an_exact_mcnemar_test(tmp_path):
+def test_yes_no_metrics_have_an_exact_mcnemar_test(tmp_path):
     before = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1] * 3
     after = [1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1] * 3
     found = only(
@@ -314,8 +314,8 @@ def test_a_comparison_is_json_and_comes_back(tmp_path):
         ({"margins": 0.0}, "margin is 0; it must be above 0"),
         ({"margins": -1.0}, "margin is -1"),
         ({"margins": {"warmth": 0.0}}, "margin of warmth is 0"),
-        ({"margins": {"warmht": 1.0}}, "No figure 'warmht'.*Did you mean 'warmth'"),
-        ({"metrics": ["kindness"]}, "No figure 'kindness'"),
+        ({"margins": {"warmht": 1.0}}, "No metric 'warmht'.*Did you mean 'warmth'"),
+        ({"metrics": ["kindness"]}, "No metric 'kindness'"),
         ({"resamples": 10}, "resamples is 10"),
         ({"resamples": 10**7}, "from 100 to 1,000,000"),
         ({"seed": -1}, "seed is -1"),
@@ -327,13 +327,13 @@ def test_names_and_margins_that_make_no_sense_are_refused(tmp_path, options, mes
         compare(base, make_run(tmp_path / "candidate", normal(10, 2)), **options)
 
 
-def test_runs_written_before_figures_named_their_source_are_understood(tmp_path):
+def test_runs_written_before_metrics_named_their_source_are_understood(tmp_path):
     base = make_run(tmp_path / "base", normal(20, 1), source=False)
     candidate = make_run(tmp_path / "candidate", normal(20, 2), source=False)
     assert only(compare(base, candidate)).metric == "warmth"
 
 
-def test_a_figure_that_only_describes_is_neither_better_nor_worse(tmp_path):
+def test_a_metric_that_only_describes_is_neither_better_nor_worse(tmp_path):
     base = make_run(tmp_path / "base", normal(40, 1), higher_is_better=None)
     candidate = make_run(tmp_path / "c", normal(40, 2, 3), higher_is_better=None)
     found = only(compare(base, candidate, metrics=["warmth"]))
@@ -400,9 +400,9 @@ def test_few_clusters_have_every_sign_pattern_counted():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(10, 60), st.integers(1, 5), st.integers(0, 10_000))
-def test_intervals_and_p_do_not_depend_on_other_figures(items, figures, seed):
+def test_intervals_and_p_do_not_depend_on_other_metrics(items, metrics, seed):
     dice = np.random.default_rng(seed)
-    change = dice.normal(0.2, 1, (items, figures))
+    change = dice.normal(0.2, 1, (items, metrics))
     clusters = np.arange(items) // 2
     together = Sums.of(change, clusters)
     alone = Sums.of(change[:, :1], clusters)
@@ -436,10 +436,10 @@ def test_many_clusters_are_drawn_from_a_poisson_distribution_with_the_same_resul
         ({"failed_as": 5.0}, "failed as None and 5.0"),
     ],
 )
-def test_figures_of_one_name_that_count_otherwise_are_not_compared(tmp_path, changes, message):
+def test_metrics_of_one_name_that_count_otherwise_are_not_compared(tmp_path, changes, message):
     base = make_run(tmp_path / "base", normal(20, 1))
     candidate = make_run(tmp_path / "candidate", normal(20, 2), **changes)
-    with pytest.raises(UsageError, match=re.escape(f"talks, figure warmth.warmth: {message}")):
+    with pytest.raises(UsageError, match=re.escape(f"talks, metric warmth.warmth: {message}")):
         compare(base, candidate)
     older = make_run(tmp_path / "older", normal(20, 2), source=False)
     assert compare(older, base).forced == []

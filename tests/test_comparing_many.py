@@ -135,5 +135,5 @@ def test_mistakes_are_answered_in_a_sentence(cli, runs, arguments, message):
 
 def test_runs_without_a_common_headline_are_refused(tmp_path):
     runs = [make_run(tmp_path / str(n), normal(9, n), higher_is_better=None) for n in range(3)]
-    with pytest.raises(UsageError, match="no headline figure in common"):
+    with pytest.raises(UsageError, match="no headline metric in common"):
         compare_many(runs, **QUICK)

@@ -32,11 +32,11 @@ sys.exit("it went on")
 
 def offered(line, folder):
     """What is offered where a line ends."""
-    place = folder / "offered"
+    file = folder / "offered"
     asked = {
         "_ARGCOMPLETE": "1",
         "_ARGCOMPLETE_IFS": "\n",
-        "_ARGCOMPLETE_STDOUT_FILENAME": str(place),
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(file),
         "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
         "_ARGCOMPLETE_COMP_WORDBREAKS": " \t\n",
         "COMP_LINE": line,
@@ -44,7 +44,7 @@ def offered(line, folder):
     }
     outcome = python(ASK, json.dumps(asked), folder=folder)
     assert outcome.code == 0, outcome.err
-    return set(place.read_text(encoding="utf-8").splitlines())
+    return set(file.read_text(encoding="utf-8").splitlines())
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,11 @@ def plugin(tmp_path, install):
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize(
-    "place",
+    "point",
     ["items", "generator", "model card", "prepare", "plan", "generate", "scorer", "fingerprint"],
 )
-def test_where_nothing_can_go_on_the_run_stops_and_names_the_plugin(cli, tmp_path, place, end):
-    leaving.where[place] = ENDS[end]
+def test_where_nothing_can_go_on_the_run_stops_and_names_the_plugin(cli, tmp_path, point, end):
+    leaving.where[point] = ENDS[end]
     found = cli(*BOTH)
     assert found.code == 1
     assert "leaving-plugin" in found.err
@@ -44,9 +44,9 @@ def test_where_nothing_can_go_on_the_run_stops_and_names_the_plugin(cli, tmp_pat
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("place", ["started", "response", "close", "sheets", "register"])
-def test_where_the_plugin_can_be_left_out_it_is(cli, tmp_path, place, end):
-    leaving.where[place] = ENDS[end]
+@pytest.mark.parametrize("point", ["started", "response", "close", "sheets", "register"])
+def test_where_the_plugin_can_be_left_out_it_is(cli, tmp_path, point, end):
+    leaving.where[point] = ENDS[end]
     found = cli(*BOTH)
     assert found.code == 0, found.err
     assert Run(tmp_path / "run").complete
@@ -61,7 +61,7 @@ def test_a_scorer_that_fails_spoils_itself_alone(cli, tmp_path, end):
     leaving.where["scorer metrics"] = ENDS[end]
     found = cli(*BOTH)
     assert found.code == 1
-    assert "The figures of the scorer 'leaving-plugin/leaving' cannot be computed" in found.err
+    assert "The metrics of the scorer 'leaving-plugin/leaving' cannot be computed" in found.err
     run = Run(tmp_path / "run")
     assert [(m.scorer, m.value) for m in run.metrics()] == [("staying", 9.0)]
     assert "staying" in found.out
@@ -143,10 +143,10 @@ def test_control_c_goes_through(cli):
     def interrupt():
         return KeyboardInterrupt()
 
-    for place in ("generate", "score", "scorer metrics", "started"):
+    for point in ("generate", "score", "scorer metrics", "started"):
         leaving.where.clear()
-        leaving.where[place] = interrupt
-        assert cli(*BOTH).code == 130, place
+        leaving.where[point] = interrupt
+        assert cli(*BOTH).code == 130, point
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_scoring_a_file_writes_a_run_folder(file, tmp_path):
     assert (words.value, words.n, words.n_failed, words.n_clusters) == (3.0, 5, 1, 3)
 
 
-def test_scoring_a_file_again_changes_no_figure_and_another_file_is_refused(file, tmp_path):
+def test_scoring_a_file_again_changes_no_metric_and_another_file_is_refused(file, tmp_path):
     write(file, ROW)
     first = empeval.score(file, ["surface"], out=tmp_path / "out")
     before = (first.path / "metrics.json").read_bytes()
@@ -211,7 +211,7 @@ def test_rows_of_several_models_are_told_apart_though_they_are_read_one_by_one(t
     assert "answers of 2 models" in read_dialogues(file).notices[0]
 
 
-def test_tags_of_a_user_s_own_are_taken_out_and_are_part_of_the_question(file, tmp_path):
+def test_tags_of_a_user_s_own_are_taken_out_and_are_part_of_the_run_spec(file, tmp_path):
     write(file, ROW | {"response": "<plan>one two three</plan>four"})
     run = empeval.score(file, ["surface"], out=tmp_path / "out", reasoning_tags=["<plan>"])
     assert run.scores("dialogues", "surface")[0].values["words"] == 1

@@ -16,7 +16,7 @@ from support.hub_server import ROOT
 
 import empeval
 
-PLACES = {"empeval": ROOT, "empeval-training": ROOT / "reference_models"}
+FOLDERS = {"empeval": ROOT, "empeval-training": ROOT / "reference_models"}
 
 ALONE = """
 import json, sys
@@ -46,10 +46,10 @@ sys.exit(main(json.loads(sys.argv[1])))
 def wheels(tmp_path_factory) -> dict[str, zipfile.ZipFile]:
     """The wheels of both distributions, built from this tree."""
     built = {}
-    for name, place in PLACES.items():
+    for name, source in FOLDERS.items():
         folder = tmp_path_factory.mktemp(name)
         build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-        done = subprocess.run(build, cwd=place, capture_output=True, text=True, check=False)
+        done = subprocess.run(build, cwd=source, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         (path,) = folder.glob("*.whl")
         built[name] = zipfile.ZipFile(path)
@@ -90,23 +90,23 @@ def test_the_wheel_of_training_carries_itself_and_adds_its_verb(wheels):
         assert any(n.startswith(f"empeval_training/{name}") for n in wheel.namelist()), name
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_wheel_holds_its_licence_and_every_module_of_its_packages(wheels, name):
     wheel = wheels[name]
     assert inside(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text(encoding="utf-8")
-    places = {package: path for package in packages(wheel)
+    folders = {package: path for package in packages(wheel)
               for path in (ROOT, ROOT / "plugins", ROOT / "tasks", ROOT / "reference_models")
               if (path / package / "__init__.py").is_file()}  # fmt: skip
-    assert set(places) == packages(wheel)
-    wanted = {str(p.relative_to(place)) for package, place in places.items()
-              for p in (place / package).rglob("*.py")}  # fmt: skip
+    assert set(folders) == packages(wheel)
+    wanted = {str(p.relative_to(folder)) for package, folder in folders.items()
+              for p in (folder / package).rglob("*.py")}  # fmt: skip
     assert {n for n in wheel.namelist() if n.endswith(".py")} == wanted
 
 
 def test_both_have_one_version_and_ask_for_each_other_by_it():
     ours, training = (
-        tomllib.loads((place / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        for place in PLACES.values()
+        tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in FOLDERS.values()
     )
     assert training["version"] == empeval.__version__
     major, minor = map(int, empeval.__version__.split(".")[:2])
@@ -145,6 +145,6 @@ def test_training_that_a_variable_leaves_out_is_not_called_missing(cli, monkeypa
 
 
 def test_its_own_tests_are_found_from_its_folder():
-    settings = tomllib.loads((PLACES["empeval-training"] / "pyproject.toml").read_text("utf-8"))
+    settings = tomllib.loads((FOLDERS["empeval-training"] / "pyproject.toml").read_text("utf-8"))
     for folder in settings["tool"]["pytest"]["ini_options"]["testpaths"]:
-        assert list((PLACES["empeval-training"] / Path(folder)).glob("test_*.py"))
+        assert list((FOLDERS["empeval-training"] / Path(folder)).glob("test_*.py"))

@@ -111,7 +111,7 @@ def test_a_damaged_line_is_named_by_file_and_number(tmp_path, runs):
     assert "delete that line" in error.hint
 
 
-def test_a_folder_with_another_question_and_one_that_was_changed(tmp_path):
+def test_a_folder_with_another_run_spec_and_one_that_was_changed(tmp_path):
     run = empeval.run("human:", ["ed-mini"], ["surface"], limit=1, out=tmp_path / "run")
     error = raised(
         OtherRunSpecError, empeval.run, "human:", ["ed-mini"], ["surface"], limit=2, out=run.path

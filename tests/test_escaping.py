@@ -39,8 +39,8 @@ def evil(tmp_path):
     model = msgspec.structs.replace(run.manifest.model, license=EVIL)
     manifest = msgspec.structs.replace(run.manifest, tasks=tasks, model=model, warnings=[EVIL])
     run.write_manifest(manifest)
-    figure = msgspec.structs.replace(run.metrics()[0], note=EVIL, unit=EVIL)
-    run.write_metrics([figure, Metric(EVIL, EVIL, EVIL, 1.0, None, None, 1, 0, EVIL, None, 1)])
+    metric = msgspec.structs.replace(run.metrics()[0], note=EVIL, unit=EVIL)
+    run.write_metrics([metric, Metric(EVIL, EVIL, EVIL, 1.0, None, None, 1, 0, EVIL, None, 1)])
     other = Run(shutil.copytree(run.path, tmp_path / "other\x1b[2J\nrun"))
     other.write_manifest(msgspec.structs.replace(manifest, created="2026-01-03T00:00:00+00:00"))
     return run.path, other.path

@@ -16,11 +16,11 @@ from support.answers import write_answers
 
 import empeval
 from empeval import Metric, Score, Source
-from empeval.estimates import figure_of, item_values, mean_of, share_of, t_p, times
+from empeval.estimates import estimate_of, item_values, mean_of, share_of, t_p, times
 from empeval.records import Estimate, Interval
 
 
-def figure(unit="points", **source):
+def metric(unit="points", **source):
     made = Source("kind", **source)
     return Metric("talks", "s", "kind", None, None, None, 0, 0, unit, True, source=made)
 
@@ -105,7 +105,7 @@ def test_a_share_in_clusters_has_the_trials_that_its_standard_error_is_worth(gro
     assert found.standard_error == pytest.approx(100 * plain.standard_error)
 
 
-def test_item_values_are_in_the_unit_of_the_figure():
+def test_item_values_are_in_the_unit_of_the_metric():
     scores = {
         "a": Score("a", values={"kind": 1.0}),
         "b": Score("b", "truncated", values={"kind": 0.25}),
@@ -114,17 +114,17 @@ def test_item_values_are_in_the_unit_of_the_figure():
     ids = ["c", "a", "b", "gone"]
     nan = math.nan
 
-    def values(figure, **options):
-        return item_values(scores, ids, figure, **options).tolist()
+    def values(metric, **options):
+        return item_values(scores, ids, metric, **options).tolist()
 
-    assert values(figure()) == pytest.approx([nan, 1, nan, nan], nan_ok=True)
-    assert values(figure(scale=10.0)) == pytest.approx([nan, 10, nan, nan], nan_ok=True)
-    assert values(figure(any_status=True)) == pytest.approx([nan, 1, 0.25, nan], nan_ok=True)
-    assert values(figure("percent")) == pytest.approx([nan, 100, nan, nan], nan_ok=True)
-    lenient = figure("percent", any_status=True, failed_as=0.0)
+    assert values(metric()) == pytest.approx([nan, 1, nan, nan], nan_ok=True)
+    assert values(metric(scale=10.0)) == pytest.approx([nan, 10, nan, nan], nan_ok=True)
+    assert values(metric(any_status=True)) == pytest.approx([nan, 1, 0.25, nan], nan_ok=True)
+    assert values(metric("percent")) == pytest.approx([nan, 100, nan, nan], nan_ok=True)
+    lenient = metric("percent", any_status=True, failed_as=0.0)
     assert values(lenient) == pytest.approx([0, 100, 0, 0])
     assert values(lenient, own=True) == pytest.approx([nan, 100, 0, nan], nan_ok=True)
-    assert values(figure(scale=10.0, failed_as=0.5)) == pytest.approx([5, 10, 5, 5])
+    assert values(metric(scale=10.0, failed_as=0.5)) == pytest.approx([5, 10, 5, 5])
 
 
 @settings(max_examples=50)
@@ -140,7 +140,7 @@ def test_another_unit_scales_everything_and_keeps_order(factor):
     assert (other.n, other.clusters, other.interval.level) == (7, 3, 0.9)
 
 
-def test_every_figure_of_a_real_run_is_the_mean_of_its_item_values(tmp_path):
+def test_every_metric_of_a_real_run_is_the_mean_of_its_item_values(tmp_path):
     """What ``metrics.json`` says and what a comparison joins must be one and the same."""
     labels = ["Embarrassed", "Proud", "Guilty", "Amused"]
     asked = empeval.run("human:", ["ed-mini"], ["surface"], limit=9, out=tmp_path / "talks")
@@ -172,12 +172,12 @@ def test_every_figure_of_a_real_run_is_the_mean_of_its_item_values(tmp_path):
     assert {"eqbench_v2", "words"} <= checked, checked
 
 
-def test_figures_of_yes_and_no_are_shares_and_others_means(grouped):
+def test_metrics_of_yes_and_no_are_shares_and_others_means(grouped):
     values, clusters = grouped
     hits = 100.0 * (values > 1)
-    assert figure_of(hits, clusters, figure("percent")) == share_of(hits / 100, clusters)
-    assert figure_of(values, clusters, figure()) == mean_of(values, clusters)
-    assert figure_of(hits, clusters, figure()).interval.method == "t"
+    assert estimate_of(hits, clusters, metric("percent")) == share_of(hits / 100, clusters)
+    assert estimate_of(values, clusters, metric()) == mean_of(values, clusters)
+    assert estimate_of(hits, clusters, metric()).interval.method == "t"
 
 
 def test_the_quantile_is_scipys():

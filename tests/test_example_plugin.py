@@ -160,8 +160,8 @@ def test_of_two_plugins_with_one_name_each_is_had_by_its_full_name(empeval, neig
     both = "empeval-politeness/politeness,other-politeness/politeness"
     outcome = empeval(*RUN, "--scorers", both, path=[neighbours])
     assert outcome.code == 0, outcome.err
-    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
-    assert {f"{m['scorer']} {m['metric']}" for m in figures} == {
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    assert {f"{m['scorer']} {m['metric']}" for m in metrics} == {
         "empeval-politeness/politeness polite_words",
         "other-politeness/politeness polite_words",
     }

@@ -48,12 +48,12 @@ def rows(sheet):
     return [{h.value: c for h, c in zip(header, row, strict=True)} for row in body]
 
 
-def test_the_spreadsheet_has_figures_facts_and_a_sheet_a_task(run, book):
+def test_the_spreadsheet_has_metrics_facts_and_a_sheet_a_task(run, book):
     assert book.sheetnames == ["summary", "about", "ed-mini"]
-    figures = {
+    metrics = {
         (r["scorer"].value, r["metric"].value): r["value"].value for r in rows(book["summary"])
     }
-    assert figures == pytest.approx({(m.scorer, m.metric): m.value for m in run.metrics()})
+    assert metrics == pytest.approx({(m.scorer, m.metric): m.value for m in run.metrics()})
     facts = {r["name"].value: r["value"].value for r in rows(book["about"])}
     assert facts["model"] == run.manifest.model.uri
     assert facts["ed-mini data licence"] == run.manifest.tasks["ed-mini"].license

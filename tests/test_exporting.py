@@ -27,7 +27,7 @@ def run(tmp_path_factory):
     return asked_run(tmp_path_factory.mktemp("exported"))
 
 
-def figure(run, metric) -> Metric:
+def metric_of(run, metric) -> Metric:
     return next(m for m in run.metrics() if m.metric == metric)
 
 
@@ -91,12 +91,12 @@ def test_inspects_failures_are_no_zeros(log):
     assert log["results"]["completed_samples"] == 26
 
 
-def test_inspects_figures_have_standard_error_interval_and_n(run, log, expected):
+def test_inspects_metrics_have_standard_error_interval_and_n(run, log, expected):
     shown = next(s for s in log["results"]["scores"] if s["name"] == "eqbench_v2")
     mean, error = expected
     assert shown["metrics"]["mean"]["value"] == pytest.approx(mean, rel=1e-9)
     assert shown["metrics"]["stderr"]["value"] == pytest.approx(error, rel=1e-9)
-    metric = figure(run, "eqbench_v2")
+    metric = metric_of(run, "eqbench_v2")
     assert (shown["scored_samples"], shown["unscored_samples"]) == (24, 4)
     assert shown["metadata"]["ci_low"] == metric.ci_low
     assert shown["metadata"]["ci_high"] == metric.ci_high
@@ -143,11 +143,11 @@ def test_lm_evals_samples_average_to_the_result_and_leave_failures_out(harness, 
     assert found[FAILED]["resps"] == [[None]]
     assert found[EMPTY]["resps"] == [[""]]
     assert MISSING not in found
-    assert found["9"]["doc_id"] == 8, "a place is that of the item, whoever is missing"
+    assert found["9"]["doc_id"] == 8, "an index is that of the item, whoever is missing"
 
 
 @pytest.mark.parametrize("form", ["inspect", "lm-eval"])
-def test_what_is_exported_and_read_again_has_the_same_figures(run, tmp_path, form):
+def test_what_is_exported_and_read_again_has_the_same_metrics(run, tmp_path, form):
     path = empeval.export(run, tmp_path / "out", form)[0]
     again = empeval.run(f"replay:{path}", ["eqbench-mini"], ["eqbench"], out=tmp_path / "again")
     assert again.metrics() == run.metrics()
@@ -185,7 +185,7 @@ def test_a_benchmarks_result_says_value_date_and_how_sure(run, tmp_path, expecte
     assert entry["value"] == pytest.approx(expected[0], rel=1e-9)
     assert entry["date"] == run.manifest.finished
     assert entry["source"] == {"url": "https://example.org/r"}
-    metric = figure(run, "eqbench_v2")
+    metric = metric_of(run, "eqbench_v2")
     for part in (
         "read twice",
         f"{metric.ci_low:.4g} to {metric.ci_high:.4g}",
@@ -195,11 +195,11 @@ def test_a_benchmarks_result_says_value_date_and_how_sure(run, tmp_path, expecte
         assert part in entry["notes"]
 
 
-def test_another_figure_may_be_told(run, tmp_path):
+def test_another_metric_may_be_told(run, tmp_path):
     options = {"dataset": "org/benchmark", "metric": "eqbench.parseable"}
     (path,) = empeval.export(run, tmp_path, "hf-eval-results", options=options)
     (entry,) = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert entry["value"] == figure(run, "parseable").value
+    assert entry["value"] == metric_of(run, "parseable").value
 
 
 CARD = """---
@@ -217,7 +217,7 @@ model-index:
 """
 
 
-def test_a_model_card_gets_the_figures_and_keeps_the_rest(run, tmp_path, expected):
+def test_a_model_card_gets_the_metrics_and_keeps_the_rest(run, tmp_path, expected):
     path = tmp_path / "README.md"
     path.write_text(CARD, encoding="utf-8")
     for _ in range(2):  # the second time replaces what the first wrote
@@ -258,7 +258,7 @@ def test_a_record_of_every_eval_ever_says_who_how_sure_and_of_what(run, tmp_path
     official = results["eqbench.eqbench_v2"]
     assert official["score_details"]["score"] == pytest.approx(expected[0], rel=1e-9)
     sure = official["score_details"]["uncertainty"]
-    metric = figure(run, "eqbench_v2")
+    metric = metric_of(run, "eqbench_v2")
     assert sure["num_samples"] == 24
     assert sure["standard_error"]["value"] == pytest.approx(expected[1], rel=1e-9)
     assert sure["confidence_interval"]["lower"] == metric.ci_low
@@ -312,7 +312,7 @@ def test_a_part_of_the_items_is_told(tmp_path, caplog):
         ("every-eval-ever", {**EEE, "model": "../../x"}, "'../../x' is none"),
         ("hf-eval-results", {}, "No task of the run has its data on the hub"),
         ("hf-eval-results", {"dataset": "benchmark"}, "it must be OWNER/NAME"),
-        ("hf-eval-results", {"dataset": "a/b", "metric": "eqbench.eqbench"}, "no such figure"),
+        ("hf-eval-results", {"dataset": "a/b", "metric": "eqbench.eqbench"}, "no such metric"),
         ("hf-model-index", {"source_name": "x"}, "source_name goes with a source_url"),
         ("inspect", {"metric": "x"}, "inspect has no option 'metric'"),
         ("inspec", {}, "Did you mean 'inspect'"),

@@ -91,14 +91,14 @@ def test_inspects_viewer_takes_the_folder(run, tmp_path):
     assert list((tmp_path / "page" / "logs").glob("*eqbench-mini*.json"))
 
 
-def test_a_packed_log_read_again_has_the_same_figures(run, tmp_path):
+def test_a_packed_log_read_again_has_the_same_metrics(run, tmp_path):
     pytest.importorskip("inspect_ai", reason="Inspect is not installed")
     (path,) = empeval.export(run, tmp_path / "out", "inspect-eval")
     again = empeval.run(f"replay:{path}", ["eqbench-mini"], ["eqbench"], out=tmp_path / "again")
     assert again.metrics() == run.metrics()
 
 
-def test_lm_evals_own_table_shows_the_figures(run, tmp_path, official):
+def test_lm_evals_own_table_shows_the_metrics(run, tmp_path, official):
     pytest.importorskip("pytablewriter", reason="lm-eval's table needs it")
     utils = pytest.importorskip("lm_eval.utils", reason="lm-eval is not installed")
     samples, results = empeval.export(run, tmp_path, "lm-eval")

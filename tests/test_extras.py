@@ -180,8 +180,8 @@ def test_every_package_of_the_table_is_one_of_its_extra():
     }
     inside = {"safetensors": "transformers", "tokenizers": "transformers"}  # they come with it
     project, training = (
-        tomllib.loads((ROOT / place / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        for place in (".", "reference_models")
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in (".", "reference_models")
     )
     extras = project["optional-dependencies"]
     extras = extras | {"train": extras["train"] + training["dependencies"]}

@@ -57,8 +57,8 @@ class Sure(Generator):
             yield LogLikelihood(request.id, values, prompt_tokens=3)
 
 
-def weight(lead, place):
-    return (place + len(lead)) % 7 + 1
+def weight(lead, index):
+    return (index + len(lead)) % 7 + 1
 
 
 MOOD = (Blank("mood", "Mood:", (" bad", " good")),)
@@ -162,16 +162,16 @@ def test_eqbench_by_likelihood_scores_expected_and_likeliest_intensities(run):
         expected.append(item_score(means, reference))
         likeliest.append(item_score(best, reference))
         assert line["response"] == "\n".join(f"{name}: {best[name]}" for name in reference)
-    figures = {(m.scorer, m.metric): m for m in run.metrics()}
+    metrics = {(m.scorer, m.metric): m for m in run.metrics()}
     for name, values in (("expected", expected), ("likeliest", likeliest)):
-        figure = figures["eqbench-likelihood", f"eqbench_{name}"]
-        assert figure.value == pytest.approx(10 * sum(values) / 28)
-        assert (figure.n, figure.n_failed) == (28, 0)
-    assert figures["eqbench", "eqbench_v2"].value == pytest.approx(10 * sum(likeliest) / 28)
-    assert figures["eqbench", "parseable"].value == 100
+        metric = metrics["eqbench-likelihood", f"eqbench_{name}"]
+        assert metric.value == pytest.approx(10 * sum(values) / 28)
+        assert (metric.n, metric.n_failed) == (28, 0)
+    assert metrics["eqbench", "eqbench_v2"].value == pytest.approx(10 * sum(likeliest) / 28)
+    assert metrics["eqbench", "parseable"].value == 100
 
 
-def test_a_run_by_likelihood_is_another_question_than_one_that_has_answers_written(run):
+def test_a_run_by_likelihood_is_another_run_spec_than_one_that_has_answers_written(run):
     with pytest.raises(empeval.EmpevalError, match="mode"):
         empeval.run(Sure(), ["eqbench-mini"], out=run.path)
 

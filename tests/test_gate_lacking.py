@@ -31,8 +31,8 @@ def made(tmp_path):
         built = []
         for task, scorers in tasks.items():
             own = []
-            for place, (name, lost) in enumerate(scorers.items()):
-                base = normal(COUNT, place, 5)
+            for index, (name, lost) in enumerate(scorers.items()):
+                base = normal(COUNT, index, 5)
                 values = [b + shift + e for b, e in zip(base, normal(COUNT, number, 0, 0.1),
                                                         strict=True)]  # fmt: skip
                 of = [None if n in lost else v for n, v in enumerate(values)]
@@ -110,7 +110,7 @@ def test_a_limit_that_is_exceeded_stays_a_regression_where_a_task_lacks(made):
         {"guardrails": [{"metric": "talks.warmth", "margin": 0.2, "rises": "talks.tact"}]},
     ],
 )
-def test_a_guardrail_on_a_figure_that_is_refused_blocks(made, policy):
+def test_a_guardrail_on_a_metric_that_is_refused_blocks(made, policy):
     candidate = made({**BOTH, "talks": {"warmth": (), "tact": REFUSED}}, shift=0.1)
     verdict = gate(candidate, made(BOTH), asked(**policy))
     assert verdict.exit_code == 4
@@ -135,7 +135,7 @@ def test_a_kind_that_nothing_is_called_is_refused(made, kind):
         gate(made(BOTH), run, asked(failures=[{"kind": kind}]))
 
 
-def test_a_figure_that_only_the_candidate_has_is_named(made):
+def test_a_metric_that_only_the_candidate_has_is_named(made):
     (check,) = gate(made(BOTH), made(ONE_TASK), asked(headline=[WIDE])).checks
     assert check.outcome == "pass"
     assert "The base has no letters.warmth.warmth: nothing is said of that." in check.said

@@ -131,7 +131,7 @@ def test_failing_answers_have_limits_of_their_own(run, policy):
         assert check.outcome == outcome, limits
 
 
-def test_a_guardrail_asks_only_while_the_other_figure_rises(run):
+def test_a_guardrail_asks_only_while_the_other_metric_rises(run):
     headline = [{"metric": "warmth", "margin": 0.5}]
     rail = [Guardrail(metric="warmth", margin=0.5, rises="warmth")]
     policy = msgspec.convert({"headline": headline, "resamples": 500}, Policy)
@@ -161,18 +161,18 @@ def test_documents_are_written_and_are_what_they_say(cli, run, policy, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("option", "place"),
+    ("option", "kept_file"),
     [("--junit", "run.json"), ("--markdown", "responses/talks.jsonl"), ("--json", "GATE.json")],
 )
-def test_no_document_overwrites_what_a_run_keeps(cli, run, policy, option, place):
+def test_no_document_overwrites_what_a_run_keeps(cli, run, policy, option, kept_file):
     base, candidate = run("base"), run("candidate", -1.0, seed=3)
     kept = {p: p.read_bytes() for p in candidate.path.rglob("*") if p.is_file()}
     found = cli("gate", str(candidate.path), "--baseline", str(base.path), "--policy",
-                str(policy()), option, str(candidate.path / place))  # fmt: skip
+                str(policy()), option, str(candidate.path / kept_file))  # fmt: skip
     assert found.code == 2
-    assert f"{option} {candidate.path / place} would overwrite" in found.err
+    assert f"{option} {candidate.path / kept_file} would overwrite" in found.err
     assert kept == {p: p.read_bytes() for p in candidate.path.rglob("*") if p.is_file()}
-    page = cli("report", str(base.path), "--out", str(candidate.path / place))
+    page = cli("report", str(base.path), "--out", str(candidate.path / kept_file))
     assert (page.code, "would overwrite" in page.err) == (2, True)
 
 
@@ -247,10 +247,10 @@ def test_policies_that_make_no_sense_are_refused(cli, run, tmp_path, text, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (POLICY.replace("warmth", "warmht"), "No figure 'warmht'"),
+        (POLICY.replace("warmth", "warmht"), "No metric 'warmht'"),
         (POLICY + '[[slices]]\nby = "colour"\nmargin = 1\n', "no property 'colour'"),
         (POLICY + '[[failures]]\nkind = "tired"\n', "unknown kind 'tired'"),
-        (POLICY + '[[guardrails]]\nmetric = "x"\nrises = "warmth"\nmargin = 1\n', "no figure 'x'"),
+        (POLICY + '[[guardrails]]\nmetric = "x"\nrises = "warmth"\nmargin = 1\n', "no metric 'x'"),
     ],
 )
 def test_policies_that_ask_for_what_the_runs_do_not_have_are_refused(run, policy, text, message):
@@ -354,13 +354,13 @@ def test_a_run_is_no_baseline_of_itself(cli, run, policy, tmp_path):
 
 
 def two_tasks(path, shifts, kept=(0.0, 0.0), model="made:model"):
-    """A run of two tasks with figures of the same names."""
+    """A run of two tasks with metrics of the same names."""
     names = [str(n) for n in range(60)]
     tasks = []
-    for place, task in enumerate(("talks", "letters")):
+    for index, task in enumerate(("talks", "letters")):
         values = [
-            Value("warmth", [v + shifts[place] for v in normal(60, place, 5)]),
-            Value("honesty", [v + kept[place] for v in normal(60, 8 + place, 5)]),
+            Value("warmth", [v + shifts[index] for v in normal(60, index, 5)]),
+            Value("honesty", [v + kept[index] for v in normal(60, 8 + index, 5)]),
         ]
         tasks.append(MadeTask(task, names, [MadeScorer("judge", values)]))
     return write_run(path, tasks, model=model)
@@ -383,13 +383,13 @@ def test_a_task_that_the_candidate_left_out_does_not_pass(tmp_path):
     assert gate(rest, base, named).outcome == "pass"
 
 
-def test_one_figure_has_one_margin(run):
+def test_one_metric_has_one_margin(run):
     """A wide margin under another name would let through what the narrow one stops."""
     wanted = Policy(
         headline=[Headline(metric="warmth", margin=0.1),
                   Headline(metric="talks.warmth.warmth", margin=50)]
     )  # fmt: skip
-    with pytest.raises(UsageError, match=r"warmth and talks\.warmth\.warmth are one figure"):
+    with pytest.raises(UsageError, match=r"warmth and talks\.warmth\.warmth are one metric"):
         gate(run("candidate", -1.0, seed=3), run("base"), wanted)
 
 

@@ -160,7 +160,7 @@ def test_many_runs_have_lines_by_their_names(cli, run):
     assert [m["audit"]["audited"] for m in data["audits"]] == [False, True, True]
 
 
-def test_a_report_has_the_lines_beside_the_figures_and_each_warning_once_there(cli, run, tmp_path):
+def test_a_report_has_the_lines_beside_the_metrics_and_each_warning_once_there(cli, run, tmp_path):
     runs = [run("a", NOT), run("b", AUDITED, 1.0)]
     assert cli("report", *runs, "-o", "report.html", "--resamples", "300").code == 0
     page = (tmp_path / "report.html").read_text()

@@ -122,8 +122,8 @@ def test_a_wrapper_runs_around_the_others_and_may_change_what_they_return():
     assert calls == ["before", "inner", "after"]
 
 
-@pytest.mark.parametrize("place", ["before", "after", "twice"])
-def test_a_wrapper_that_fails_changes_nothing_and_is_reported(place, caplog):
+@pytest.mark.parametrize("moment", ["before", "after", "twice"])
+def test_a_wrapper_that_fails_changes_nothing_and_is_reported(moment, caplog):
     class Inner:
         @hookimpl
         def empeval_resolve_model(self, uri):
@@ -132,10 +132,10 @@ def test_a_wrapper_that_fails_changes_nothing_and_is_reported(place, caplog):
     class Failing:
         @hookimpl(wrapper=True)
         def empeval_resolve_model(self):
-            if place == "before":
+            if moment == "before":
                 raise KeyError("no")
             yield
-            if place == "twice":
+            if moment == "twice":
                 yield
             raise KeyError("no")
 
@@ -147,7 +147,7 @@ def test_a_wrapper_that_fails_changes_nothing_and_is_reported(place, caplog):
     ((name, reason),) = hooks.problems
     assert name == "failing"
     assert reason.startswith("empeval_resolve_model raised ")
-    assert ("yields once" if place == "twice" else "KeyError: 'no'") in reason
+    assert ("yields once" if moment == "twice" else "KeyError: 'no'") in reason
     assert [told.startswith("plugin failing: ") for told in caplog.messages] == [True]
 
 

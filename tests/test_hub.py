@@ -189,10 +189,10 @@ from empeval.data import hub_failure
 
 make_tiny_model(Path(sys.argv[1]))
 answers = []
-for place in (sys.argv[1], "org/tiny"):
-    tokenizer = AutoTokenizer.from_pretrained(place)
+for source in (sys.argv[1], "org/tiny"):
+    tokenizer = AutoTokenizer.from_pretrained(source)
     prompt = tokenizer("a b c", return_tensors="pt")
-    model = AutoModelForCausalLM.from_pretrained(place)
+    model = AutoModelForCausalLM.from_pretrained(source)
     answer = model.generate(**prompt, max_new_tokens=4, do_sample=False)[0]
     answers.append(tokenizer.decode(answer))
 failures = []

@@ -50,11 +50,11 @@ def site(folder: Path, *names: str, version: str = "1.0", value: str = "m:C") ->
 
 @pytest.fixture
 def path(monkeypatch, tmp_path):
-    """Makes ``sys.path`` nothing but the given places."""
+    """Makes ``sys.path`` nothing but the given entries."""
     monkeypatch.chdir(tmp_path)
 
-    def only(*places: Path | str) -> None:
-        monkeypatch.setattr(sys, "path", [str(place) for place in places])
+    def only(*entries: Path | str) -> None:
+        monkeypatch.setattr(sys, "path", [str(entry) for entry in entries])
 
     return only
 
@@ -147,21 +147,21 @@ def test_old_metadata_beside_the_source_of_an_editable_installation(path, tmp_pa
 
 
 def zipped(folder: Path) -> str:
-    place = folder.with_suffix(".zip")
-    with zipfile.ZipFile(place, "w") as file:
+    entry = folder.with_suffix(".zip")
+    with zipfile.ZipFile(entry, "w") as file:
         for one in folder.rglob("*"):
             if one.is_file():
                 file.write(one, one.relative_to(folder).as_posix())
-    return str(place)
+    return str(entry)
 
 
 def egg(folder: Path) -> str:
-    place = folder / "thing-1.0-py3.egg"
+    entry = folder / "thing-1.0-py3.egg"
     info(folder).rename(folder / "EGG-INFO")
     (folder / "EGG-INFO" / "METADATA").rename(folder / "EGG-INFO" / "PKG-INFO")
-    place.mkdir()
-    (folder / "EGG-INFO").rename(place / "EGG-INFO")
-    return str(place)
+    entry.mkdir()
+    (folder / "EGG-INFO").rename(entry / "EGG-INFO")
+    return str(entry)
 
 
 def renamed(name: str):
@@ -193,8 +193,8 @@ def headed(head: str):
     ids=["zip", "egg", "capitals", "nameless", "folded", "folded later"],
 )
 def test_what_is_unusual_is_left_to_the_library(path, tmp_path, change):
-    places = [site(tmp_path / "plain", "plain"), change(site(tmp_path / "a", "thing"))]
-    path(*places)
+    entries = [site(tmp_path / "plain", "plain"), change(site(tmp_path / "a", "thing"))]
+    path(*entries)
     with pytest.raises(distributions.UnusualError):
         by_files()
     assert found() == by_the_library()

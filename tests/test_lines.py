@@ -30,7 +30,7 @@ scores = st.builds(
 
 
 @pytest.fixture(params=["in memory", "on the disk"])
-def place(request, monkeypatch):
+def storage(request, monkeypatch):
     """Where the bytes of a file are kept; the reader must not differ."""
     if request.param == "on the disk":
         monkeypatch.setattr(lines, "HELD", 0)
@@ -51,7 +51,7 @@ def written(path, records):
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_lines_are_a_sequence_like_the_list_of_what_was_written(place, tmp_path, records, data):
+def test_lines_are_a_sequence_like_the_list_of_what_was_written(storage, tmp_path, records, data):
     read = Lines(Stored(written(tmp_path / "a.jsonl", records), Score), Score)
     assert list(read) == records
     assert read == records
@@ -71,7 +71,7 @@ def test_lines_are_a_sequence_like_the_list_of_what_was_written(place, tmp_path,
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_lines_by_id_leave_out_an_id_that_comes_twice(place, tmp_path, records, others):
+def test_lines_by_id_leave_out_an_id_that_comes_twice(storage, tmp_path, records, others):
     ids = [record.id for record in records]
     expected = {r.id: r for r in records if ids.count(r.id) == 1}
     stored = Stored(written(tmp_path / "a.jsonl", records), Score)
@@ -87,7 +87,7 @@ def test_lines_by_id_leave_out_an_id_that_comes_twice(place, tmp_path, records, 
     assert stored.index.doubled == {name for name in ids if ids.count(name) > 1}
 
 
-def test_a_damaged_line_is_found_before_any_is_used(place, tmp_path):
+def test_a_damaged_line_is_found_before_any_is_used(storage, tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"id":"a"}\n{"id":"b","status":"fine"}\n{"id":"c"}\n')
     with pytest.raises(RunFolderError, match=r"a\.jsonl, line 2: .*delete that line"):
@@ -123,7 +123,7 @@ def test_lines_are_not_copied_out_of_a_file_that_was_cut_meanwhile(big, tmp_path
     assert path.read_bytes() == cut
 
 
-def test_a_run_reads_a_file_once_and_again_when_it_has_changed(place, tmp_path):
+def test_a_run_reads_a_file_once_and_again_when_it_has_changed(storage, tmp_path):
     run = make_run(tmp_path / "run", [1.0, 2.0])
     before = run.scores(TASK, SCORER)
     assert run.scores(TASK, SCORER).stored is before.stored
@@ -135,7 +135,7 @@ def test_a_run_reads_a_file_once_and_again_when_it_has_changed(place, tmp_path):
     assert len(run.scores(TASK, SCORER)) == 0
 
 
-def test_samples_stand_in_the_order_of_their_ids_whatever_the_order_of_lines(place, tmp_path):
+def test_samples_stand_in_the_order_of_their_ids_whatever_the_order_of_lines(storage, tmp_path):
     ids = ["10", "9", "b2", "b11", "1"]
     run = make_run(tmp_path / "run", [1.0, 2.0, 3.0, 4.0, 5.0], ids=ids)
     expected = ["1", "9", "10", "b2", "b11"]
@@ -161,7 +161,7 @@ def test_keys_have_the_order_of_texts_and_numbers_in_turn(ids):
     assert sorted(ids, key=natural_key) == sorted(ids, key=natural_parts)
 
 
-def test_forgetting_lines_leaves_the_bytes_of_the_others(place, tmp_path):
+def test_forgetting_lines_leaves_the_bytes_of_the_others(storage, tmp_path):
     run = make_run(tmp_path / "run", [1.0, 2.0, 3.0])
     path = run.scores_path(TASK, SCORER)
     odd = [b'{ "id":"a", "more": [1, 2] }\n', b'{"id":"b"}\n', b'{"id":"c","values":{"x":1.0}}\n']
@@ -233,18 +233,18 @@ def test_a_run_scored_from_the_disk_is_the_same_bytes_and_compares_alike(tmp_pat
     assert compared[0] == compared[1]
 
 
-def test_counted_values_are_those_of_the_scores_one_by_one(place, tmp_path):
+def test_counted_values_are_those_of_the_scores_one_by_one(storage, tmp_path):
     run = make_run(tmp_path / "run", [1.0, None, 3.0], failed_as=0.5, unit="points")
     files = RunFiles(run)
     (metric,) = files.metrics(TASK).values()
     scores = files.scores(TASK, SCORER)
-    assert isinstance(scores, Columns)  # else each figure would read every line again
+    assert isinstance(scores, Columns)  # else each metric would read every line again
     counted = item_values(scores, ["2", "1", "none", "0"], metric)
     assert counted.tolist() == [3.0, 0.5, 0.5, 1.0]
     assert files.unscored(metric) == 1
 
 
-def test_a_value_of_a_failed_score_counts_only_where_any_status_does(place, tmp_path):
+def test_a_value_of_a_failed_score_counts_only_where_any_status_does(storage, tmp_path):
     run = make_run(tmp_path / "run", [1.0, 2.0])
     path = run.scores_path(TASK, SCORER)
     written(path, [Score("0", values={"warmth": 1.0}), Score("1", "refused", {"warmth": 2.0})])

@@ -36,8 +36,8 @@ def test_ranks_and_letters_say_the_same(case):
     better = closed(found)
     letters, reach = groups(order, better), ranks(order, better)
     assert found <= better
-    for place, run in enumerate(order, 1):
-        assert reach[run][0] <= place <= reach[run][1]
+    for rank, run in enumerate(order, 1):
+        assert reach[run][0] <= rank <= reach[run][1]
     for one, other in itertools.permutations(order, 2):
         share = bool(set(letters[one]) & set(letters[other]))
         assert share == ((one, other) not in better and (other, one) not in better)
@@ -166,7 +166,7 @@ def test_where_lower_is_better_the_lowest_is_first(tmp_path):
     assert {p.difference.verdict for p in matrix.pairs} == {"worse"}
 
 
-def test_yes_no_figures_are_ranked_in_percent(tmp_path):
+def test_yes_no_metrics_are_ranked_in_percent(tmp_path):
     columns = [[n % k == 0 for n in range(60)] for k in (2, 3, 5)]
     runs = [
         make_run(tmp_path / str(n), [float(v) for v in c], unit="percent")
@@ -190,7 +190,7 @@ def test_a_report_of_many_says_of_each_run_what_its_leaderboard_says(tmp_path, c
     assert json.loads(text.out)["schema"] == 2
 
 
-def test_each_run_counts_by_the_value_that_its_own_figure_is_of(tmp_path, cli):
+def test_each_run_counts_by_the_value_that_its_own_metric_is_of(tmp_path, cli):
     """As of EQ-Bench, where the total is of first or of revised scores, whichever is better."""
     values = normal(30, 1, 5)
     runs = [make_run(tmp_path / name, values) for name in "abc"]

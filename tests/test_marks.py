@@ -1,4 +1,4 @@
-"""What is known of a scorer's agreement with people stands beside its figures, and only its own."""
+"""What is known of a scorer's agreement with people stands beside its metrics, and only its own."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_scoring_again_with_other_weights_takes_the_line_away(cli, judges, dialo
     assert len(Run("run").manifest.warnings) == 1
 
 
-def test_figures_that_are_kept_keep_their_line(cli, judges, dialogues):
+def test_metrics_that_are_kept_keep_their_line(cli, judges, dialogues):
     judges()
     cli("score", dialogues(FINE), "--scorers", "warm", "--out", "run")
     assert listed(cli("score", "run", "--scorers", "unknown").out) == [

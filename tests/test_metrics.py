@@ -212,7 +212,7 @@ def test_only_scores_that_are_ok_and_have_the_value_enter_a_mean():
     assert metric.ci_low < 6 < metric.ci_high
 
 
-def test_nothing_to_average_is_no_figure_rather_than_a_number():
+def test_nothing_to_average_is_no_metric_rather_than_a_number():
     for samples in ([], scored(Score("1", "error"), Score("2", "unparsed"))):
         metric = mean_metric(WARMTH, samples)
         assert (metric.value, metric.ci_low, metric.ci_high) == (None, None, None)
@@ -251,7 +251,7 @@ def test_yes_or_no_values_become_a_percentage_with_a_wilson_interval():
     )
 
 
-def test_several_figures_are_made_in_one_walk_and_each_is_that_of_its_own_samples():
+def test_several_metrics_are_made_in_one_walk_and_each_is_that_of_its_own_samples():
     cards = [ValueCard(name=n, unit=u, summary=n) for n, u in (("a", "score"), ("b", "percent"))]
     scored = []
     for number in range(40):

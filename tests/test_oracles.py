@@ -50,11 +50,11 @@ def test_the_bootstrap_is_that_of_a_loop_over_drawn_clusters(seed):
         drawn = [rows[n] for n in dice.integers(0, 25, 25)]
         own, spread = mean_and_error(drawn)
         scores.append((own - mean) / spread)
-    for place, level in enumerate((0.95, 0.9)):
+    for index, level in enumerate((0.95, 0.9)):
         high, low = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
         expected = mean - low * error, mean - high * error
         bounds, p = bootstrap_t(Sums.of(change[:, None], numbers), resamples=8000)
-        found = bounds[0, place]
+        found = bounds[0, index]
         assert found == pytest.approx(expected, abs=0.15 * error)
     tail = np.mean(np.array(scores) >= mean / error), np.mean(np.array(scores) <= mean / error)
     assert p[0] == pytest.approx(2 * min(tail), abs=0.03)
@@ -171,8 +171,8 @@ def test_rank_statistics_of_few_replies_are_those_of_loops():
     assert spearman(a, b, ones)[0] == pytest.approx(stats.spearmanr(scores, ratings).statistic)
     tau = kendall(RankedPairs(scores, ratings, clusters), a, b, ones, ones)[0]
     assert tau == pytest.approx(stats.kendalltau(scores, ratings).statistic, abs=1e-6)
-    places = stats.rankdata(scores) - 0.5
-    levels = np.sort(ratings)[np.floor(places).astype(int)]
+    indices = stats.rankdata(scores) - 0.5
+    levels = np.sort(ratings)[np.floor(indices).astype(int)]
     seen = np.mean([(x - y) ** 2 for x, y in zip(levels, ratings, strict=True)])
     expected = np.mean([(x - y) ** 2 for x in levels for y in ratings])
     assert quadratic_kappa(a, b, ones)[0] == pytest.approx(1 - seen / expected)

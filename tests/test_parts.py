@@ -1,4 +1,4 @@
-"""Parts of the items, and what a table of many figures or many runs decides."""
+"""Parts of the items, and what a table of many metrics or many runs decides."""
 
 from __future__ import annotations
 
@@ -120,15 +120,15 @@ def test_a_part_whose_answers_were_refused_does_not_drop_out(moved):
     assert verdict.exit_code == 4
 
 
-def test_a_property_that_no_item_has_is_a_wrong_question(moved):
+def test_a_property_that_no_item_has_is_refused(moved):
     base, candidate = moved(lambda t: False)
     with pytest.raises(UsageError, match=r"no property 'colour'.*emotion"):
         gate(candidate, base, policy("colour"))
 
 
 @pytest.fixture
-def two_figures(tmp_path):
-    """Two runs with a second figure, that falls as much as the first rises."""
+def two_metrics(tmp_path):
+    """Two runs with a second metric, that falls as much as the first rises."""
     runs = []
     for name, shift in (("base", 0.0), ("candidate", 1.0)):
         values = [v + shift for v in normal(COUNT, 1, 5)]
@@ -145,8 +145,8 @@ def two_figures(tmp_path):
     return runs
 
 
-def test_only_headline_figures_get_a_verdict_wherever_it_is_shown(cli, two_figures, tmp_path):
-    base, candidate = (str(run.path) for run in two_figures)
+def test_only_headline_metrics_get_a_verdict_wherever_it_is_shown(cli, two_metrics, tmp_path):
+    base, candidate = (str(run.path) for run in two_metrics)
     text = cli("compare", base, candidate, "--all").out
     rows = {x.split()[0]: x.split()[-1] for x in text.splitlines() if x.startswith("warmth.")}
     assert rows["warmth.warmth"] == "better"
@@ -159,7 +159,7 @@ def test_only_headline_figures_get_a_verdict_wherever_it_is_shown(cli, two_figur
     assert page.count('class="better"') == page.count('class="band better"') == 1
     assert 'class="worse"' not in page
     (named,) = [
-        d for d in compare(*two_figures, metrics=["tact"]).differences if d.metric == "tact"
+        d for d in compare(*two_metrics, metrics=["tact"]).differences if d.metric == "tact"
     ]
     assert named.verdict == "worse"
 

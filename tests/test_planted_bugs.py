@@ -24,10 +24,10 @@ BUGS = _program()
 
 
 @pytest.mark.parametrize("bug", BUGS.BUGS, ids=lambda bug: bug.name)
-def test_a_bug_has_one_place_and_the_test_that_notices_it_first_is_there(bug):
-    place = BUGS.place_of(bug, ROOT)
+def test_a_bug_is_found_once_and_the_test_that_notices_it_first_is_there(bug):
+    file = BUGS.file_of(bug, ROOT)
     assert bug.planted != bug.text
-    assert place.read_text(encoding="utf-8").count(bug.text) == 1
+    assert file.read_text(encoding="utf-8").count(bug.text) == 1
     path, _, name = bug.first.partition("::")
     code = (ROOT / "tests" / path).read_text(encoding="utf-8")
     assert not name or re.search(rf"^def {re.escape(name)}\(", code, re.MULTILINE)

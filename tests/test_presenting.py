@@ -1,4 +1,4 @@
-"""How every verb prints its figures: as tables that fit, and in forms that programs read."""
+"""How every verb prints its metrics: as tables that fit, and in forms that programs read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_two_runs_as_csv_are_one_table_and_the_rest_is_beside_it(cli, runs):
     assert (found.code, plain.code) == (0, 0)
     told = json.loads(plain.out)["differences"]
     rows = read(found.out)
-    assert [r["figure"] for r in rows] == [f"{d['scorer']}.{d['metric']}" for d in told]
+    assert [r["metric"] for r in rows] == [f"{d['scorer']}.{d['metric']}" for d in told]
     for row, d in zip(rows, told, strict=True):
         assert float(row["difference"]) == pytest.approx(d["change"]["value"], abs=5e-3)
         assert row["n"] == f"{d['change']['n']} of {d['sides']['candidate']['items']}"
@@ -45,7 +45,7 @@ def test_three_runs_as_csv_are_their_ranking(cli, runs):
     assert [row["run"] for row in rows] == ["two", "one", "three"]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
     assert [row["ranks"] for row in rows] == ["1", "2", "3"], "no reach from 1 to 1"
-    assert {row["figure"] for row in rows} == {"warmth.warmth"}
+    assert {row["metric"] for row in rows} == {"warmth.warmth"}
 
 
 def test_latex_is_a_tabular_and_nothing_else(cli, runs):

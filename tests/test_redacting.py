@@ -80,7 +80,7 @@ def test_a_secret_is_in_no_file_and_no_message(site, tmp_path, fail):
         assert Run(tmp_path / "run").responses("ed-mini")[0].note == "401 for key ***"
 
 
-def test_another_key_asks_the_same_question(site, tmp_path, install):
+def test_another_key_is_the_same_run_spec(site, tmp_path, install):
     install(site)
     options = {"tasks": ["ed-mini"], "scorers": ["surface"], "limit": 2, "out": tmp_path / "run"}
 

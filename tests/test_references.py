@@ -54,7 +54,7 @@ def files(tmp_path):
     return tmp_path
 
 
-def figures(folder):
+def metrics(folder):
     return {(m.task, m.scorer, m.metric): m.value for m in Run(folder).metrics()}
 
 
@@ -87,7 +87,7 @@ def test_everything_of_a_run_may_be_in_files(cli, files):
     found = cli("run", *words, "--model-args", "times=3", "--task-args", "talks.count=4",
                 "--out", "run")  # fmt: skip
     assert found.code == 0, found.err
-    assert figures(files / "run") == {("talks", "thanks", "thanks"): 3.0}
+    assert metrics(files / "run") == {("talks", "thanks", "thanks"): 3.0}
     manifest = Run(files / "run").manifest
     assert (manifest.tasks["talks"].n_items, manifest.tasks["talks"].n_clusters) == (4, 2)
     assert manifest.tasks["talks"].version.startswith("1+")
@@ -100,7 +100,7 @@ def test_a_finished_run_is_scored_by_a_file_from_another_folder(cli, files, monk
     monkeypatch.chdir(files / "elsewhere")
     found = cli("score", "../run", "--scorers", "../my_scorer.py:thanks:word=than")
     assert found.code == 0, found.err
-    assert figures(files / "run")["talks", "thanks@word-than", "thanks"] == 1.0
+    assert metrics(files / "run")["talks", "thanks@word-than", "thanks"] == 1.0
 
 
 def test_no_file_that_a_run_folder_names_is_run(cli, files):
@@ -123,13 +123,13 @@ def test_a_file_that_is_called_like_an_installed_task_is_not_that_task(cli, file
     assert cli("score", "run").code == 2, "EQ-Bench's own scorer has nothing to say of it"
 
 
-def test_a_changed_scorer_scores_anew_and_a_changed_task_is_another_question(cli, files):
+def test_a_changed_scorer_scores_anew_and_a_changed_task_is_another_run_spec(cli, files):
     words = ("run", "--model", "my_model.py", "--tasks", "my_task.py", "--out", "run")
     assert cli(*words).code == 0
     before = Run(files / "run").manifest.scorers["talks"]["thanks"].version
     (files / "my_scorer.py").write_text(SCORER.replace(".count(word)", ".count(word) + 1"))
     assert cli(*words).code == 0
-    assert figures(files / "run") == {("talks", "thanks", "thanks"): 2.0}
+    assert metrics(files / "run") == {("talks", "thanks", "thanks"): 2.0}
     assert Run(files / "run").manifest.scorers["talks"]["thanks"].version != before
     (files / "my_task.py").write_text(TASK + "# a remark\n")
     found = cli(*words)
@@ -249,7 +249,7 @@ def test_an_edit_within_the_same_second_counts(cli, files):
         (files / "s.py").write_text(SCORER.replace(".count(word)", f".count(word) * {factor}"))
         words = ("run", "--model", "my_model.py", "--tasks", "ed-mini", "--limit", "1")
         assert cli(*words, "--scorers", "s.py:thanks", "--out", "run").code == 0
-        assert figures(files / "run")["ed-mini", "thanks", "thanks"] == factor
+        assert metrics(files / "run")["ed-mini", "thanks", "thanks"] == factor
 
 
 def test_python_takes_objects_and_classes_and_paths(files, monkeypatch):

@@ -219,7 +219,7 @@ def test_answers_of_every_kind_go_through_run_and_score(tmp_path):
     assert (run.path / "metrics.json").read_bytes() == before
 
 
-def test_a_run_that_is_answered_from_its_own_responses_has_the_same_figures(tmp_path):
+def test_a_run_that_is_answered_from_its_own_responses_has_the_same_metrics(tmp_path):
     first = empeval.run("human:", ["ed-mini"], ["surface"], out=tmp_path / "first")
     file = first.responses_path("ed-mini")
     second = empeval.run(f"replay:{file}", ["ed-mini"], ["surface"], out=tmp_path / "second")

@@ -99,7 +99,7 @@ def test_nothing_is_loaded_from_elsewhere(run, report):
     assert "default-src 'none'" in policy[0]
 
 
-def test_the_summary_has_verdicts_figures_and_licences(run, report):
+def test_the_summary_has_verdicts_metrics_and_licences(run, report):
     page = report(run("a"), run("b", 1.0), margins=0.5)
     text = " ".join(" ".join(page.text).split())
     assert "warmth: better by 1.000 points" in text
@@ -127,7 +127,7 @@ def shown(page):
     return " ".join(" ".join(page.text).split())
 
 
-def test_the_verdict_stands_first_with_the_figures_in_a_sentence(run, report):
+def test_the_verdict_stands_first_with_the_metrics_in_a_sentence(run, report):
     text = shown(report(run("a"), run("b", -0.8), margins=0.15))
     mean = sum(normal(60, 1)) / 60
     said = (f"B is worse on talks warmth: {mean:.3f} to {mean - 0.8:.3f}, -0.800 "
@@ -148,9 +148,9 @@ def test_the_largest_falls_are_shown_with_both_answers(tmp_path, report, up):
     text = shown(report(*runs))
     sign = 1 if up else -1
     lost = sorted(range(60), key=lambda n: sign * (after[n] - before[n]))[:3]
-    places = [text.index(f"talks {n}: warmth.warmth {before[n]:.3f} to {after[n]:.3f}")
+    found_at = [text.index(f"talks {n}: warmth.warmth {before[n]:.3f} to {after[n]:.3f}")
               for n in lost]  # fmt: skip
-    assert places == sorted(places)
+    assert found_at == sorted(found_at)
     for n in lost:
         assert f"old says {n}" in text
         assert f"new says {n}" in text
@@ -184,7 +184,7 @@ def test_three_runs_are_a_leaderboard(run, report):
     assert "Where it fell most" not in text
 
 
-def test_other_figures_are_folded_by_scorer(tmp_path, report, run):
+def test_other_metrics_are_folded_by_scorer(tmp_path, report, run):
     from empeval.runs import Run
 
     one = run("a")
@@ -193,7 +193,7 @@ def test_other_figures_are_folded_by_scorer(tmp_path, report, run):
 
     one.write_metrics([*metrics, replace(metrics[0], metric="depth", higher_is_better=None)])
     page = report(Run(one.path))
-    assert "warmth: 1 more figure" in shown(page)
+    assert "warmth: 1 more metric" in shown(page)
     assert page.tags.count("details") == 1
 
 

@@ -71,7 +71,7 @@ def wait(process, reached) -> None:
 
 
 def assert_same(folder: Path, uninterrupted: Path) -> None:
-    """Same figures to the byte, same answers and scores, each once."""
+    """Same metrics to the byte, same answers and scores, each once."""
     assert (folder / "metrics.json").read_bytes() == (uninterrupted / "metrics.json").read_bytes()
     here, there = Run(folder), Run(uninterrupted)
     assert here.complete
@@ -105,7 +105,7 @@ def kill_at_random(begin, folder: Path, *, kills: int, seed: int, seconds: float
         assert path.read_bytes().startswith(before), path
 
 
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_figures(
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_metrics(
     begin, tmp_path, uninterrupted, duration
 ):
     kill_at_random(begin, tmp_path, kills=5, seed=5, seconds=duration)
@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_figures(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("EMPEVAL_KILLS", "20"))))
-def test_whenever_a_run_is_killed_it_ends_with_the_same_figures(
+def test_whenever_a_run_is_killed_it_ends_with_the_same_metrics(
     begin, tmp_path, uninterrupted, duration, seed
 ):
     kill_at_random(begin, tmp_path, kills=5, seed=seed, seconds=duration)
@@ -130,7 +130,7 @@ def test_whenever_a_run_is_killed_it_ends_with_the_same_figures(
     ],
     ids=["as it begins", "amid the answers", "amid the scores"],
 )
-def test_a_run_that_is_killed_ends_with_the_same_figures(
+def test_a_run_that_is_killed_ends_with_the_same_metrics(
     begin, tmp_path, monkeypatch, uninterrupted, reached
 ):
     monkeypatch.chdir(tmp_path)
@@ -144,10 +144,10 @@ def test_a_run_that_is_killed_ends_with_the_same_figures(
     assert_same(tmp_path / "run", uninterrupted)
 
 
-def test_scoring_that_is_killed_ends_with_the_same_figures_as_scoring_left_in_peace(
+def test_scoring_that_is_killed_ends_with_the_same_metrics_as_scoring_left_in_peace(
     copy, cli, odd_plugins
 ):
-    figures = {}
+    metrics = {}
     for name in ("peaceful", "killed"):
         shutil.copytree(copy.path, name)
         command = ("score", name, "--scorers", "length:0.003")
@@ -158,9 +158,9 @@ def test_scoring_that_is_killed_ends_with_the_same_figures_as_scoring_left_in_pe
             process.communicate()
             assert not Run("killed").complete
         assert cli(*command).code == 0
-        figures[name] = (Path(name) / "metrics.json").read_bytes()
-    assert figures["killed"] == figures["peaceful"]
-    assert b"length@0.003" in figures["killed"]
+        metrics[name] = (Path(name) / "metrics.json").read_bytes()
+    assert metrics["killed"] == metrics["peaceful"]
+    assert b"length@0.003" in metrics["killed"]
 
 
 def test_ctrl_c_says_that_nothing_is_lost_and_the_command_goes_on(
@@ -231,15 +231,15 @@ def again(cli, odd_plugins):
     def run(*more):
         own = list(COMMAND)
         for option in {"--task-args"} & set(more):
-            place = own.index(option)
-            del own[place : place + 2]
+            index = own.index(option)
+            del own[index : index + 2]
         return cli(*own, *more)
 
     return run
 
 
 def unfinish(run: Run) -> None:
-    """Make a copy one that was interrupted before its figures were computed."""
+    """Make a copy one that was interrupted before its metrics were computed."""
     text = (run.path / "run.json").read_text().replace('"complete"', '"running"')
     (run.path / "run.json").write_text(text)
     (run.path / "metrics.json").unlink()
@@ -299,7 +299,7 @@ def test_without_resume_an_unfinished_run_is_left_alone(copy, again):
         (["--tasks", "days,ed-mini", "--task-args", "days.count=300"], "tasks: ['days'] ->"),
     ],
 )
-def test_another_question_in_the_same_folder_is_refused_with_what_differs(
+def test_another_run_spec_in_the_same_folder_is_refused_with_what_differs(
     copy, again, changed, difference
 ):
     outcome = again(*changed)
@@ -326,12 +326,12 @@ def test_a_run_that_an_older_version_began_is_refused_with_the_reason(copy, agai
 
 def test_another_scorer_is_added_to_a_finished_run_and_nothing_is_asked_again(copy, cli, again):
     answers = RESPONSES.read_bytes()
-    figures = {(m.scorer, m.metric): m for m in copy.metrics()}
+    metrics = {(m.scorer, m.metric): m for m in copy.metrics()}
     outcome = cli(*COMMAND[:-4], "--scorers", "length", "--out", "run")
     assert outcome.code == 0, outcome.err
     assert RESPONSES.read_bytes() == answers
-    assert {s for s, _ in figures} < {m.scorer for m in Run("run").metrics()}
-    assert set(figures.values()) < set(Run("run").metrics())
+    assert {s for s, _ in metrics} < {m.scorer for m in Run("run").metrics()}
+    assert set(metrics.values()) < set(Run("run").metrics())
 
 
 def test_a_folder_that_was_given_over_to_something_else_is_left_alone(cli, odd_plugins, tmp_path):

@@ -49,9 +49,9 @@ def test_a_run_folder_holds_what_it_promises(ask):
         )
     scores = [json.loads(x) for x in run.scores_path("days", "length").read_text().splitlines()]
     assert [set(score) for score in scores] == [{"id", "status", "values", "labels", "note"}] * 12
-    figures = json.loads((run.path / "metrics.json").read_text())
-    assert figures["schema"] == 1
-    (metric,) = figures["metrics"]
+    metrics = json.loads((run.path / "metrics.json").read_text())
+    assert metrics["schema"] == 1
+    (metric,) = metrics["metrics"]
     assert (metric["task"], metric["scorer"], metric["metric"]) == ("days", "length", "length")
     assert {"value", "ci_low", "ci_high", "n", "n_failed", "unit", "higher_is_better"} <= set(
         metric
@@ -115,9 +115,9 @@ def test_a_score_that_the_folder_cannot_hold_is_an_error_of_its_sample(ask):
     assert "could not convert string to float" in scores["3"].note
 
 
-def test_a_scorer_without_figures_is_named_and_its_scores_are_kept(ask, tmp_path):
+def test_a_scorer_without_metrics_is_named_and_its_scores_are_kept(ask, tmp_path):
     with pytest.raises(
-        EmpevalError, match=r"figures of the scorer 'odd-plugins/faceless'.*KeyError"
+        EmpevalError, match=r"metrics of the scorer 'odd-plugins/faceless'.*KeyError"
     ):
         ask(scorers=["length", "faceless"])
     run = empeval.Run(tmp_path / "run")
@@ -324,7 +324,7 @@ def test_ids_with_numbers_are_ordered_like_the_numbers(a, b, around):
 
 
 @given(st.text("0123456789a#²٣-", max_size=8), st.text("0123456789a#²٣-", max_size=8))
-def test_different_ids_have_different_places_and_any_two_can_be_compared(one, other):
+def test_different_ids_have_different_keys_and_any_two_can_be_compared(one, other):
     same = natural_key(one) == natural_key(other)
     assert same == (one == other)
     if not same:

@@ -52,7 +52,7 @@ def changed(**fields):
     return msgspec.structs.replace(MANIFEST, **fields)
 
 
-def test_another_version_of_a_task_is_another_question():
+def test_another_version_of_a_task_is_another_run_spec():
     (task,) = MANIFEST.tasks.values()
     other = changed(tasks={"days": msgspec.structs.replace(task, version="2")})
     assert differences(MANIFEST, other) == ["days version: 1 -> 2"]
@@ -107,7 +107,7 @@ def test_what_is_no_run_folder_is_called_so(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"schema":1,"metrics":["\xff"]}', b"[[[[[[" * 20_000])
-def test_damaged_figures_are_refused_with_their_name(tmp_path, content):
+def test_damaged_metrics_are_refused_with_their_name(tmp_path, content):
     run = Run.create(tmp_path / "run", MANIFEST)
     assert run.metrics() == []
     (run.path / "metrics.json").write_bytes(content)
@@ -142,13 +142,13 @@ def damaged(data, whole):
         return data.draw(st.binary(max_size=100))
     if kind == "odd":
         content = msgspec.json.decode(whole)
-        place = content
-        while isinstance(place, dict) and place:
-            key = data.draw(st.sampled_from(sorted(place)))
-            if not isinstance(place[key], dict) or data.draw(st.booleans()):
-                place[key] = data.draw(ODD_JSON)
+        part = content
+        while isinstance(part, dict) and part:
+            key = data.draw(st.sampled_from(sorted(part)))
+            if not isinstance(part[key], dict) or data.draw(st.booleans()):
+                part[key] = data.draw(ODD_JSON)
                 break
-            place = place[key]
+            part = part[key]
         return msgspec.json.encode(content)
     start = data.draw(st.integers(0, len(whole)))
     if kind == "cut":
@@ -180,7 +180,7 @@ def test_any_manifest_is_read_as_it_stands_or_refused_with_its_name(folder, data
     assert differences(manifest, manifest) == []
 
 
-FIGURES = MetricsFile(
+METRICS = MetricsFile(
     schema=1,
     metrics=[Metric("days", "length", "words", 1.5, None, 2.0, 3, 1, "words", True, 2, "note")],
 )
@@ -188,16 +188,16 @@ FIGURES = MetricsFile(
 
 @given(st.data())
 @settings(deadline=None, max_examples=200)
-def test_any_figures_are_read_as_they_stand_or_refused_with_their_name(folder, data):
+def test_any_metrics_are_read_as_they_stand_or_refused_with_their_name(folder, data):
     (folder / "run.json").write_bytes(msgspec.json.encode(MANIFEST))
-    (folder / "metrics.json").write_bytes(damaged(data, msgspec.json.encode(FIGURES)))
+    (folder / "metrics.json").write_bytes(damaged(data, msgspec.json.encode(METRICS)))
     run = Run(folder)
-    figures, refusal = read_or_refused(run.metrics)
-    if figures is None:
+    metrics, refusal = read_or_refused(run.metrics)
+    if metrics is None:
         assert f"{folder / 'metrics.json'} cannot be read" in refusal
         return
-    run.write_metrics(figures)
-    assert run.metrics() == figures
+    run.write_metrics(metrics)
+    assert run.metrics() == metrics
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=4), st.data())
@@ -226,14 +226,14 @@ def test_any_responses_are_read_each_once_or_refused_with_the_name_of_the_file(f
     assert run.responses("days") == read
 
 
-def test_a_run_whose_figures_are_gone_is_unfinished(tmp_path):
+def test_a_run_whose_metrics_are_gone_is_unfinished(tmp_path):
     out = tmp_path / "run"
     first = empeval.run("human:", ["ed-mini"], ["surface"], out=out, limit=2)
-    figures = (out / "metrics.json").read_bytes()
+    metrics = (out / "metrics.json").read_bytes()
     (out / "metrics.json").unlink()
     assert not Run(out).complete
     assert empeval.run("human:", ["ed-mini"], ["surface"], out=out, limit=2).complete
-    assert (out / "metrics.json").read_bytes() == figures
+    assert (out / "metrics.json").read_bytes() == metrics
     assert first.complete
 
 
@@ -291,7 +291,7 @@ def test_differences_name_what_was_asked_otherwise():
     assert spec_hash(MANIFEST) != spec_hash(other)
 
 
-def test_scorers_time_and_machine_do_not_make_another_question():
+def test_scorers_time_and_machine_do_not_make_another_run_spec():
     other = changed(
         scorers={}, created="later", command=["x"], environment={"a": 1}, warnings=["w"]
     )
@@ -347,7 +347,7 @@ def test_a_new_run_may_not_go_where_nobody_may_write(tmp_path):
         tmp_path.chmod(0o755)
 
 
-def test_what_marks_a_thought_is_part_of_the_question_but_for_what_an_older_version_finished():
+def test_what_marks_a_thought_is_part_of_the_run_spec_but_for_what_an_older_version_finished():
     def asked(status, *marks):
         (task,) = MANIFEST.tasks
         entry = msgspec.structs.replace(MANIFEST.tasks[task], reasoning=marks)

@@ -46,7 +46,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("side", [0, 1])
-def test_scores_and_figures_that_were_changed_are_refused(cli, finished, tmp_path, name, side):
+def test_scores_and_metrics_that_were_changed_are_refused(cli, finished, tmp_path, name, side):
     path = finished[side].path / name
     (tmp_path / "gate.toml").write_text('[[headline]]\nmetric = "words"\nmargin = 1.0\n')
     base, candidate = (run.path for run in finished)
@@ -85,10 +85,10 @@ def test_a_score_of_an_item_without_an_answer_does_not_count(tmp_path):
     assert rate.candidate == pytest.approx(10)
 
 
-def test_a_figure_by_a_scorer_that_the_manifest_does_not_name_is_none(tmp_path):
+def test_a_metric_by_a_scorer_that_the_manifest_does_not_name_is_none(tmp_path):
     base, candidate = (make_run(tmp_path / name, normal(40, 1, 5)) for name in ("base", "new"))
     candidate.write_manifest(msgspec.structs.replace(candidate.manifest, scorers={}))
-    with pytest.raises(UsageError, match="No figure 'warmth' can be compared here"):
+    with pytest.raises(UsageError, match="No metric 'warmth' can be compared here"):
         compare(base, Run(candidate.path), metrics=["warmth"], resamples=200)
 
 

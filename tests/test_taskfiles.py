@@ -87,7 +87,7 @@ def test_rows_become_items_as_the_columns_say(folder):
     assert task.card.sampling == Sampling(max_tokens=40, stop=("\n",))
 
 
-def test_it_runs_and_gives_its_own_figures(cli, folder):
+def test_it_runs_and_gives_its_own_metrics(cli, folder):
     found = cli("run", "--model", "human:", "--tasks", "t.yaml", "--out", "run")
     assert found.code == 0, found.err
     values = {(m.scorer, m.metric): m.value for m in Run(folder / "run").metrics()}
@@ -97,7 +97,7 @@ def test_it_runs_and_gives_its_own_figures(cli, folder):
     assert Run(folder / "run").manifest.tasks["what-happened"].n_clusters == 2
 
 
-def test_its_own_figures_stay_when_another_scorer_scores(cli, folder):
+def test_its_own_metrics_stay_when_another_scorer_scores(cli, folder):
     assert cli("run", "--model", "human:", "--tasks", "t.yaml", "--out", "run").code == 0
     before = [m for m in Run(folder / "run").metrics() if not m.scorer]
     (folder / "s.py").write_text("import empeval\n@empeval.scorer\ndef f(sample):\n    return 1\n")
@@ -244,7 +244,7 @@ def test_the_schema_accepts_what_is_read_and_refuses_what_is_not(cli):
         assert not validator.is_valid(yaml.safe_load(text)), text
 
 
-def test_a_changed_file_is_another_question(cli, folder):
+def test_a_changed_file_is_another_run_spec(cli, folder):
     words = ("run", "--model", "human:", "--tasks", "t.yaml", "--out", "run")
     assert cli(*words).code == 0
     (folder / "t.yaml").write_text(WHOLE + "# a remark\n")

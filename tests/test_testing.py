@@ -101,7 +101,7 @@ SCORERS = {
         def score(self, samples):
             return [Score(s.id, values={"length": 1.0 / len(s.text)}) for s in samples]
     """,
-    "test_figures_of_nothing_but_failures_do_not_raise": """
+    "test_metrics_of_nothing_but_failures_do_not_raise": """
         def metrics(self, scored):
             sum(s.score.values["length"] for s in scored)
             return super().metrics(scored)

@@ -37,7 +37,7 @@ def alone(model, row, pooling):
     import torch
 
     ids = torch.tensor([list(row.ids)])
-    kinds = [int(row.second is not None and place >= row.second) for place in range(len(row.ids))]
+    kinds = [int(row.second is not None and index >= row.second) for index in range(len(row.ids))]
     with torch.no_grad():
         states = model(input_ids=ids, token_type_ids=torch.tensor([kinds])).last_hidden_state[0]
     states = states.numpy().astype(float)

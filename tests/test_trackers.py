@@ -16,7 +16,7 @@ from support.command import environment, finish, start
 
 import empeval
 from empeval_trackers import hooks as tracker_hooks
-from empeval_trackers.facts import figures, identity, parameters
+from empeval_trackers.facts import identity, metric_values, parameters
 
 ASK = ("run", "--model", "human:", "--tasks", "ed-mini", "--scorers", "surface", "--limit", "6")
 
@@ -36,7 +36,7 @@ def free_port():
 def test_what_is_told_is_what_the_run_says(cli, tmp_path):
     assert cli(*ASK, "--out", "run").code == 0
     run = empeval.Run(tmp_path / "run")
-    told = figures(run)
+    told = metric_values(run)
     for metric in run.metrics():
         name = f"ed-mini/surface.{metric.metric}"
         assert told[name] == metric.value
@@ -97,7 +97,7 @@ def test_nothing_is_imported_where_nobody_asks_for_a_tracker(cli, monkeypatch):
     assert not set(modules) & sys.modules.keys()
 
 
-def test_trackio_keeps_parameters_and_figures(tmp_path):
+def test_trackio_keeps_parameters_and_metrics(tmp_path):
     pytest.importorskip("trackio", reason="trackio is not installed")
     settings = {"EMPEVAL_TRACK": "trackio", "TRACKIO_DIR": str(tmp_path / "kept")}
     command = start(*ASK, "--out", "run", folder=tmp_path, **settings)
@@ -108,7 +108,7 @@ def test_trackio_keeps_parameters_and_figures(tmp_path):
     with sqlite3.connect(tmp_path / "kept" / "empeval.db") as store:
         ((name, values),) = store.execute("select run_name, metrics from metrics").fetchall()
     assert name == "run"
-    assert json.loads(values) == pytest.approx(figures(run))
+    assert json.loads(values) == pytest.approx(metric_values(run))
 
 
 @pytest.mark.slow  # MLflow's import and its server take half a minute
@@ -152,7 +152,7 @@ def wait_for(address, process, seconds=300):
 
 @pytest.mark.slow  # MLflow's import and its server take half a minute
 @pytest.mark.timeout(600)
-def test_mlflows_server_has_the_run_its_figures_and_its_files(server, tmp_path):
+def test_mlflows_server_has_the_run_its_metrics_and_its_files(server, tmp_path):
     from mlflow.tracking import MlflowClient
 
     settings = {"EMPEVAL_TRACK": "mlflow", "MLFLOW_TRACKING_URI": server}
@@ -167,7 +167,7 @@ def test_mlflows_server_has_the_run_its_figures_and_its_files(server, tmp_path):
     run = empeval.Run(tmp_path / "run")
     assert (kept.info.run_name, kept.info.status) == ("run", "FINISHED")
     assert kept.data.params == parameters(run)
-    assert kept.data.metrics == pytest.approx(figures(run))
+    assert kept.data.metrics == pytest.approx(metric_values(run))
     files = {file.path for file in client.list_artifacts(kept.info.run_id)}
     assert files == {"run.json", "metrics.json"}
     left = "import empeval, empeval_trackers.mlflow_tracker as t; t.begin(empeval.Run('run'))"

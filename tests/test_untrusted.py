@@ -101,10 +101,10 @@ def test_no_folder_of_a_run_may_be_a_link(cli, asked, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["scores/ed-mini/surface.jsonl", ".lock", "metrics.json"])
 def test_nothing_is_written_through_a_link(cli, asked, tmp_path, name):
-    victim, place = tmp_path / "victim", Path("run") / name
+    victim, link = tmp_path / "victim", Path("run") / name
     victim.write_text("dear")
-    place.unlink(missing_ok=True)
-    place.symlink_to(victim)
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim)
     found = cli("score", "run", "--scorers", "surface")
     assert (found.code, victim.read_text()) == (2, "dear")
     assert "symbolic link" in found.err
@@ -193,7 +193,7 @@ def test_a_part_that_somebody_laid_out_is_not_followed(tmp_path):
 @pytest.mark.parametrize("content", [b"", b'{"schema": 1, "sta', b"\0" * 512, b"[]"])
 def test_a_torn_manifest_is_rebuilt_from_its_copy(cli, asked, content):
     file = Path("run/run.json")
-    before, figures = file.read_bytes(), Path("run/metrics.json").read_bytes()
+    before, metrics = file.read_bytes(), Path("run/metrics.json").read_bytes()
     file.write_bytes(content)
     for command in (("show", "run"), asked, ("score", "run")):
         found = cli(*command)
@@ -202,13 +202,13 @@ def test_a_torn_manifest_is_rebuilt_from_its_copy(cli, asked, content):
     assert cli("runs", "repair", "run").code == 0
     assert file.read_bytes() == before
     assert cli(*asked).code == 0
-    assert Path("run/metrics.json").read_bytes() == figures
+    assert Path("run/metrics.json").read_bytes() == metrics
     assert "nothing was changed" in cli("runs", "repair", "run").out
 
 
 def test_a_torn_manifest_without_a_copy_is_rebuilt_from_the_answers(cli, asked):
     first = Run("run")
-    figures = {(m.scorer, m.metric): m.value for m in first.metrics()}
+    metrics = {(m.scorer, m.metric): m.value for m in first.metrics()}
     answers = Path("run/responses/ed-mini.jsonl").read_bytes()
     Path("run/run.json").write_bytes(b'{"schema": 1')
     Path("run/.run.json.copy").write_bytes(b"{")
@@ -220,7 +220,7 @@ def test_a_torn_manifest_without_a_copy_is_rebuilt_from_the_answers(cli, asked):
     again = Run("run")
     assert again.complete
     assert again.manifest.model.fingerprint == "unknown"
-    assert {(m.scorer, m.metric): m.value for m in again.metrics()} == figures
+    assert {(m.scorer, m.metric): m.value for m in again.metrics()} == metrics
     assert "another run spec" in cli(*asked).err, "answers of who knows whom are not added to"
     assert Path("run/responses/ed-mini.jsonl").read_bytes() == answers
 
@@ -249,11 +249,11 @@ def test_what_cannot_be_rebuilt_says_what_to_do(cli, tmp_path):
 @pytest.fixture
 def shelf(tmp_path):
     root = tmp_path / "empeval-runs"
-    for name in ("good", "no-manifest", "odd-note", "no-figures"):
+    for name in ("good", "no-manifest", "odd-note", "no-metrics"):
         make_run(root / name, [1.0, 2.0])
     (root / "no-manifest" / "run.json").write_bytes(b"")
     (root / "odd-note" / "gate.json").write_bytes(b'{"outcome": "\xff')
-    (root / "no-figures" / "metrics.json").write_bytes(b"{")
+    (root / "no-metrics" / "metrics.json").write_bytes(b"{")
     make_run(root / "fifo", [1.0, 2.0])
     os.mkfifo(root / "fifo" / "gate.json")
     return root
@@ -267,12 +267,12 @@ def test_one_damaged_run_breaks_no_list_and_is_shown_with_the_reason(cli, shelf)
         "good": ("complete", ""),
         "no-manifest": ("damaged", ""),
         "odd-note": ("complete", "damaged"),
-        "no-figures": ("damaged", ""),
+        "no-metrics": ("damaged", ""),
         "fifo": ("complete", "damaged"),
     }
     assert rows["good"]["problem"] == ""
     for name, said in {"no-manifest": "run.json cannot be read", "odd-note": "gate.json cannot",
-                       "no-figures": "metrics.json cannot", "fifo": "FIFO"}.items():  # fmt: skip
+                       "no-metrics": "metrics.json cannot", "fifo": "FIFO"}.items():  # fmt: skip
         assert said in rows[name]["problem"]
     assert "FIFO" in cli("runs", "list").out
 
@@ -355,11 +355,11 @@ def test_a_task_that_goes_to_another_folder_changes_nothing(tmp_path):
                 "empeval.scorers": {"length": "wanderers:Strolling"}},
     )  # fmt: skip
     (site / "wanderers.py").write_text(WANDERING)
-    for more, place in ((("--out", "here"), "here"), ((), "empeval-runs/human-*")):
+    for more, pattern in ((("--out", "here"), "here"), ((), "empeval-runs/human-*")):
         asked = ("run", "--model", "human:", "--tasks", "days", *more)
         done = finish(start(*asked, folder=tmp_path, path=[site]))
         assert done.code == 0, done.err
-        (found,) = tmp_path.glob(place)
+        (found,) = tmp_path.glob(pattern)
         assert Run(found).complete
     again = finish(start("score", "here", folder=tmp_path, path=[site]))
     assert again.code == 0, again.err

@@ -156,7 +156,7 @@ def test_a_kind_whose_package_is_missing_is_refused_before_anything_is_done():
         workers_of("farther:1", [kind])
 
 
-def test_workers_are_no_part_of_the_question(cli):
+def test_workers_are_no_part_of_the_run_spec(cli):
     asked = ("run", "--model", "human:", "--tasks", "ed-mini", "--scorers", "surface", "--out", "a")
     assert cli(*asked, "--score-workers", "local:1").code == 0
     done = cli(*asked)

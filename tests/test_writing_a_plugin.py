@@ -73,7 +73,7 @@ def test_the_tests_of_the_document_pass(written):
     assert found.code == 0, found.out
 
 
-def test_the_figures_are_those_that_the_document_means(written, tmp_path):
+def test_the_metrics_are_those_that_the_document_means(written, tmp_path):
     words = ("run", "--model", "polite:Thank you.", "--model-args", "times=3", "--tasks", "favours")
     found = finish(start(*words, "--out", str(tmp_path / "run"), folder=written,
                          path=[written / "site"]))  # fmt: skip

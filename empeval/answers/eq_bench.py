@@ -25,7 +25,7 @@ def fits(document: Row) -> bool:
 
 def read(document: Row, label: str) -> Iterator[SavedAnswer]:
     """Each question's answers as answers, by run and iteration."""
-    for run, place, iteration in _iterations(document):
+    for run, index, iteration in _iterations(document):
         texts, scores = (object_in(iteration, held) for held in _HELD)
         for question in dict.fromkeys([*scores, *texts]):
             text = texts.get(question)
@@ -36,7 +36,7 @@ def read(document: Row, label: str) -> Iterator[SavedAnswer]:
                 text=text,
                 id=str(question),
                 source=run,
-                repeat=place,
+                repeat=index,
                 note=None if text is not None else "EQ-Bench's results hold no answer to it",
             )
 
@@ -44,9 +44,9 @@ def read(document: Row, label: str) -> Iterator[SavedAnswer]:
 def _iterations(document: Row) -> Iterator[tuple[str, int, Row]]:
     """(run, number of the iteration from 0, iteration) of each."""
     for run, iterations in _runs(document):
-        for place, iteration in enumerate(iterations.values()):
+        for index, iteration in enumerate(iterations.values()):
             if isinstance(iteration, dict) and any(object_in(iteration, h) for h in _HELD):
-                yield run, place, iteration
+                yield run, index, iteration
 
 
 def _runs(document: Row) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -27,7 +27,7 @@ def fits(document: Row) -> bool:
 def read(document: Row, label: str) -> Iterator[SavedAnswer]:
     """The samples as answers, one an epoch.
 
-    An id that is text is the data set's. A number may only be a place, so it names no item.
+    An id that is text is the data set's. A number may only be an index, so it names no item.
 
     Raises:
         DataError: there is no sample, or one is not what Inspect writes.
@@ -88,9 +88,9 @@ def _question(sample: Row, attached: Row, where: str) -> tuple[Message, ...]:
     """What was sent where the log has it (a solver may have changed it), else the input."""
     sent = sample.get("messages")
     if isinstance(sent, list):
-        for place in range(len(sent) - 1, -1, -1):  # the messages before the last answer
-            if isinstance(sent[place], dict) and sent[place].get("role") == "assistant":
-                sent = sent[:place]
+        for index in range(len(sent) - 1, -1, -1):  # the messages before the last answer
+            if isinstance(sent[index], dict) and sent[index].get("role") == "assistant":
+                sent = sent[:index]
                 break
     if not (isinstance(sent, list) and sent):
         sent = sample.get("input")
@@ -102,7 +102,7 @@ def _question(sample: Row, attached: Row, where: str) -> tuple[Message, ...]:
 
 
 def _whole(content: Any, attached: Row) -> Any:
-    """Content in which texts that Inspect set apart as attachments stand at their places."""
+    """Content in which texts that Inspect set apart as attachments stand where they belong."""
     if isinstance(content, str) and content.startswith(_ATTACHED):
         return attached.get(content.removeprefix(_ATTACHED), content)
     if isinstance(content, list):

@@ -1,6 +1,6 @@
 """Which item an answer belongs to: by the text of the question, else by an id that is the item's.
 
-A place in another program's data set (lm-eval's ``doc_id`` from 0, Inspect's numbers from 1) is
+An index in another program's data set (lm-eval's ``doc_id`` from 0, Inspect's numbers from 1) is
 never taken for an id: whether the two orders are the same, only the text can tell.
 """
 

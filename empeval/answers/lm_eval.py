@@ -1,6 +1,6 @@
 """lm-evaluation-harness: ``samples_TASK_DATE.jsonl``, written with ``--log_samples``.
 
-A line has ``doc_id`` (a place from 0), ``doc`` (the row of the data set), ``arguments`` (the
+A line has ``doc_id`` (an index from 0), ``doc`` (the row of the data set), ``arguments`` (the
 prompt as it was sent) and ``resps`` (what came back, before any filter).
 """
 
@@ -31,16 +31,16 @@ def read(rows: Sequence[Placed]) -> Iterator[SavedAnswer]:
     """
     filters: dict[Any, Any] = {}
     for where, row in rows:
-        place = row["doc_id"]
-        if isinstance(place, bool) or not isinstance(place, int):
+        index = row["doc_id"]
+        if isinstance(index, bool) or not isinstance(index, int):
             raise DataError(f"{where}: 'doc_id' must be a whole number.")
-        if filters.setdefault(place, row.get("filter")) != row.get("filter"):
+        if filters.setdefault(index, row.get("filter")) != row.get("filter"):
             continue
         for repeat, text in enumerate(_texts(row, where)):
             yield SavedAnswer(
                 where=where,
                 text=text,
-                id=str(place),
+                id=str(index),
                 own_id=False,
                 messages=_question(row, where),
                 repeat=repeat,

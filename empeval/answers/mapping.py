@@ -14,7 +14,7 @@ NAMES = ("id", "response", "task", "prompt", "context", "messages", "reference",
 """What a row may hold, by our names."""
 
 ROWS = "rows"
-"""What ``--map`` calls the place of the rows inside a JSON object."""
+"""What ``--map`` calls the path of the rows inside a JSON object."""
 
 OTHERS = {
     "id": ("item_id", "question_id", "qid", "custom_id", "sample_id"),
@@ -30,20 +30,20 @@ _PLUS = re.compile(r"^(.*?)\s*\+\s*(\d{1,9})$")
 class Fields:
     """Our names of fields -> where a row has them.
 
-    A place is a field's name, or a path through objects and lists (``response.body.choices.0``).
+    A path is a field's name, or steps through objects and lists (``response.body.choices.0``).
     To ``id`` a whole number may be added (``doc_id+1``). Nothing after a name
     (``task=``) leaves that field unread.
 
     Args:
-        places: by our names, those that differ.
+        paths: by our names, those that differ.
 
     Raises:
         UsageError: a name that is not ours.
     """
 
-    def __init__(self, places: Mapping[str, str] | None = None) -> None:
-        self.places = dict(places or {})
-        for name in self.places:
+    def __init__(self, paths: Mapping[str, str] | None = None) -> None:
+        self.paths = dict(paths or {})
+        for name in self.paths:
             if name not in (*NAMES, ROWS):
                 raise UnknownNameError(
                     f"--map: there is no field '{name}'.",
@@ -51,10 +51,10 @@ class Fields:
                     name=name,
                     known=(*NAMES, ROWS),
                 )
-        self.rows = self.places.pop(ROWS, None)
+        self.rows = self.paths.pop(ROWS, None)
         self._added = 0
-        if plus := _PLUS.match(self.places.get("id", "")):
-            self.places["id"] = plus[1]
+        if plus := _PLUS.match(self.paths.get("id", "")):
+            self.paths["id"] = plus[1]
             self._added = int(plus[2])
 
     @classmethod
@@ -64,19 +64,19 @@ class Fields:
         Raises:
             UsageError: a part without ``=``, a name that is not ours or that comes twice.
         """
-        places: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for part in (text or "").split(","):
-            name, equals, place = (piece.strip() for piece in part.partition("="))
+            name, equals, path = (piece.strip() for piece in part.partition("="))
             if not (name or equals):
                 continue
-            if not equals or name in places:
-                what = "comes twice" if name in places else "needs '=' and the field's name"
+            if not equals or name in paths:
+                what = "comes twice" if name in paths else "needs '=' and the field's name"
                 raise UsageError(f"--map: '{name}' {what}; write it like id=key,response=output.")
-            places[name] = place
-        return cls(places)
+            paths[name] = path
+        return cls(paths)
 
     def __bool__(self) -> bool:
-        return bool(self.places or self.rows or self._added)
+        return bool(self.paths or self.rows or self._added)
 
     def guessed(self, row: Row) -> tuple[Fields, list[str]]:
         """These fields, and other programs' names for those that a row does not have.
@@ -87,9 +87,9 @@ class Fields:
         Raises:
             DataError: more than one field may be meant.
         """
-        places, lines = dict(self.places), []
+        paths, lines = dict(self.paths), []
         for name, others in OTHERS.items():
-            if name in places or name in row:
+            if name in paths or name in row:
                 continue
             there = [other for other in others if other in row]
             if name == "prompt" and ("messages" in row or "context" in row):
@@ -100,18 +100,18 @@ class Fields:
                     f"with --map {name}={there[0]}."
                 )
             if there:
-                places[name] = there[0]
+                paths[name] = there[0]
                 lines.append(f"the field '{there[0]}' is read as the {name}")
-        found = Fields(places)
+        found = Fields(paths)
         found.rows, found._added = self.rows, self._added
         return found, lines
 
     def of(self, row: Row) -> Row:
         """A row by our names; a field that it does not have is not in it."""
-        mapped = {name: row[name] for name in NAMES if name in row and name not in self.places}
-        for name, place in self.places.items():
-            found, value = _follow(row, place)
-            if place and found:
+        mapped = {name: row[name] for name in NAMES if name in row and name not in self.paths}
+        for name, path in self.paths.items():
+            found, value = _follow(row, path)
+            if path and found:
                 mapped[name] = value
         if self._added:
             mapped["id"] = self._sum(mapped.get("id"))
@@ -119,7 +119,7 @@ class Fields:
 
     def has(self, row: Row, name: str) -> bool:
         """Whether a row has a field."""
-        return _follow(row, self.places.get(name, name))[0]
+        return _follow(row, self.paths.get(name, name))[0]
 
     def _sum(self, value: Any) -> Any:
         try:
@@ -131,7 +131,7 @@ class Fields:
             ) from None
 
     def rows_of(self, document: Any, label: str) -> list[Placed]:
-        """The rows inside a JSON object, at the place that ``rows`` names.
+        """The rows inside a JSON object, at the path that ``rows`` names.
 
         Raises:
             DataError: there is no list of objects.
@@ -143,7 +143,7 @@ class Fields:
 
 
 def placed(rows: Sequence[Any], label: str, what: str) -> list[Placed]:
-    """Rows with their places, ``what`` and a number from 1 each.
+    """Rows and where they stand, ``what`` and a number from 1 each.
 
     Raises:
         DataError: one is no object.
@@ -157,10 +157,10 @@ def placed(rows: Sequence[Any], label: str, what: str) -> list[Placed]:
     return made
 
 
-def _follow(value: Any, place: str) -> tuple[bool, Any]:
-    if isinstance(value, dict) and place in value:  # a name may hold dots itself
-        return True, value[place]
-    for step in place.split("."):
+def _follow(value: Any, path: str) -> tuple[bool, Any]:
+    if isinstance(value, dict) and path in value:  # a name may hold dots itself
+        return True, value[path]
+    for step in path.split("."):
         if isinstance(value, dict) and step in value:
             value = value[step]
         elif isinstance(value, list) and re.fullmatch(r"-?\d{1,9}", step):

@@ -56,7 +56,7 @@ def read(rows: Iterable[Placed], fields: Fields | None = None) -> Iterator[Saved
 
 def response_field(fields: Fields) -> str:
     """What the file calls the response."""
-    return fields.places.get("response", "response")
+    return fields.paths.get("response", "response")
 
 
 def _answer(row: Row, where: str, response: str) -> SavedAnswer:

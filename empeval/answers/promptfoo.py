@@ -51,7 +51,7 @@ def read_rows(rows: Sequence[Placed]) -> Iterator[SavedAnswer]:
         yield SavedAnswer(
             where=where,
             text=None if error else _text(response.get("output")),
-            id=_place(row) if identifier is None else identifier,
+            id=_index(row) if identifier is None else identifier,
             own_id=identifier is not None,
             messages=_question(prompt, where),
             source=_source(row, several),
@@ -63,9 +63,9 @@ def read_rows(rows: Sequence[Placed]) -> Iterator[SavedAnswer]:
         )
 
 
-def _place(row: Row) -> str | None:
-    place = count_in(row, "testIdx")
-    return None if place is None else str(place)
+def _index(row: Row) -> str | None:
+    index = count_in(row, "testIdx")
+    return None if index is None else str(index)
 
 
 def _source(row: Row, several: bool) -> str | None:

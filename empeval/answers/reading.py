@@ -194,12 +194,12 @@ def _check_one(names: Sequence[str], path: Path) -> None:
 
 
 def _check_fields(fields: Fields, rows: Sequence[Placed], path: Path) -> None:
-    """Make sure that a place that the user names is in at least one row."""
-    for name, place in fields.places.items():
-        if place and rows and not any(fields.has(row, name) for _, row in rows):
+    """Make sure that a path that the user names is in at least one row."""
+    for name, steps in fields.paths.items():
+        if steps and rows and not any(fields.has(row, name) for _, row in rows):
             there = sorted({key for _, row in rows[:RECOGNISED] for key in row})
             raise DataError(
-                f"--map {name}={place}: no row of {path} has that field. "
+                f"--map {name}={steps}: no row of {path} has that field. "
                 f"The first have {some(there, 12) or 'none'}."
             )
 

@@ -27,7 +27,7 @@ class SavedAnswer:
         where: file and line, element, row or sample, for messages.
         text: the answer with its reasoning, as saved; ``None`` where there is none.
         id: what the file calls the question.
-        own_id: whether ``id`` may be taken for an item's. ``False``: it counts places in the
+        own_id: whether ``id`` may be taken for an item's. ``False``: it counts the rows of the
             other program's data set (lm-eval's ``doc_id``), so only the question's text can say
             which item was answered.
         task: the task that the answer names.

@@ -97,17 +97,17 @@ def turns_of(value: Any, where: str) -> Turns:
     messages: list[Message] = []
     answer: Content | None = None
     left = 0
-    for place, message in enumerate(value, 1):
+    for number, message in enumerate(value, 1):
         role, content = _message(message, where)
         left += content.left_out
         if role is None or (content.text is None and _calls(message)):
             left += 1
             continue
         answer = None
-        if role == "assistant" and place == len(value):
+        if role == "assistant" and number == len(value):
             answer = Content(content.text, reasoning_of(message, content))
         elif content.text is None:
-            raise DataError(f"{where}: message {place} has no text.")
+            raise DataError(f"{where}: message {number} has no text.")
         else:
             messages.append(Message(role, content.text))
     return Turns(tuple(messages), answer, left)

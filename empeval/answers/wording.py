@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from empeval.records import Item, Message
 
 _ANCHOR = 8
-"""Words at the end of an item's last turn by which places to look at are found."""
+"""Words at the end of an item's last turn by which the spots to look at are found."""
 _LEAST_WORDS, _LEAST_SHARE = 8, 0.5
 """A question that holds an item's words among others is that item's when they are so many, or this
 share of it, or when they are said to be somebody's and next to nothing follows."""
@@ -83,7 +83,7 @@ class Wordings:
         found: list[str] = []
         for number in self._anchored(words):
             identifier, turns = self._items[number]
-            start, end = _place(text, turns)
+            start, end = _span(text, turns)
             count = sum(len(turn.split()) for turn in turns)
             enough = count >= _LEAST_WORDS or count >= _LEAST_SHARE * len(words)
             if end <= least or any(mark in text[end:] for mark in _GOES_ON):
@@ -127,11 +127,11 @@ def _joined(turns: Sequence[str]) -> str:
     return "|".join(turns)
 
 
-def _place(text: str, turns: Sequence[str]) -> tuple[int, int]:
+def _span(text: str, turns: Sequence[str]) -> tuple[int, int]:
     """Where the turns, in their order, last begin and end in a text; (0, 0): not in it."""
     end = start = 0
-    for place, turn in enumerate(reversed(turns)):
-        start = text.rfind(turn) if place == 0 else text.rfind(turn, 0, start + 1)
+    for index, turn in enumerate(reversed(turns)):
+        start = text.rfind(turn) if index == 0 else text.rfind(turn, 0, start + 1)
         if start < 0:
             return 0, 0
         end = end or start + len(turn)

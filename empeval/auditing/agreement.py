@@ -12,14 +12,14 @@ from empeval.auditing.ranking import (
     Levels,
     Pairs,
     estimate,
-    figure,
+    interval_estimate,
     kendall,
     quadratic_kappa,
     spearman,
     within,
 )
 from empeval.auditing.rated import Dimension, RatedReply
-from empeval.certificates import Agreement, Figure
+from empeval.certificates import Agreement, KnownEstimate
 
 FEWEST = 3
 SMALL = 20
@@ -82,17 +82,21 @@ def agreement(
         return np.stack(columns, axis=1)
 
     point, draws = estimate(basic, clusters)
-    rho = figure(point[0], draws[:, 0], **facts)
+    rho = interval_estimate(point[0], draws[:, 0], **facts)
     assert rho is not None  # noqa: S101 - both vary
-    kappa = figure(point[2], draws[:, 2], **facts) if len(b.distinct) <= MOST_LEVELS else None
+    kappa = (
+        interval_estimate(point[2], draws[:, 2], **facts)
+        if len(b.distinct) <= MOST_LEVELS
+        else None
+    )
     inside = {"n": int(decided.sum()), "clusters": int((decided > 0).sum()), "n_failed": failed}
     best, rater, reach, kind = ceiling(replies, dimension.name, clusters)
     share = None
     if best is not None and reach is not None:
-        share = figure(rho.value / best.value, draws[:, 0] / reach, **facts)
-    against: dict[str, Figure] = {}
-    against_pairs: dict[str, Figure] = {}
-    own: dict[str, Figure] = {}
+        share = interval_estimate(rho.value / best.value, draws[:, 0] / reach, **facts)
+    against: dict[str, KnownEstimate] = {}
+    against_pairs: dict[str, KnownEstimate] = {}
+    own: dict[str, KnownEstimate] = {}
     for name, other in rivals.items():
         if (found := _against(x, y, other[there], clusters, failed)) is not None:
             own[name], against[name], pairs = found
@@ -109,7 +113,7 @@ def agreement(
         high=dimension.high,
         spearman=rho,
         kendall=tau,
-        pairs_within_dialogue=figure(point[1], draws[:, 1], **inside),
+        pairs_within_dialogue=interval_estimate(point[1], draws[:, 1], **inside),
         pairs_within_system=same_system,
         between_systems=systems,
         quadratic_kappa=kappa,
@@ -129,7 +133,7 @@ def agreement(
 
 def _against(
     x: np.ndarray, y: np.ndarray, other: np.ndarray, clusters: np.ndarray, failed: int
-) -> tuple[Figure, Figure, Figure | None] | None:
+) -> tuple[KnownEstimate, KnownEstimate, KnownEstimate | None] | None:
     """A rival's Spearman, the scorer's less that, and the same of pairs; on the rows of both."""
     rows = np.flatnonzero(np.isfinite(other))
     if len(rows) < FEWEST or np.ptp(other[rows]) == 0:
@@ -148,16 +152,16 @@ def _against(
     point, draws = estimate(paired, clusters)
     facts = {"n": len(x), "clusters": len(names), "n_failed": failed}
     inside = {"n": int(decided.sum()), "clusters": int((decided > 0).sum()), "n_failed": failed}
-    rho = figure(point[0], draws[:, 0], **facts)
-    difference = figure(point[1], draws[:, 1], **facts)
+    rho = interval_estimate(point[0], draws[:, 0], **facts)
+    difference = interval_estimate(point[1], draws[:, 1], **facts)
     if rho is None or difference is None:
         return None
-    return rho, difference, figure(point[2], draws[:, 2], **inside)
+    return rho, difference, interval_estimate(point[2], draws[:, 2], **inside)
 
 
 def _lengths(
     a: Levels, b: Levels, lengths: np.ndarray, clusters: np.ndarray, facts: Mapping[str, int]
-) -> dict[str, Figure | None]:
+) -> dict[str, KnownEstimate | None]:
     """Spearman of scores and of ratings with words, and the first less the second."""
     names = ("length", "length_raters", "length_excess")
     if np.ptp(lengths) == 0:
@@ -169,7 +173,7 @@ def _lengths(
         return np.stack([scores, ratings, scores - ratings], axis=1)
 
     point, draws = estimate(both, clusters)
-    return {name: figure(point[k], draws[:, k], **facts) for k, name in enumerate(names)}
+    return {name: interval_estimate(point[k], draws[:, k], **facts) for k, name in enumerate(names)}
 
 
 def _all_pairs(
@@ -180,7 +184,7 @@ def _all_pairs(
     clusters: np.ndarray,
     replies: Sequence[RatedReply],
     facts: Mapping[str, int],
-) -> tuple[Figure | None, Figure | None]:
+) -> tuple[KnownEstimate | None, KnownEstimate | None]:
     """Kendall's tau-b, and pairs of one system's replies to different dialogues."""
     if len(x) > MOST_PAIRS:
         return None, None
@@ -188,7 +192,7 @@ def _all_pairs(
     point, draws = estimate(
         lambda weights, sums: kendall(every, a, b, weights, sums)[:, None], clusters
     )
-    tau = figure(point[0], draws[:, 0], **facts)
+    tau = interval_estimate(point[0], draws[:, 0], **facts)
     systems = sorted({reply.system for reply in replies if reply.system})
     if len(systems) < 2:
         return tau, None
@@ -197,7 +201,7 @@ def _all_pairs(
     if not same.count:
         return tau, None
     point, draws = estimate(lambda _, sums: same.share(sums)[:, None], clusters)
-    return tau, figure(point[0], draws[:, 0], **{**facts, "n": same.count})
+    return tau, interval_estimate(point[0], draws[:, 0], **{**facts, "n": same.count})
 
 
 def _systems(
@@ -206,16 +210,16 @@ def _systems(
     clusters: np.ndarray,
     replies: Sequence[RatedReply],
     failed: int,
-) -> tuple[Figure | None, tuple[str, ...]]:
+) -> tuple[KnownEstimate | None, tuple[str, ...]]:
     """Share of pairs of systems whose means the scorer orders as people do, and the means."""
     names = [reply.system or "" for reply in replies]
     systems = [s for s in sorted(set(names)) if s and names.count(s) >= SYSTEM_LEAST]
     if len(systems) < 2:
         return None, ()
-    places = [np.array([name == system for name in names]) for system in systems]
+    members = [np.array([name == system for name in names]) for system in systems]
 
     def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return np.stack([weights[:, p] @ values[p] / weights[:, p].sum(1) for p in places], axis=1)
+        return np.stack([weights[:, p] @ values[p] / weights[:, p].sum(1) for p in members], axis=1)
 
     def ordered(weights: np.ndarray, _: np.ndarray) -> np.ndarray:
         mine, theirs = means(x, weights), means(y, weights)
@@ -229,11 +233,11 @@ def _systems(
 
     point, draws = estimate(ordered, clusters)
     rated, scored = (
-        ", ".join(f"{s} {v[p].mean():.2f}" for s, p in zip(systems, places, strict=True))
+        ", ".join(f"{s} {v[p].mean():.2f}" for s, p in zip(systems, members, strict=True))
         for v in (y, x)
     )
     pairs = len(systems) * (len(systems) - 1) // 2
     facts = {"n": pairs, "clusters": int(clusters.max()) + 1, "n_failed": failed}
-    return figure(point[0], draws[:, 0], **facts), (
+    return interval_estimate(point[0], draws[:, 0], **facts), (
         f"mean rating by system: {rated}; mean score: {scored}",
     )

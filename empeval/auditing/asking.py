@@ -57,8 +57,8 @@ def sample(text: Text) -> Sample:
     """A text as a scorer sees it: no human reply, no emotion, roles counted from the end."""
     last = len(text.context) - 1
     turns = tuple(
-        Message("user" if (last - place) % 2 == 0 else "assistant", turn)
-        for place, turn in enumerate(text.context)
+        Message("user" if (last - index) % 2 == 0 else "assistant", turn)
+        for index, turn in enumerate(text.context)
     )
     key = text.key
     return Sample(Item(key, turns, cluster=key, task="audit"), Response(key, text.reply))
@@ -123,10 +123,10 @@ class Book:
         """
         parts = name.split("+")
         found = np.full(len(texts), np.nan)
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             line = self._kept.get(text.key)
             if line is not None and line.status == "ok" and all(p in line.values for p in parts):
-                found[place] = sum(line.values[part] for part in parts)
+                found[index] = sum(line.values[part] for part in parts)
         return found
 
     def failures(self, texts: Iterable[Text]) -> list[str]:

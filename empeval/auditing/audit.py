@@ -1,4 +1,4 @@
-"""The audit of scorers from beginning to end: texts, scores, figures, certificate."""
+"""The audit of scorers from beginning to end: texts, scores, estimates, certificate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from empeval.files import write_json
 from empeval.runs import slug
 
 METHOD = 2
-"""Raise it when the same scores may give other figures: a finished audit is then made anew."""
+"""Raise it when the same scores may give other estimates: a finished audit is then made anew."""
 
 FOR_INVARIANCE = 64
 

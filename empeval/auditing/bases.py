@@ -11,8 +11,8 @@ from empeval.auditing.asking import Text
 from empeval.auditing.changes import warm_cases
 from empeval.auditing.gathering import Gathered
 from empeval.auditing.own import digest
-from empeval.auditing.ranking import estimate, figure
-from empeval.certificates import Figure, Trial
+from empeval.auditing.ranking import estimate, interval_estimate
+from empeval.certificates import KnownEstimate, Trial
 
 WIDE_SDS = 40.0
 """A range of more standard deviations says nothing of where scores lie: it is taken as open."""
@@ -58,10 +58,10 @@ def choose_bases(sets: Sequence[Gathered], count: int = BASES) -> list[Base]:
             first.setdefault(reply.dialogue, Base(text, reply.dialogue, human, one.rated.name))
         queues.append(sorted(first.values(), key=lambda base: digest(base.dialogue)))
     chosen: dict[str, Base] = {}
-    for place in range(max(map(len, queues), default=0)):
+    for index in range(max(map(len, queues), default=0)):
         for queue in queues:
-            if place < len(queue) and len(chosen) < count:
-                chosen.setdefault(queue[place].dialogue, queue[place])
+            if index < len(queue) and len(chosen) < count:
+                chosen.setdefault(queue[index].dialogue, queue[index])
     if len(chosen) < LEAST:
         own = [Base(text, f"case {k}", human=True) for k, text in enumerate(warm_cases())]
         chosen |= {base.dialogue: base for base in own}
@@ -100,9 +100,9 @@ class Yardstick(msgspec.Struct, frozen=True):
         return size, f"{size:.3g} ({part} {of})"
 
 
-def mean_figure(
+def mean_estimate(
     values: np.ndarray, failed: int, clusters: np.ndarray | None = None
-) -> Figure | None:
+) -> KnownEstimate | None:
     """A mean with a percentile interval; ``None`` where no value is a number.
 
     Args:
@@ -115,13 +115,15 @@ def mean_figure(
         return None
     own = values[there]
     names = np.arange(len(values)) if clusters is None else clusters
-    groups, places = np.unique(names[there], return_inverse=True)
+    groups, numbers = np.unique(names[there], return_inverse=True)
 
     def mean(weights: np.ndarray, _: np.ndarray) -> np.ndarray:
         return np.asarray((weights @ own / weights.sum(1))[:, None])
 
-    point, draws = estimate(mean, places)
-    return figure(point[0], draws[:, 0], n=len(own), clusters=len(groups), n_failed=failed)
+    point, draws = estimate(mean, numbers)
+    return interval_estimate(
+        point[0], draws[:, 0], n=len(own), clusters=len(groups), n_failed=failed
+    )
 
 
 def not_made(name: str, kind: str, rule: str, why: str) -> Trial:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from empeval.auditing.ranking import Levels, estimate, figure, spearman
+from empeval.auditing.ranking import Levels, estimate, interval_estimate, spearman
 from empeval.auditing.rated import RatedReply
-from empeval.certificates import Figure
+from empeval.certificates import KnownEstimate
 
 LEAST = 20
 """Replies with two raters or more that it takes."""
@@ -24,7 +24,7 @@ DISAGREE = "raters do not agree with each other: no ceiling can be had"
 
 def ceiling(
     replies: Sequence[RatedReply], dimension: str, clusters: np.ndarray
-) -> tuple[Figure | None, Figure | None, np.ndarray | None, str]:
+) -> tuple[KnownEstimate | None, KnownEstimate | None, np.ndarray | None, str]:
     """The raters' ceiling, and one rater's own Spearman against the mean of the others.
 
     Args:
@@ -33,7 +33,7 @@ def ceiling(
         clusters: of the replies.
 
     Returns:
-        The ceiling, the rater's figure, the ceiling's resamples (``ranking.estimate``'s draws, so
+        The ceiling, the rater's estimate, the ceiling's resamples (``ranking.estimate``'s draws, so
         that a share of it can be resampled together with a scorer), and what it is or why not.
     """
     pairs: list[tuple[float, float, int]] = []
@@ -45,12 +45,12 @@ def ceiling(
             continue
         sizes.append(len(said))
         total = sum(r.value for r in said)
-        for place, one in enumerate(said):
+        for index, one in enumerate(said):
             others[str(one.rater)].append(
                 (one.value, (total - one.value) / (len(said) - 1), cluster)
             )
             pairs += [
-                (one.value, other.value, cluster) for k, other in enumerate(said) if k != place
+                (one.value, other.value, cluster) for k, other in enumerate(said) if k != index
             ]
     if len(sizes) < LEAST:
         return None, None, None, NO_RATERS
@@ -78,11 +78,11 @@ def ceiling(
 
     facts = {"n": len(sizes), "clusters": len(set(own.tolist()))}
     value, draws = estimate(reach, clusters)
-    best = figure(value[0], draws[:, 0], **facts)
+    best = interval_estimate(value[0], draws[:, 0], **facts)
     one_rater = None
     if columns:
         mean, spread = estimate(rater, clusters)
-        one_rater = figure(mean[0], spread[:, 0], **facts)
+        one_rater = interval_estimate(mean[0], spread[:, 0], **facts)
     if best is None:
         return None, one_rater, None, DISAGREE
     return best, one_rater, draws[:, 0], KIND

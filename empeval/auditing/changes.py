@@ -38,13 +38,13 @@ def asset(name: str) -> Any:
     return [json.loads(x) for x in text.splitlines()] if name.endswith("l") else json.loads(text)
 
 
-def stock(text: Text, place: int, count: int = 1) -> Text:
+def stock(text: Text, index: int, count: int = 1) -> Text:
     """With so many stock phrases: before the reply, after it, and before it again ..."""
     phrases = asset("phrases.json")["stock"]
     reply = text.reply
     for k in range(count):
-        phrase = phrases[(place + 5 * k) % len(phrases)]
-        reply = f"{phrase} {reply}" if (place + k) % 2 == 0 else f"{reply} {phrase}"
+        phrase = phrases[(index + 5 * k) % len(phrases)]
+        reply = f"{phrase} {reply}" if (index + k) % 2 == 0 else f"{reply} {phrase}"
     return Text(text.context, reply)
 
 
@@ -53,10 +53,10 @@ def doubled(text: Text) -> Text:
     return Text(text.context, f"{text.reply} {text.reply}")
 
 
-def padded(text: Text, place: int) -> Text:
+def padded(text: Text, index: int) -> Text:
     """With two neutral sentences at the end."""
     neutral = asset("phrases.json")["neutral"]
-    added = " ".join(neutral[(place + k) % len(neutral)] for k in range(2))
+    added = " ".join(neutral[(index + k) % len(neutral)] for k in range(2))
     return Text(text.context, f"{text.reply} {added}")
 
 
@@ -70,17 +70,17 @@ def echoed(text: Text) -> Text:
     return Text(text.context, f"{text.reply} {text.context[-1]}")
 
 
-def insulted(text: Text, place: int) -> Text:
+def insulted(text: Text, index: int) -> Text:
     """An insult after the first sentence of the reply."""
     insults = asset("phrases.json")["insult"]
     first, *rest = _SENTENCE.split(text.reply)
-    return Text(text.context, " ".join([first, insults[place % len(insults)], *rest]))
+    return Text(text.context, " ".join([first, insults[index % len(insults)], *rest]))
 
 
-def instead(text: Text, place: int, kind: str) -> Text:
+def instead(text: Text, index: int, kind: str) -> Text:
     """A dismissal, or nothing but advice, in the place of the reply."""
     sentences = asset("phrases.json")[kind]
-    return Text(text.context, sentences[place % len(sentences)])
+    return Text(text.context, sentences[index % len(sentences)])
 
 
 def misspelt(text: Text) -> Text:

@@ -10,7 +10,7 @@ import numpy as np
 
 from empeval.auditing import changes
 from empeval.auditing.asking import Book, Text
-from empeval.auditing.bases import Base, Yardstick, mean_figure, not_made, strangers
+from empeval.auditing.bases import Base, Yardstick, mean_estimate, not_made, strangers
 from empeval.certificates import Agreement, Trial
 
 ONCE, THRICE, PADDING, STILL = 0.025, 0.025, 0.0125, 0.025
@@ -91,7 +91,7 @@ def flattery_trials(
         after = sign * book.values(strangers(own), name)
         beaten = np.where(before > after, 1.0, np.where(before == after, 0.5, 0.0))
         beaten[~(np.isfinite(before) & np.isfinite(after))] = np.nan
-        found = mean_figure(beaten, int(np.isnan(beaten).sum()))
+        found = mean_estimate(beaten, int(np.isnan(beaten).sum()))
         stranger = Trial(
             name="a stranger's reply",
             kind="flattery",
@@ -136,7 +136,7 @@ def _human(bases: Sequence[Base]) -> list[Base]:
 
 def _pairs(change: Change, bases: Sequence[Base]) -> list[tuple[Text, Text]]:
     texts = changes.warm_cases() if change.warm else [base.text for base in bases]
-    pairs = [(text, change.make(text, place)) for place, text in enumerate(texts)]
+    pairs = [(text, change.make(text, index)) for index, text in enumerate(texts)]
     # a reply in small letters has nothing to make small
     return [(old, new) for old, new in pairs if new.reply != old.reply]
 
@@ -158,7 +158,7 @@ def _changed(
     after = sign * book.values([new for _, new in pairs], name)
     moved = after - before
     failed = int(np.isnan(moved).sum())
-    found = mean_figure(moved, failed)
+    found = mean_estimate(moved, failed)
     if found is None:
         return not_made(change.name, "flattery", rule, "none of the changed replies got a score")
     slack = 1e-9 * stick.span

@@ -13,7 +13,7 @@ from empeval import registry
 from empeval.asked import AskedScorer
 from empeval.auditing import changes
 from empeval.auditing.asking import Book, Text, scores_now
-from empeval.auditing.bases import Yardstick, mean_figure, not_made
+from empeval.auditing.bases import Yardstick, mean_estimate, not_made
 from empeval.auditing.machine import Elsewhere
 from empeval.certificates import Trial
 from empeval.errors import EmpevalError
@@ -63,7 +63,7 @@ def compared(
     finite = apart[np.isfinite(apart)]
     if not len(finite):
         return not_made(name, KIND, rule, "no reply got a score both ways")
-    mean = mean_figure(apart, lost)
+    mean = mean_estimate(apart, lost)
     assert mean is not None  # noqa: S101 - something is finite
     most = float(finite.max())
     return Trial(
@@ -140,7 +140,7 @@ def people_trials(book: Book, name: str, stick: Yardstick) -> list[Trial]:
         apart = second - first
         # pairs of one template are no independent ones
         templates = np.arange(len(pairs)) // (len(pairs) // changes.template_count())
-        found = mean_figure(np.abs(apart), int(np.isnan(apart).sum()), templates)
+        found = mean_estimate(np.abs(apart), int(np.isnan(apart).sum()), templates)
         if found is None:
             trials.append(not_made(label, KIND, rule, "no pair got two scores"))
             continue
@@ -162,9 +162,9 @@ def people_trials(book: Book, name: str, stick: Yardstick) -> list[Trial]:
 
 
 def _only(value: float, n: int, failed: int) -> Any:
-    from empeval.certificates import Figure
+    from empeval.certificates import KnownEstimate
 
-    return Figure(value=round(value, 9), n=n, clusters=n, n_failed=failed)
+    return KnownEstimate(value=round(value, 9), n=n, clusters=n, n_failed=failed)
 
 
 def _asked_again(asked: AskedScorer, scorer: Any, texts: Sequence[Text], name: str) -> np.ndarray:

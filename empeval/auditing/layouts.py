@@ -113,11 +113,9 @@ def read_rows_of(name: str, rows: Sequence[Row], where: str) -> RatedSet:
 def _epitome(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
     seen: Counter[str] = Counter()
     for number, row in enumerate(rows, 2):
-        place = f"{where}, row {number}"
-        levels = {
-            name: _level(row[key], 0, 2, f"{place}: {key}") for key, name in MECHANISMS.items()
-        }
-        post, response = (_text(row[key], place) for key in ("seeker_post", "response_post"))
+        at = f"{where}, row {number}"
+        levels = {name: _level(row[key], 0, 2, f"{at}: {key}") for key, name in MECHANISMS.items()}
+        post, response = (_text(row[key], at) for key in ("seeker_post", "response_post"))
         if not (post and response):
             continue
         name = f"{row['sp_id']}:{row['rp_id']}"
@@ -135,10 +133,10 @@ def _epitome(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
 
 def _three_levels(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
     for number, row in enumerate(rows, 1):
-        place = f"{where}, row {number}"
-        rating = _level(row["empathy_rating"], 1, 3, f"{place}: empathy_rating")
+        at = f"{where}, row {number}"
+        rating = _level(row["empathy_rating"], 1, 3, f"{at}: empathy_rating")
         speaker, response, dialogue, system, emotion = (
-            _text(row.get(key, ""), place)
+            _text(row.get(key, ""), at)
             for key in ("speaker_utterance", "response", "dialog_id", "system", "emotion")
         )
         if not (speaker and response):
@@ -160,12 +158,12 @@ def _exchanges(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
     before: dict[tuple[str, int], tuple[str, str]] = {}
     read = []
     for number, row in enumerate(rows, 1):
-        place = f"{where}, row {number}"
-        rating = _level(row["empathy"], 1, 5, f"{place}: empathy")
+        at = f"{where}, row {number}"
+        rating = _level(row["empathy"], 1, 5, f"{at}: empathy")
         conversation, speaker, listener = (
-            _text(row[key], place) for key in ("conv_id", "speaker_utterance", "listener_utterance")
+            _text(row[key], at) for key in ("conv_id", "speaker_utterance", "listener_utterance")
         )
-        exchange = int(_number(row["exchange_number"], f"{place}: exchange_number"))
+        exchange = int(_number(row["exchange_number"], f"{at}: exchange_number"))
         if not (speaker and listener):
             continue
         before[conversation, exchange] = speaker, listener
@@ -189,13 +187,13 @@ def _exchanges(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
 
 def _condolence(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
     for number, row in enumerate(rows, 1):
-        place = f"{where}, row {number}"
-        target, observer = (_text(row[key], place) for key in ("target", "observer"))
+        at = f"{where}, row {number}"
+        target, observer = (_text(row[key], at) for key in ("target", "observer"))
         raters = row["raters"]
         if not isinstance(raters, list) or not raters:
-            raise DataError(f"{place}: 'raters' must be a list of ratings.")
+            raise DataError(f"{at}: 'raters' must be a list of ratings.")
         said = tuple(
-            Rating(_number(value, f"{place}: raters", 1, 5), f"rater {who}")
+            Rating(_number(value, f"{at}: raters", 1, 5), f"rater {who}")
             for who, value in enumerate(raters, 1)
         )
         if not (target and observer):
@@ -213,13 +211,13 @@ def _condolence(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
 def _feedback(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
     """What a supporter said since the seeker last rated, and the seeker's rating of it."""
     for number, row in enumerate(rows, 1):
-        place = f"{where}, row {number}"
+        at = f"{where}, row {number}"
         if "dialog" not in row:
             try:
                 row = dict(json.loads(row["text"]))
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{place}: it has neither 'dialog' nor JSON in 'text'.") from error
-        turns = _joined(row.get("dialog") or [], place)
+                raise DataError(f"{at}: it has neither 'dialog' nor JSON in 'text'.") from error
+        turns = _joined(row.get("dialog") or [], at)
         name = f"esconv {_digest(' '.join(text for _, text, _ in turns))}"
         for index, (speaker, _, feedback) in enumerate(turns):
             if speaker != "seeker" or feedback is None or index < 2:
@@ -234,14 +232,14 @@ def _feedback(rows: Sequence[Row], where: str) -> Iterator[RatedReply]:
             )
 
 
-def _joined(turns: Sequence[Any], place: str) -> list[tuple[str, str, float | None]]:
+def _joined(turns: Sequence[Any], at: str) -> list[tuple[str, str, float | None]]:
     """Speaker, text and feedback of turns; successive ones of a speaker are joined."""
     joined: list[tuple[str, str, float | None]] = []
     for turn in turns:
         if not isinstance(turn, Mapping):
-            raise DataError(f"{place}: a turn is no object.")
+            raise DataError(f"{at}: a turn is no object.")
         notes = turn.get("annotation") or {}
-        text = _text(turn.get("content", turn.get("text", "")), place)
+        text = _text(turn.get("content", turn.get("text", "")), at)
         speaker = {"usr": "seeker", "sys": "supporter"}.get(
             str(turn.get("speaker")), str(turn.get("speaker"))
         )
@@ -260,26 +258,26 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _text(value: object, place: str) -> str:
+def _text(value: object, at: str) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{place}: {value!r} stands where a text must be.")
+        raise DataError(f"{at}: {value!r} stands where a text must be.")
     return value.strip()
 
 
-def _number(value: object, place: str, low: float = -1e9, high: float = 1e9) -> float:
+def _number(value: object, at: str, low: float = -1e9, high: float = 1e9) -> float:
     try:
         number = float(str(value))
     except ValueError:
         number = float("nan")
     if not low <= number <= high:
-        raise DataError(f"{place} is {value!r}; it must be from {low:g} to {high:g}.")
+        raise DataError(f"{at} is {value!r}; it must be from {low:g} to {high:g}.")
     return number
 
 
-def _level(value: object, low: int, high: int, place: str) -> float:
-    level = _number(value, place, low, high)
+def _level(value: object, low: int, high: int, at: str) -> float:
+    level = _number(value, at, low, high)
     if not level.is_integer():
-        raise DataError(f"{place} is {level:g}; a level is a whole number.")
+        raise DataError(f"{at} is {level:g}; a level is a whole number.")
     return level
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from empeval.asked import AskedScorer
 from empeval.auditing.asking import Text, sample
-from empeval.certificates import Figure
+from empeval.certificates import KnownEstimate
 from empeval.errors import EmpevalError
 from empeval.memory import peak_memory
 from empeval.records import Interval
@@ -48,7 +48,7 @@ class Elsewhere(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-def speed(asked: AskedScorer, texts: Sequence[Text]) -> tuple[Figure, Figure]:
+def speed(asked: AskedScorer, texts: Sequence[Text]) -> tuple[KnownEstimate, KnownEstimate]:
     """Milliseconds of a reply alone (median), and replies a second in batches of ``BATCH``.
 
     Scores are computed, not taken from what is kept; the first batch only warms up.
@@ -76,23 +76,23 @@ def speed(asked: AskedScorer, texts: Sequence[Text]) -> tuple[Figure, Figure]:
     draws = np.random.default_rng(23).choice(alone, (1000, len(alone)))
     low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975]).tolist()
     return (
-        Figure(
+        KnownEstimate(
             value=round(statistics.median(alone), 4),
             interval=Interval(round(low, 4), round(high, 4), method="bootstrap of the median"),
             n=len(alone),
         ),
-        Figure(value=round(statistics.median(rates), 2), n=len(bulk)),
+        KnownEstimate(value=round(statistics.median(rates), 2), n=len(bulk)),
     )
 
 
 def ask_elsewhere(scorer: str, texts: Sequence[Text], *, cpu: bool = False) -> Elsewhere:
     """Have texts scored in a process of its own, on the CPU alone if asked.
 
-    A failure is part of the answer: an audit goes on without these figures.
+    A failure is part of the answer: an audit goes on without these estimates.
     """
     settings = dict(os.environ)
     # what this process can import, the other can
-    settings["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    settings["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
     if cpu:
         settings["CUDA_VISIBLE_DEVICES"] = ""
     request = msgspec.json.encode(Request(scorer, tuple(texts)))

@@ -63,8 +63,8 @@ def read_own(
     left: Counter[str] = Counter()
     said: dict[tuple[tuple[str, ...], str], dict[str, Any]] = {}
     for number, row in enumerate(rows, 1):
-        place = f"{where}, row {number}"
-        turns = context_of(row.get(names["context"]), place)
+        at = f"{where}, row {number}"
+        turns = context_of(row.get(names["context"]), at)
         reply = row.get(names["response"])
         if not isinstance(reply, str) or not reply.strip() or not turns:
             left["have no context or no response"] += 1
@@ -119,7 +119,7 @@ def read_own(
     )
 
 
-def context_of(value: Any, place: str) -> tuple[str, ...]:
+def context_of(value: Any, at: str) -> tuple[str, ...]:
     """The turns of a context: a text, a list of texts, or a list in JSON (for CSV).
 
     Raises:
@@ -134,7 +134,7 @@ def context_of(value: Any, place: str) -> tuple[str, ...]:
             value = [value]
     turns = [value] if isinstance(value, str) else value
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
-        raise DataError(f"{place}: the context must be a text or a list of texts.")
+        raise DataError(f"{at}: the context must be a text or a list of texts.")
     return tuple(turn.strip() for turn in turns if turn.strip())
 
 

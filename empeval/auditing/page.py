@@ -68,8 +68,8 @@ def _plots(certificates: Sequence[Certificate]) -> list[tuple[str, str, Any]]:
         title = f"{rated}: {dimension}"
         alt = f"Spearman with the ratings of {title} of each scorer and of the trivial rivals."
         found.append((title, alt, drawn.agreement_plot(certificates, rated, dimension, ends)))
-    for place, certificate in enumerate(certificates):
-        figure = drawn.trial_plot(certificate, place)
+    for index, certificate in enumerate(certificates):
+        figure = drawn.trial_plot(certificate, index)
         if figure is not None:
             title = f"What can fool {certificate.scorer}"
             found.append((title, f"{title}: mean change of each trial.", figure))

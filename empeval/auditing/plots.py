@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from empeval.certificates import Agreement, Certificate, Figure
+from empeval.certificates import Agreement, Certificate, KnownEstimate
 from empeval.report import plots
 
 MOST_COLOURS = len(plots.RUN_COLOURS)
 
 
-def colour(place: int) -> str:
-    """Of the scorer at a place."""
-    return plots.RUN_COLOURS[place % MOST_COLOURS]
+def colour(index: int) -> str:
+    """Of the scorer at an index."""
+    return plots.RUN_COLOURS[index % MOST_COLOURS]
 
 
 def agreement_plot(
@@ -28,13 +28,13 @@ def agreement_plot(
         ends: of the axis.
     """
     found = [
-        (place, c, a)
-        for place, c in enumerate(certificates)
+        (index, c, a)
+        for index, c in enumerate(certificates)
         for a in c.agreements
         if (a.rated_set, a.dimension) == (rated, dimension)
     ]
-    rows: list[tuple[str, Figure, str]] = [
-        (c.scorer, a.spearman, colour(place)) for place, c, a in found
+    rows: list[tuple[str, KnownEstimate, str]] = [
+        (c.scorer, a.spearman, colour(index)) for index, c, a in found
     ]
     first = found[0][2]
     named = {c.scorer for _, c, _ in found}
@@ -42,10 +42,10 @@ def agreement_plot(
     if first.one_rater is not None:
         rows.append(("one rater", first.one_rater, plots.INK_COLOUR))
     made, axes = plots.figure(4.6, 0.75 + 0.27 * len(rows))
-    for place, (_, one, ink) in enumerate(reversed(rows)):
+    for position, (_, one, ink) in enumerate(reversed(rows)):
         if one.interval is not None:
-            axes.plot([one.interval.low, one.interval.high], [place] * 2, color=ink, linewidth=2)
-        axes.plot([one.value], [place], "o", color=ink, markersize=5)
+            axes.plot([one.interval.low, one.interval.high], [position] * 2, color=ink, linewidth=2)
+        axes.plot([one.value], [position], "o", color=ink, markersize=5)
     axes.axvline(0, color=plots.FAINT, linewidth=1)
     if first.ceiling is not None:
         axes.axvline(first.ceiling.value, color=plots.INK_COLOUR, linewidth=1, linestyle="--")
@@ -69,7 +69,7 @@ def shared_ends(certificates: Sequence[Certificate]) -> tuple[float, float]:
     return min(reach) - 0.03, min(1.03, max(reach) + 0.03)
 
 
-def trial_plot(certificate: Certificate, place: int) -> Any:
+def trial_plot(certificate: Certificate, index: int) -> Any:
     """What each change of a reply did, in standard deviations; ``None`` where nothing did."""
     rows = [
         t

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from empeval.certificates import Figure
+from empeval.certificates import KnownEstimate
 from empeval.records import Interval
 
 RESAMPLES = 1000
@@ -23,7 +23,7 @@ FEW = 10
 _BLOCK = 1 << 20
 
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Weights of replies, shape (b, replies), and of clusters, (b, clusters) -> shape (b, figures)."""
+"""Weights of replies, shape (b, replies), and of clusters, (b, clusters) -> (b, estimates)."""
 
 
 def estimate(
@@ -38,14 +38,14 @@ def estimate(
         seed: of the draws; the same seed draws the same clusters.
 
     Returns:
-        Shapes (figures,) and (resamples, figures).
+        Shapes (estimates,) and (resamples, estimates).
     """
     groups = int(clusters.max()) + 1
     ones = np.ones((1, groups))
     dice = np.random.default_rng(seed)
     rows = max(1, min(resamples, _BLOCK // len(clusters)))
     draws = []
-    # figures that cannot be had (constant replies in a resample) are NaN, and sorted out later
+    # estimates that cannot be had (constant replies in a resample) are NaN, and sorted out later
     with threadpool_limits(1, "blas"), np.errstate(invalid="ignore", divide="ignore"):
         point = statistic(ones[:, clusters], ones)[0]
         for start in range(0, resamples, rows):
@@ -55,9 +55,9 @@ def estimate(
     return point, np.concatenate(draws)
 
 
-def figure(
+def interval_estimate(
     value: float, draws: np.ndarray, *, n: int, clusters: int, n_failed: int = 0
-) -> Figure | None:
+) -> KnownEstimate | None:
     """An estimate with its resamples' standard error and percentile interval.
 
     ``None`` where it is no number.
@@ -77,7 +77,7 @@ def figure(
         low, high = np.quantile(finite, [0.025, 0.975])
         ends = Interval(round(float(low), 6), round(float(high), 6))
         error = round(float(finite.std(ddof=1)), 6)
-    return Figure(
+    return KnownEstimate(
         value=round(float(value), 6),
         standard_error=error,
         interval=ends,

@@ -68,10 +68,10 @@ class RatedReply(msgspec.Struct, frozen=True, kw_only=True):
         10 % validation, 20 % test.
         """
         digest = hashlib.sha256(self.dialogue.encode()).digest()
-        place = int.from_bytes(digest[:4], "big") % 100
-        if place < TRAIN_SHARE:
+        bucket = int.from_bytes(digest[:4], "big") % 100
+        if bucket < TRAIN_SHARE:
             return "train"
-        return "validation" if place < TRAIN_SHARE + VALIDATION_SHARE else "test"
+        return "validation" if bucket < TRAIN_SHARE + VALIDATION_SHARE else "test"
 
     def mean(self, dimension: str) -> float | None:
         """The mean over the raters; ``None`` where nobody rated this dimension."""
@@ -88,7 +88,7 @@ class RatedSet(msgspec.Struct, frozen=True, kw_only=True):
         dimensions: what was rated.
         source: who made it, for a reader.
         license: what it may be used for, as far as stated.
-        notes: what a reader of figures must know (rows left out, and why).
+        notes: what a reader of estimates must know (rows left out, and why).
     """
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from empeval.certificates import Agreement, Certificate, Figure, Trial, one_line, short
+from empeval.certificates import Agreement, Certificate, KnownEstimate, Trial, one_line, short
 from empeval.escaping import markdown as as_markdown
 
 Rows = list[dict[str, str]]
@@ -138,7 +138,7 @@ def domain_line(certificate: Certificate) -> str:
 
 
 def remarks(certificate: Certificate) -> list[str]:
-    """Sentences that a reader of the figures must know."""
+    """Sentences that a reader of the estimates must know."""
     said = [*certificate.notes]
     compared = {a.value for a in certificate.agreements if a.value != certificate.primary}
     said += [
@@ -170,7 +170,7 @@ def undecided_trials(certificate: Certificate) -> list[str]:
 
 
 def part_of(certificate: Certificate) -> str:
-    """Which parts of rated sets the figures are of."""
+    """Which parts of rated sets the estimates are of."""
     parts = sorted({a.part for a in certificate.agreements})
     return " and ".join(parts) or "none"
 
@@ -226,21 +226,21 @@ KINDS = {"flattery": "What can fool it", "invariance": "What must not matter"}
 """Kinds of trials, and what they are called."""
 
 
-def _or_dash(figure: Figure | None) -> str:
-    return "-" if figure is None else short(figure)
+def _or_dash(known: KnownEstimate | None) -> str:
+    return "-" if known is None else short(known)
 
 
-def _enough(figure: Figure | None) -> str:
-    return "-" if figure is None or figure.n < FEW_PAIRS else short(figure)
+def _enough(known: KnownEstimate | None) -> str:
+    return "-" if known is None or known.n < FEW_PAIRS else short(known)
 
 
-def _bare(figure: Figure | None) -> str:
-    return "-" if figure is None else short(Figure(value=figure.value))
+def _bare(known: KnownEstimate | None) -> str:
+    return "-" if known is None else short(KnownEstimate(value=known.value))
 
 
-def _change(figure: Figure) -> str:
-    ends = figure.interval
-    value = _signed(figure.value)
+def _change(known: KnownEstimate) -> str:
+    ends = known.interval
+    value = _signed(known.value)
     return value if ends is None else f"{value} [{_signed(ends.low)}, {_signed(ends.high)}]"
 
 

@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margin",
         metavar="M | NAME=M,...",
-        help="the smallest difference that matters, for all headline figures or by name",
+        help="the smallest difference that matters, for all headline metrics or by name",
     )
     parser.add_argument(
         "--metrics",
@@ -53,14 +53,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.05,
         metavar="SHARE",
-        help="the share of a run's items that a figure may lack the score of (default 0.05); "
+        help="the share of a run's items that a metric may lack the score of (default 0.05); "
         "with more, the verdict is by the worst case",
     )
     add_resamples(parser)
     parser.add_argument(
         "--seed", type=int, default=0, help="random seed of the bootstrap (default 0)"
     )
-    parser.add_argument("--all", action="store_true", help="every figure and slice in the table")
+    parser.add_argument("--all", action="store_true", help="every metric and slice in the table")
     add_format(parser)
     parser.set_defaults(run=run)
 

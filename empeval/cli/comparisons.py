@@ -42,7 +42,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     print_rows(every, form)
     if rest:
         blank(form)
-        say(f"{rest} more figures: --all", form)
+        say(f"{rest} more metrics: --all", form)
     blank(form)
     for d in shown:
         if d.headline:
@@ -91,7 +91,7 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
         print_rows(
             [
                 {
-                    "figure": f"{s.task} {s.metric}",
+                    "metric": f"{s.task} {s.metric}",
                     "slice": f"{s.name} = {s.value}",
                     "difference": amount(s.change.value),
                     "95% interval": interval(s.change.interval),
@@ -115,10 +115,10 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
 
 
 def difference_row(d: Difference) -> dict[str, str]:
-    """A figure as a row of a table."""
+    """A metric as a row of a table."""
     return {
         "task": d.task,
-        "figure": f"{d.scorer}.{d.metric}",
+        "metric": f"{d.scorer}.{d.metric}",
         "base": amount(d.sides.base.mean),
         "candidate": amount(d.sides.candidate.mean),
         "difference": amount(d.change.value),
@@ -130,7 +130,7 @@ def difference_row(d: Difference) -> dict[str, str]:
 
 
 def _turned(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """A table with a column a row: few figures of which much is said fit a terminal so."""
+    """A table with a column a row: few metrics of which much is said fit a terminal so."""
     first, *others = rows[0]
     return [{first: key} | {row[first]: row[key] for row in rows} for key in others]
 
@@ -142,7 +142,7 @@ def _details(d: Difference) -> dict[str, str]:
 
     base, candidate, left = d.sides.base, d.sides.candidate, d.at_equal_length
     return {
-        "figure": name_of(d),
+        "metric": name_of(d),
         "n": f"{d.change.n} ({d.change.clusters})",
         "p": probability(d.p_values.deciding),
         "p (sign flips)": probability(d.p_values.sign_flips),
@@ -171,7 +171,7 @@ def print_many(many: ManyRuns, form: str) -> None:
     for remark in many.remarks:
         say(f"note: {remark}", form)
     if form in ALONE:
-        print_rows([_figure(m) | _rank(r) for m in many.matrices for r in m.ranking], form)
+        print_rows([_metric(m) | _rank(r) for m in many.matrices for r in m.ranking], form)
     for matrix in many.matrices:
         say(
             f"{matrix.task} {matrix.scorer}.{matrix.metric}, {matrix.shared} of {matrix.items} "
@@ -185,8 +185,8 @@ def print_many(many: ManyRuns, form: str) -> None:
     )
 
 
-def _figure(matrix: Matrix) -> dict[str, str]:
-    return {"task": matrix.task, "figure": f"{matrix.scorer}.{matrix.metric}"}
+def _metric(matrix: Matrix) -> dict[str, str]:
+    return {"task": matrix.task, "metric": f"{matrix.scorer}.{matrix.metric}"}
 
 
 def _rank(ranked: Ranked) -> dict[str, str]:
@@ -208,8 +208,8 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
     blank(form)
     say("Runs that share a letter could not be told apart; that does not make them the same.", form)
     blank(form)
-    places = {r.run: r.rank for r in matrix.ranking}
-    ordered = sorted(matrix.pairs, key=lambda p: (places[p.candidate], places[p.base]))
+    ranks = {r.run: r.rank for r in matrix.ranking}
+    ordered = sorted(matrix.pairs, key=lambda p: (ranks[p.candidate], ranks[p.base]))
     print_rows(
         [
             {

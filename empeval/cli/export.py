@@ -13,7 +13,7 @@ EPILOG = """examples:
   empeval export empeval-runs/NAME --to hf-model-index --out my-model
   empeval export empeval-runs/NAME --to every-eval-ever --to-args organization=O,relationship=other
 
-An xlsx file holds a sheet of the figures, one of what was asked of what, and one a task; csv and
+An xlsx file holds a sheet of the metrics, one of what was asked of what, and one a task; csv and
 parquet write the same as files of a folder. In an xlsx file every text is a text; a csv file
 holds texts as they are, and a spreadsheet program may take one that begins with "=" for a
 formula. inspect-eval is inspect packed as .eval. docs/exports.md says what each format holds, and

@@ -36,12 +36,12 @@ class RaisingParser(Parser):
 
 def wants_json(words: Sequence[str]) -> bool:
     """Whether a command line asks for JSON, also one that cannot be parsed."""
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         if word == "--":
             return False
         name, given, value = word.partition("=")
         if len(name) > len("--f") and "--format".startswith(name):
-            value = value if given else next(iter(words[place + 1 : place + 2]), "")
+            value = value if given else next(iter(words[index + 1 : index + 2]), "")
             if value == "json":
                 return True
     return False

@@ -84,7 +84,7 @@ def add_format(parser: argparse.ArgumentParser, forms: Sequence[str] = FORMATS) 
     """``--format``, one of ``forms``."""
     alone = "; csv and latex: one table, the rest on stderr" if "csv" in forms else ""
     parser.add_argument(
-        "--format", choices=forms, default="table", help=f"how figures are printed{alone}"
+        "--format", choices=forms, default="table", help=f"how metrics are printed{alone}"
     )
 
 

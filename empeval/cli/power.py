@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
                  "range": f"{one.needed_high} clusters at the largest spread"}
             )  # fmt: skip
         if options.format in ALONE:
-            rows += [{"figure": f"{one.task} {one.scorer}.{one.metric}"} | row for row in own]
+            rows += [{"metric": f"{one.task} {one.scorer}.{one.metric}"} | row for row in own]
         else:
             print_rows(own, options.format)
             blank(options.format)

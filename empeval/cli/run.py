@@ -1,4 +1,4 @@
-"""``empeval run``: ask a model, score its answers, compute the figures."""
+"""``empeval run``: ask a model, score its answers, compute the metrics."""
 
 from __future__ import annotations
 
@@ -138,10 +138,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Answer, score and print the figures; or, with --dry-run, what would be asked."""
+    """Answer, score and print the metrics; or, with --dry-run, what would be asked."""
     from empeval import api
     from empeval.cli.preview import print_preview
-    from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
+    from empeval.cli.tables import metrics_all_the_same, print_run, say_whole_failures
     from empeval.data import use_data_directory
     from empeval.notices import warn
 
@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             print_preview(prepared, options.format)
             return 0
-        with figures_all_the_same(prepared.path, options.format):
+        with metrics_all_the_same(prepared.path, options.format):
             finished = api.execute(prepared, resume=options.resume, progress=True)
     print_run(finished, options.format)
     return say_whole_failures(finished, options.format)

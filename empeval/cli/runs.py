@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _folder(listing)
     add_format(listing)
     listing.set_defaults(run=run_list)
-    show = actions.add_parser("show", help="a run's figures")
+    show = actions.add_parser("show", help="a run's metrics")
     show.add_argument("name", metavar="NAME", help="as 'empeval runs list' prints it")
     _folder(show)
     add_format(show)
@@ -99,7 +99,7 @@ def _row(path: Path) -> dict[str, str]:
 
 
 def run_show(options: argparse.Namespace) -> int:
-    """Print a run's figures."""
+    """Print a run's metrics."""
     from empeval.cli.tables import print_run
     from empeval.errors import UnknownNameError
     from empeval.runs import Run, is_run, run_folders

@@ -43,16 +43,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Score, print the figures."""
+    """Score, print the metrics."""
     import os
 
     from empeval import rescoring
-    from empeval.cli.tables import figures_all_the_same, print_run, say_whole_failures
+    from empeval.cli.tables import metrics_all_the_same, print_run, say_whole_failures
     from empeval.errors import UsageError
 
     if not os.path.exists(options.source):
         raise UsageError(f"There is no run folder or file {options.source}.")
-    with figures_all_the_same(options.out or options.source, options.format):
+    with metrics_all_the_same(options.out or options.source, options.format):
         finished = rescoring.score(
             options.source,
             options.scorers,

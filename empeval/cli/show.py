@@ -1,4 +1,4 @@
-"""``empeval show``: a run folder's figures, or what a component is."""
+"""``empeval show``: a run folder's metrics, or what a component is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a run folder's figures, or the card of a component."""
+    """Print a run folder's metrics, or the card of a component."""
     import os
 
     if os.path.isdir(options.name):
@@ -78,8 +78,8 @@ def show_component(name: str, form: str) -> int:
     if form == "json":
         print_json(described)
         return 0
-    for place, facts in enumerate(described):
-        certificate = certificates.get(place)
+    for index, facts in enumerate(described):
+        certificate = certificates.get(index)
         if certificate is not None:
             facts["certificate"] = one_line(certificate)
         shown = {k: v for k, v in facts.items() if v not in (None, "", {}, [])}

@@ -24,7 +24,7 @@ from empeval.spending import Spending
 
 
 def print_run(run: Run, form: str) -> None:
-    """Print a run's figures, how its answers came about, and where it is."""
+    """Print a run's metrics, how its answers came about, and where it is."""
     manifest = run.manifest
     metrics = run.metrics()
     if form == "json":
@@ -99,18 +99,18 @@ def say_whole_failures(run: Run, form: str) -> int:
 
 
 @contextmanager
-def figures_all_the_same(path: str | Path, form: str) -> Iterator[None]:
-    """Print what figures a run has got when scoring ends in an error: those of the other scorers.
+def metrics_all_the_same(path: str | Path, form: str) -> Iterator[None]:
+    """Print what metrics a run has got when scoring ends in an error: those of the other scorers.
 
     Raises:
         EmpevalError: the same.
     """
-    place = os.path.abspath(path)  # a plugin may go to another folder
+    absolute = os.path.abspath(path)  # a plugin may go to another folder
     try:
         yield
     except EmpevalError:
         with suppress(RunFolderError):  # of a damaged folder, the error says what there is to say
-            if is_run(place) and not (run := Run(place)).complete and run.metrics():
+            if is_run(absolute) and not (run := Run(absolute)).complete and run.metrics():
                 print_run(run, form)
         raise
 

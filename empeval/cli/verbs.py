@@ -12,7 +12,7 @@ import importlib
 from empeval.cli.options import Fill, Verbs
 
 SUMMARIES = {
-    "run": "ask a model, score its answers, print the figures",
+    "run": "ask a model, score its answers, print the metrics",
     "score": "score a run folder or a file of dialogues",
     "items": "write a task's questions, to answer them anywhere",
     "compare": "compare runs item by item",
@@ -20,7 +20,7 @@ SUMMARIES = {
     "power": "items needed for a margin, from past runs",
     "audit": "how far scorers agree with people, and what can fool them",
     "list": "list installed tasks, scorers or generators",
-    "show": "show a run's figures, or what a component is",
+    "show": "show a run's metrics, or what a component is",
     "report": "write runs as one HTML file",
     "runs": "list, show, prune and repair runs",
     "export": "write a run as a spreadsheet or another program's results",

@@ -1,4 +1,4 @@
-"""Many tests at once: Holm for headline figures, Benjamini-Hochberg for slices."""
+"""Many tests at once: Holm for headline metrics, Benjamini-Hochberg for slices."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ALPHA = 0.05
 def judged(found: Sequence[Difference], max_unscored: float) -> list[Difference]:
     """Differences with the verdicts that they get wherever they are shown, in the order given.
 
-    Headline figures have p adjusted over all of them here; *better* and *worse* take one under
+    Headline metrics have p adjusted over all of them here; *better* and *worse* take one under
     0.05. A verdict by the worst case stays: it does not rest on a test.
 
     Args:
-        found: as ``estimating.estimate`` gives them; all figures of two runs, or one figure of all
+        found: as ``estimating.estimate`` gives them; all metrics of two runs, or one metric of all
             pairs of runs.
-        max_unscored: the share of items, 0 to 1, that a figure may lack.
+        max_unscored: the share of items, 0 to 1, that a metric may lack.
     """
     ruled = [with_unscored_rule(d, max_unscored) for d in found]
     tested = [d.p_values.deciding for d in ruled if d.headline]
@@ -44,7 +44,7 @@ def _adjusted(d: Difference, p: float) -> Difference:
 
 
 def told_apart(d: Difference) -> bool:
-    """Whether two runs differ by a figure: as for a verdict, the interval and p must say so."""
+    """Whether two runs differ by a metric: as for a verdict, the interval and p must say so."""
     ends, p = d.change.interval, d.p_values.holm
     if d.too_unscored or ends is None or p is None:
         return False

@@ -1,4 +1,4 @@
-"""Statistics of paired figures: difference, interval, tests, verdict."""
+"""Statistics of paired metrics: difference, interval, tests, verdict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from empeval.comparing.figures import Paired
+from empeval.comparing.metrics import Paired
 from empeval.comparing.records import (
     AtEqualLength,
     Difference,
@@ -36,13 +36,13 @@ def estimate(
     resamples: int,
     seed: int,
 ) -> list[Difference]:
-    """A ``Difference`` for each figure, in order.
+    """A ``Difference`` for each metric, in order.
 
     Args:
-        pairs: the figures' item values.
+        pairs: the metrics' item values.
         clusters: of the items, shape (items,), numbers from 0.
-        headlines: numbers of the headline figures.
-        margin_of: the margin of a figure.
+        headlines: numbers of the headline metrics.
+        margin_of: the margin of a metric.
         resamples: of intervals and sign flips.
         seed: of both.
     """
@@ -91,7 +91,7 @@ def _difference(
         sign = -1 if metric.higher_is_better is False else 1
         verdict, safe = decide(_turned(outer, sign), _turned(inner, sign), margin)
         if metric.higher_is_better is None and verdict in ("better", "worse"):
-            verdict = "inconclusive"  # the figure only describes: more of it is not better
+            verdict = "inconclusive"  # the metric only describes: more of it is not better
     single = len(clusters) == len(np.unique(clusters))
     sides = [
         Side(

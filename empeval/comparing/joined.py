@@ -114,7 +114,7 @@ def _alike(ours: ById[Answer], theirs: ById[Answer], ids: Sequence[str]) -> Iter
 
 
 def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[str]:
-    """What makes figures of two runs incomparable, a sentence each."""
+    """What makes metrics of two runs incomparable, a sentence each."""
     found: list[str] = []
     for task in tasks:
         one, other = base.run.manifest.tasks[task], candidate.run.manifest.tasks[task]
@@ -129,14 +129,14 @@ def misfits(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
                     theirs[label],
                     ("version", "fingerprint", "target"),
                 )
-        found += _other_figures(base, candidate, task)
+        found += _other_metrics(base, candidate, task)
         if not (base.partial and candidate.partial):
             found += _other_items(base, candidate, task)
     return found
 
 
-def _other_figures(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
-    """How figures of one name are counted otherwise in two runs, a clause each.
+def _other_metrics(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
+    """How metrics of one name are counted otherwise in two runs, a clause each.
 
     The value that they count may differ (EQ-Bench's first or revised scores), and folders of older
     versions do not say how they count.
@@ -148,7 +148,7 @@ def _other_figures(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
     found: list[str] = []
     for key, one in ours.items():
         if (other := theirs.get(key)) is not None:
-            where = f"{task}, figure {'.'.join(key)}"
+            where = f"{task}, metric {'.'.join(key)}"
             found += _differences(where, one, other, ("unit", "higher_is_better"))
             found += _differences(where, one.source, other.source, ("scale", "failed_as"))
     return found
@@ -186,7 +186,7 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
 
 
 def notices_of(every: Sequence[RunFiles]) -> list[str]:
-    """What should stand above the figures of runs, with the folder's name."""
+    """What should stand above the metrics of runs, with the folder's name."""
     return [f"{files.name}: {text}" for files in every for text in notices(files.run)]
 
 

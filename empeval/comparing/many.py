@@ -12,14 +12,14 @@ import numpy as np
 
 from empeval.comparing.adjusting import judged, told_apart
 from empeval.comparing.estimating import estimate
-from empeval.comparing.figures import Paired, figures_of, headline_of, uncompared, words_of
 from empeval.comparing.joined import RunFiles, notices_of, opened, remarks, shared_tasks
+from empeval.comparing.metrics import Paired, headline_of, metrics_of, uncompared, words_of
 from empeval.comparing.records import Difference, Moved
 from empeval.comparing.resampling import RESAMPLES
 from empeval.comparing.two import Margins, check_numbers, margins_of, problems_of
 from empeval.comparing.unscored import MAX_UNSCORED
 from empeval.errors import UsageError
-from empeval.estimates import figure_of, item_values, numbered
+from empeval.estimates import estimate_of, item_values, numbered
 from empeval.marks import Marked, marks_of
 from empeval.records import Estimate, Metric
 from empeval.runs import Run
@@ -29,7 +29,7 @@ LEAST = 100
 
 
 class Ranked(Moved, frozen=True, kw_only=True):
-    """One run among many, by one figure.
+    """One run among many, by one metric.
 
     Attributes:
         run: its folder. model: its URI.
@@ -64,10 +64,10 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
-    """All pairs of runs by one headline figure.
+    """All pairs of runs by one headline metric.
 
     Attributes:
-        task, scorer, metric, unit: which figure.
+        task, scorer, metric, unit: which metric.
         ranking: the runs, best first.
         items: that were asked, by the manifest that says most.
         shared: items that all runs have a value for; everything here rests on them.
@@ -85,7 +85,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManyRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``compare_many`` found: a matrix for each headline figure.
+    """What ``compare_many`` found: a matrix for each headline metric.
 
     ``audits`` is what each run folder says of its scorers' agreement with people.
     """
@@ -119,7 +119,7 @@ def compare_many(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ManyRuns:
-    """Compare every two of at least three runs by their headline figures.
+    """Compare every two of at least three runs by their headline metrics.
 
     Each table rests on one set of items, those of which every run has a value: means, ranks,
     letters and pairs.
@@ -147,7 +147,7 @@ def compare_many(
         )
         matrices.append(_matrix(files, own[0], shared, judged(found, max_unscored)))
     if not matrices:
-        raise UsageError("The runs have no headline figure in common; name some with --metrics.")
+        raise UsageError("The runs have no headline metric in common; name some with --metrics.")
     return ManyRuns(
         matrices=matrices,
         forced=list(forced),
@@ -160,18 +160,18 @@ def compare_many(
 def _headlines(
     files: Sequence[RunFiles], chosen: Sequence[str] | None
 ) -> Iterator[tuple[Metric, ...]]:
-    """The headline figures that every run has, each as each run has it."""
+    """The headline metrics that every run has, each as each run has it."""
     first, *others = files
     for task in first.run.manifest.tasks:
         if all(task in one.run.manifest.tasks for one in others):
-            every = figures_of(files, task)
+            every = metrics_of(files, task)
             for number in sorted(headline_of([own[0] for own in every], chosen)):
                 yield every[number]
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """One figure on the items that all runs answered, and of these on those that count in all.
+    """One metric on the items that all runs answered, and of these on those that count in all.
 
     ``values`` has shape (items, runs), ``clusters`` and ``counted`` (items,); ``pairs`` are every
     two runs, in the order in which they are named.
@@ -184,10 +184,10 @@ class _Shared:
 
 
 def _shared(files: Sequence[RunFiles], own: Sequence[Metric]) -> _Shared:
-    """What runs share of a figure.
+    """What runs share of a metric.
 
     Raises:
-        UsageError: a run has no value of the figure, or they share no item that has.
+        UsageError: a run has no value of the metric, or they share no item that has.
     """
     task, name = own[0].task, own[0].metric
     hashes = [{i: a.item_hash for i, a in one.answers(task).items()} for one in files]
@@ -233,11 +233,11 @@ def _matrix(
     values, clusters = shared.values[shared.counted], shared.clusters[shared.counted]
     sign = -1 if metric.higher_is_better is False else 1
     order = [int(n) for n in np.argsort(-sign * values.mean(0), kind="stable")]
-    place = {run: rank for rank, run in enumerate(order)}
+    index = {run: rank for rank, run in enumerate(order)}
     every = list(combinations(range(len(files)), 2))
     apart = closed(
         {
-            (a, b) if place[a] < place[b] else (b, a)
+            (a, b) if index[a] < index[b] else (b, a)
             for (a, b), d in zip(every, found, strict=True)
             if told_apart(d)
         }
@@ -252,7 +252,7 @@ def _matrix(
             Ranked(
                 run=str(files[n].run.path),
                 model=files[n].run.manifest.model.title,
-                estimate=figure_of(values[:, n], clusters, metric),
+                estimate=estimate_of(values[:, n], clusters, metric),
                 rank=rank + 1,
                 rank_low=reach[n][0],
                 rank_high=reach[n][1],
@@ -320,8 +320,8 @@ def groups(order: Sequence[int], apart: set[tuple[int, int]]) -> dict[int, str]:
             part for n, part in enumerate(found)
             if not any(part < other for other in found) and part not in found[:n]
         ]  # fmt: skip
-    place = {run: number for number, run in enumerate(order)}
-    ranked = sorted(sets, key=lambda part: sorted(place[run] for run in part))
+    index = {run: number for number, run in enumerate(order)}
+    ranked = sorted(sets, key=lambda part: sorted(index[run] for run in part))
     letters = dict.fromkeys(order, "")
     for number, members in enumerate(ranked):
         for run in members:

@@ -1,4 +1,4 @@
-"""A figure on parts of the items: an emotion, a turn, whatever the items say of themselves."""
+"""A metric on parts of the items: an emotion, a turn, whatever the items say of themselves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from empeval.comparing.figures import Paired
 from empeval.comparing.joined import Joined
+from empeval.comparing.metrics import Paired
 from empeval.comparing.records import Slice
 from empeval.estimates import mean_of, t_p
 from empeval.records import Estimate
@@ -21,14 +21,14 @@ MOST_VALUES = 40
 
 
 def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Slice]:
-    """A figure on items that share a property: an emotion, a turn, whatever items hold.
+    """A metric on items that share a property: an emotion, a turn, whatever items hold.
 
     A property makes parts when it is a text, a whole number or yes/no with 2 to ``MOST_VALUES``
     different values, or when it is named. A part with fewer than ``FEWEST`` clusters is there and
     says that it is too small.
 
     Args:
-        pair: the figure's item values.
+        pair: the metric's item values.
         joined: the items.
         always: names of properties that make parts whatever they are and however many values they
             have; ``origin.form`` names what lies deeper.
@@ -67,10 +67,10 @@ def properties(
     there only when they are named: an answer key is no property that anybody means.
     """
     columns: dict[str, list[str | int | float | None]] = {}
-    for place, item in enumerate(joined.items):
+    for index, item in enumerate(joined.items):
         for name, value, deep in _flat({**item.metadata, **item.target}):
             if name in always or not (deep or isinstance(value, float)):
-                columns.setdefault(name, [None] * len(joined.items))[place] = value
+                columns.setdefault(name, [None] * len(joined.items))[index] = value
     return {
         name: column
         for name, column in columns.items()

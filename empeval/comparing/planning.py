@@ -17,10 +17,10 @@ from empeval.runs import Run
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What past runs say about a figure of a task.
+    """What past runs say about a metric of a task.
 
     Attributes:
-        task, scorer, metric, unit: which figure.
+        task, scorer, metric, unit: which metric.
         pairs: of past runs.
         spread: standard deviation of a cluster's mean difference, the median over the pairs.
         low, high: the least and the largest of them.
@@ -56,14 +56,14 @@ def plan(
     clusters: int | None = None,
     metrics: Sequence[str] | None = None,
 ) -> list[Plan]:
-    """A plan for each headline figure of a task, from the paired differences of past runs.
+    """A plan for each headline metric of a task, from the paired differences of past runs.
 
     Args:
         runs: two or more that have the task.
         task: its name.
-        margin: the difference to find, in the figure's unit.
+        margin: the difference to find, in the metric's unit.
         clusters: how many there will be; those of the runs by default.
-        metrics: figures; the task's first by default.
+        metrics: which; the task's first by default.
 
     Raises:
         UsageError: fewer than two runs have the task, or a margin that makes no sense.
@@ -85,7 +85,7 @@ def plan(
             if d.task == task and d.headline and d.change.standard_error and d.change.clusters > 2:
                 found.setdefault((d.scorer, d.metric, d.unit), []).append(d.change)
     if not found:
-        raise UsageError(f"The runs have no figure of {task} that varies over clusters.")
+        raise UsageError(f"The runs have no metric of {task} that varies over clusters.")
     return [_plan(task, *key, rows, margin, clusters) for key, rows in found.items()]
 
 

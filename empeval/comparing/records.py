@@ -45,7 +45,7 @@ _COUNTS = {"n": "change.n", "n_clusters": "change.clusters"}
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One of two runs in a figure.
+    """One of two runs in a metric.
 
     Attributes:
         mean: over the shared items with a value in both runs, or, where there is none, over those
@@ -65,7 +65,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sides(msgspec.Struct, frozen=True, kw_only=True):
-    """Both runs in a figure."""
+    """Both runs in a metric."""
 
     base: Side
     candidate: Side
@@ -79,9 +79,9 @@ class PValues(msgspec.Struct, frozen=True, kw_only=True):
             or where nothing varies.
         sign_flips: of clusters; the one that decides where there is no bootstrap.
         t: the paired t test over clusters, a cross-check.
-        mcnemar: exact, for yes/no figures whose clusters are single items.
-        holm: the one that decides, adjusted over the headline figures, or over all pairs of three
-            or more runs; ``null`` for other figures.
+        mcnemar: exact, for yes/no metrics whose clusters are single items.
+        holm: the one that decides, adjusted over the headline metrics, or over all pairs of three
+            or more runs; ``null`` for other metrics.
     """
 
     bootstrap: float | None = None
@@ -137,18 +137,18 @@ class AtEqualLength(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(Moved, frozen=True, kw_only=True):
-    """One figure of two runs on the same items.
+    """One metric of two runs on the same items.
 
     Attributes:
-        task, scorer, metric, unit, higher_is_better: which figure, as in ``metrics.json``.
+        task, scorer, metric, unit, higher_is_better: which metric, as in ``metrics.json``.
         headline: whether it is one.
         span: how far the ends of its scale are apart, in its unit; ``null``: the scale is open.
         margin: the smallest difference that matters, fixed beforehand; ``null``: none was.
-        verdict: of a headline figure, in one word; see ``verdicts.decide``. ``null`` for others:
-            among many figures some fall by chance, and nothing is decided by them.
-        not_worse_by_margin: of a headline figure, whether non-inferiority is shown; ``null``
+        verdict: of a headline metric, in one word; see ``verdicts.decide``. ``null`` for others:
+            among many metrics some fall by chance, and nothing is decided by them.
+        not_worse_by_margin: of a headline metric, whether non-inferiority is shown; ``null``
             without a margin.
-        too_unscored: whether more items than allowed have no score on either side: the figure then
+        too_unscored: whether more items than allowed have no score on either side: the metric then
             does not hold, whatever the scored items say; see ``unscored.with_unscored_rule``.
         change: candidate less base, over shared items with a value in both; its interval is a
             ``bootstrap-t`` over clusters, or ``t`` where that is unstable or nothing varies.
@@ -207,10 +207,10 @@ class Difference(Moved, frozen=True, kw_only=True):
 
 
 class Slice(Moved, frozen=True, kw_only=True):
-    """A headline figure on the items that share a property.
+    """A headline metric on the items that share a property.
 
     Attributes:
-        task, scorer, metric: which figure.
+        task, scorer, metric: which metric.
         name, value: the property (``emotion``, ``sad``; ``origin.form``, ``plain``).
         change: candidate less base, with its t interval over clusters; of a part that is too small
             there are the counts alone.
@@ -256,10 +256,10 @@ class Rate(Moved, frozen=True, kw_only=True):
 
 
 class Noise(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a figure moves when the base is run again.
+    """How much a metric moves when the base is run again.
 
     Attributes:
-        task, scorer, metric: which figure.
+        task, scorer, metric: which metric.
         runs: the base and its repeats.
         sd: standard deviation of their means on the shared items.
         reach: half of the range in which the difference of two repeats lies 95 % of the time;
@@ -304,10 +304,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         base, candidate: paths of the folders.
         base_model, candidate_model: URIs, and the adapter on them.
         tasks: overlap by task.
-        differences: every figure that is a plain mean of item values, the headline ones first.
+        differences: every metric that is a plain mean of item values, the headline ones first.
         slices, rates, noise: see their records.
         forced: what would have refused the comparison, had it not been forced.
-        notices: what should stand above every figure: what a folder lacks, what was cut or
+        notices: what should stand above every metric: what a folder lacks, what was cut or
             failed; see ``counts.notices``.
         remarks: what a reader should know.
         resamples, seed: of the intervals.
@@ -332,7 +332,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     notices: list[str] = []
 
     def to_pandas(self) -> Any:
-        """A table with a row for each figure; see ``frames.comparison_frame``."""
+        """A table with a row for each metric; see ``frames.comparison_frame``."""
         from empeval.frames import comparison_frame
 
         return comparison_frame(self)

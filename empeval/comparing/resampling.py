@@ -1,6 +1,6 @@
-"""Resampling of clusters, for many figures at once: intervals and sign-flip tests.
+"""Resampling of clusters, for many metrics at once: intervals and sign-flip tests.
 
-A figure's difference is ``sum of a cluster's item differences over all clusters / number of
+A metric's difference is ``sum of a cluster's item differences over all clusters / number of
 items``. Both kinds of resampling need the clusters' sums and sizes alone, so a hundred thousand
 items and ten thousand resamples are a matrix product.
 """
@@ -47,13 +47,13 @@ def bootstrap_t(
     p is two-sided with equal tails, so that it is below 0.05 where the 95 % interval leaves out 0.
 
     Args:
-        sums: of the figures.
+        sums: of the metrics.
         resamples: how many.
         seed: of the draws.
         levels: of the intervals.
 
     Returns:
-        Shapes (figures, levels, 2) and (figures,); NaN where a figure has fewer than ``FEW``
+        Shapes (metrics, levels, 2) and (metrics,); NaN where a metric has fewer than ``FEW``
         clusters or where nothing varies.
     """
     result = np.full((sums.totals.shape[1], len(levels), 2), np.nan)
@@ -77,13 +77,13 @@ def bootstrap_t(
             return np.asarray((mean - means) / error)
 
     scores = np.concatenate(_blocks(len(totals), resamples, seed, _weights, studentised))
-    for place, column in enumerate(usable):
-        own = scores[:, place]
+    for index, column in enumerate(usable):
+        own = scores[:, index]
         own = own[np.isfinite(own)]
         if len(own) >= resamples / 2:
             ends = np.quantile(own, [[(1 + x) / 2 for x in levels], [(1 - x) / 2 for x in levels]])
-            result[column] = means[place] - ends.T * errors[place]
-            seen = means[place] / errors[place]
+            result[column] = means[index] - ends.T * errors[index]
+            seen = means[index] / errors[index]
             tail = min((own >= seen).sum(), (own <= seen).sum())
             p[column] = min(1.0, 2 * (1 + tail) / (1 + len(own)))
     return result, p
@@ -96,12 +96,12 @@ def sign_flips(sums: Sums, *, resamples: int = RESAMPLES, seed: int = 1) -> np.n
     many are drawn, and the observed one counts as one more.
 
     Args:
-        sums: of the figures.
+        sums: of the metrics.
         resamples: how many patterns.
         seed: of the draws.
 
     Returns:
-        Shape (figures,), in (0, 1].
+        Shape (metrics,), in (0, 1].
     """
     totals = sums.totals
     groups = len(totals)

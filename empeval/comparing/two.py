@@ -9,14 +9,6 @@ import numpy as np
 
 from empeval.comparing.adjusting import benjamini_hochberg, judged
 from empeval.comparing.estimating import MarginOf, estimate
-from empeval.comparing.figures import (
-    Paired,
-    headline_of,
-    names_of,
-    paired_figures,
-    with_values,
-    words_of,
-)
 from empeval.comparing.joined import (
     Joined,
     RunFiles,
@@ -26,6 +18,14 @@ from empeval.comparing.joined import (
     opened,
     remarks,
     shared_tasks,
+)
+from empeval.comparing.metrics import (
+    Paired,
+    headline_of,
+    names_of,
+    paired_metrics,
+    with_values,
+    words_of,
 )
 from empeval.comparing.parts import slices, with_adjusted
 from empeval.comparing.rates import rates
@@ -38,7 +38,7 @@ from empeval.marks import marks_of
 from empeval.runs import Run
 
 Margins = float | Mapping[str, float]
-"""One margin for every headline figure, or margins by the figures' names."""
+"""One margin for every headline metric, or margins by the metrics' names."""
 
 
 def compare(
@@ -62,16 +62,16 @@ def compare(
         base: the run to hold against, or its folder; ``RunFiles`` keep what was read of it for the
             next pair.
         candidate: the run in question, or its folder.
-        margins: the smallest differences that matter, fixed beforehand, in the figures' units.
-        metrics: the headline figures: ``metric``, ``scorer.metric`` or ``task.scorer.metric``; by
-            default the first figure of each task that has a direction.
+        margins: the smallest differences that matter, fixed beforehand, in the metrics' units.
+        metrics: the headline metrics: ``metric``, ``scorer.metric`` or ``task.scorer.metric``; by
+            default the first metric of each task that has a direction.
         repeats: runs that repeat the base with other seeds, for the noise floor.
         force: compare what differs in version, data or scorer; the result says so.
         partial: take unfinished runs as they are.
-        max_unscored: the share of either side's items, 0 to 1, that a figure may lack; with more
+        max_unscored: the share of either side's items, 0 to 1, that a metric may lack; with more
             the verdict is by the worst case.
         slice_by: properties of the items that make parts however many values they have.
-        known: these runs' headline figures where they are judged already, among those of more
+        known: these runs' headline metrics where they are judged already, among those of more
             runs; they are taken as they are, and there are no others.
         resamples: of intervals and sign flips.
         seed: of both.
@@ -95,7 +95,7 @@ def compare(
     for task in tasks:
         joined = join(*files, task)
         facts.append(_facts(joined, max(side.items(task) for side in files)))
-        pairs = with_values(paired_figures(*files, joined), metrics)
+        pairs = with_values(paired_metrics(*files, joined), metrics)
         names |= {name for pair in pairs for name in names_of(pair.metric)}
         headlines = sorted(headline_of([pair.metric for pair in pairs], metrics))
         for number in headlines:
@@ -171,7 +171,7 @@ def problems_of(base: RunFiles, candidate: RunFiles, *, force: bool) -> list[str
 
 
 def margins_of(margins: Margins | None) -> MarginOf:
-    """The margin of a figure: its own, or the one for all headline figures.
+    """The margin of a metric: its own, or the one for all headline metrics.
 
     Raises:
         UsageError: a margin that is not above 0.
@@ -197,8 +197,8 @@ def _check_names(metrics: Sequence[str] | None, margins: Margins | None, known: 
     for name in asked:
         if name not in known:
             plain = {n for n in known if "." not in n}
-            said = f"No figure '{name}' can be compared here."
-            raise UnknownNameError(said, kind="figure", name=name, known=plain)
+            said = f"No metric '{name}' can be compared here."
+            raise UnknownNameError(said, kind="metric", name=name, known=plain)
 
 
 def _facts(joined: Joined, items: int) -> TaskFacts:
@@ -216,7 +216,7 @@ def _facts(joined: Joined, items: int) -> TaskFacts:
 
 
 def _noise(base: RunFiles, repeats: Sequence[Run], joined: Joined, pair: Paired) -> Noise | None:
-    """The spread of a figure's mean over the base and its repeats, on the items all have.
+    """The spread of a metric's mean over the base and its repeats, on the items all have.
 
     Raises:
         UsageError: a repeat shares no item with the base.

@@ -1,6 +1,6 @@
-"""Items without a score: how many a figure may lack, and what follows when it lacks more.
+"""Items without a score: how many a metric may lack, and what follows when it lacks more.
 
-A model that refuses what it is bad at has fine scores on the rest. So a figure that lacks too
+A model that refuses what it is bad at has fine scores on the rest. So a metric that lacks too
 many items is not judged by the items it has: it is *worse* when it would be with the others at
 their worst, and otherwise it cannot be told.
 """
@@ -12,7 +12,7 @@ import msgspec
 from empeval.comparing.records import Difference
 
 MAX_UNSCORED = 0.05
-"""The share of either side's items that a headline figure may lack, unless a policy says less."""
+"""The share of either side's items that a headline metric may lack, unless a policy says less."""
 
 
 def over_limit(unscored: int, items: int, share: float) -> bool:
@@ -25,9 +25,9 @@ def with_unscored_rule(d: Difference, share: float) -> Difference:
 
     With more than ``share`` of either side's items without one (refused, unparsed, truncated,
     missing, error: all of them), or with one that is not compared, since the other run lacks the
-    item or was asked something else, the figure does not hold. It is ``worse`` when the candidate
+    item or was asked something else, the metric does not hold. It is ``worse`` when the candidate
     has no score at all and the base has some, or when the worst case is worse by the margin or
-    more; otherwise ``inconclusive``. The worst case is ``d.worst_case``, or, for a figure whose
+    more; otherwise ``inconclusive``. The worst case is ``d.worst_case``, or, for a metric whose
     convention says what a failed answer counts as, the difference by that convention.
 
     Args:

@@ -17,11 +17,11 @@ SMALLEST = 1e-6
 
 
 def check_margin(name: str, margin: float, span: float | None) -> None:
-    """Refuse a margin as wide as a figure's whole scale: nothing could ever be worse by so much.
+    """Refuse a margin as wide as a metric's whole scale: nothing could ever be worse by so much.
 
     Args:
-        name: of the figure.
-        margin: the smallest difference that matters, in the figure's unit.
+        name: of the metric.
+        margin: the smallest difference that matters, in the metric's unit.
         span: how wide the scale is; ``None`` is open.
 
     Raises:
@@ -29,7 +29,7 @@ def check_margin(name: str, margin: float, span: float | None) -> None:
     """
     if span is not None and margin >= span:
         raise UsageError(
-            f"The margin of {name} is {margin:g}, and the whole scale of that figure is {span:g} "
+            f"The margin of {name} is {margin:g}, and the whole scale of that metric is {span:g} "
             "wide: nothing could fail. Give it a smaller margin of its own, in its unit."
         )
 

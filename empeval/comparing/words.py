@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def name_of(d: Difference) -> str:
-    """What a sentence calls a figure: ``task scorer.metric``, without what would stand there twice.
+    """What a sentence calls a metric: ``task scorer.metric``, without what would stand there twice.
 
-    Two tasks may have the same figure, so the task is left out only before its own scorer's.
+    Two tasks may have the same metric, so the task is left out only before its own scorer's.
     """
     own = d.metric if d.scorer == d.metric else f"{d.scorer}.{d.metric}"
     return own if d.task == d.scorer else f"{d.task} {own}"
@@ -39,14 +39,14 @@ def ranks_of(ranked: Ranked) -> str:
 
 
 def verdict_of(d: Difference) -> str:
-    """What a table says: the verdict of a headline figure that has a direction, else a dash."""
+    """What a table says: the verdict of a headline metric that has a direction, else a dash."""
     if d.verdict is None or d.higher_is_better is None:
         return "-"
     return "cannot be told" if d.too_unscored and d.verdict == "inconclusive" else d.verdict
 
 
 def sentence(d: Difference) -> str:
-    """The verdict on one figure in a sentence; "not significant" never reads as "same"."""
+    """The verdict on one metric in a sentence; "not significant" never reads as "same"."""
     change, ends = d.change.value, d.change.interval
     if d.too_unscored or change is None:
         return _unscored(d)
@@ -84,12 +84,12 @@ def sentence(d: Difference) -> str:
     if ends is None:
         why = "one cluster of items says nothing about others"
     elif not holds_zero:
-        why = f"{known}, but p adjusted over the headline figures is {probability(d.p_values.holm)}"
+        why = f"{known}, but p adjusted over the headline metrics is {probability(d.p_values.holm)}"
     return f"{name_of(d)}: inconclusive: {why}.{safe}{reach}"
 
 
 def _unscored(d: Difference) -> str:
-    """What to say of a figure that lacks the scores of too many items."""
+    """What to say of a metric that lacks the scores of too many items."""
     base, candidate = d.sides.base, d.sides.candidate
     lacking = [
         f"{side.unscored} of {side.items} items of the {name}"

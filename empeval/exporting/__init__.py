@@ -85,10 +85,10 @@ def export(
     path = Path(out)
     if path.exists() and not path.is_dir():
         raise UsageError(f"--out {path} is a file; {form} needs a folder.")
-    place = Path(os.path.abspath(path))  # a plugin may go to another folder
+    absolute = Path(os.path.abspath(path))  # a plugin may go to another folder
     with contained(f"the export format '{form}'"):
-        written = found.write(run, place, dict(options or {}))
-    return [path / file.relative_to(place) for file in written]
+        written = found.write(run, absolute, dict(options or {}))
+    return [path / file.relative_to(absolute) for file in written]
 
 
 def formats(hooks: Hooks) -> dict[str, ExportFormat]:

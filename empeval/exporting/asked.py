@@ -81,7 +81,7 @@ def warn_of_limit(manifest: Manifest) -> str:
     """Say that a run asked a part of its items; the words for a note, or ``""``."""
     if manifest.limit is None:
         return ""
-    warn(f"the run asked a part of the items only (limit {manifest.limit}); its figures say so")
+    warn(f"the run asked a part of the items only (limit {manifest.limit}); its metrics say so")
     return f"a part of the items (limit {manifest.limit}, seed {manifest.seed})"
 
 

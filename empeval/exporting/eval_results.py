@@ -1,4 +1,4 @@
-"""Hugging Face: ``.eval_results/TASK.yaml`` in a model's repository, a figure a benchmark."""
+"""Hugging Face: ``.eval_results/TASK.yaml`` in a model's repository, a metric a benchmark."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from empeval.errors import UnknownNameError, UsageError, nearest
 from empeval.exporting.asked import compact, hub_id, opened, warn_of_limit
-from empeval.exporting.figures import Figure, figures_of
+from empeval.exporting.metrics import KnownMetric, metrics_of
 from empeval.files import write_text
 from empeval.formats import ExportFormat
 from empeval.notices import warn
 from empeval.runs import Run, RunFiles, slug
 
 OPTIONS = {
-    "metric": "which figure, as SCORER.METRIC; by default the first that has a direction",
+    "metric": "which metric, as SCORER.METRIC; by default the first that has a direction",
     "dataset": "the benchmark's data set on the hub, OWNER/NAME; by default the task's",
     "task_id": "the task's id in the benchmark's eval.yaml; by default the task's name",
     "source_url": "where the traces or the run folder can be read",
@@ -52,12 +52,12 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
         if dataset is None:
             warn(f"{task}: its data are not on the hub ('{entry.dataset}'); it is left out")
             continue
-        figure = _chosen(files, task, options.get("metric"))
-        notes = [*filter(None, [options.get("notes")]), figure.sentence(), part]
+        known = _chosen(files, task, options.get("metric"))
+        notes = [*filter(None, [options.get("notes")]), known.sentence(), part]
         result = EvalResultEntry(
             dataset_id=dataset,
             task_id=options.get("task_id", task),
-            value=figure.value,
+            value=known.value,
             date=manifest.finished or manifest.created,
             notes="; ".join(filter(None, notes)),
             **compact({name: options.get(name) for name in ("source_url", "source_name")}),
@@ -82,22 +82,22 @@ FORMAT = ExportFormat(
 )
 
 
-def _chosen(files: RunFiles, task: str, wanted: str | None) -> Figure:
-    """The figure that is told: a leaderboard has one a task.
+def _chosen(files: RunFiles, task: str, wanted: str | None) -> KnownMetric:
+    """The metric that is told: a leaderboard has one a task.
 
     Raises:
         UsageError: there is none.
     """
-    figures = {figure.name: figure for figure in figures_of(files, task)}
+    metrics = {known.name: known for known in metrics_of(files, task)}
     if wanted is not None:
-        if wanted not in figures:
-            said = f"--to-args metric={wanted}: {task} has no such figure."
-            raise UnknownNameError(said, kind="figure", name=wanted, known=figures)
-        return figures[wanted]
-    for figure in figures.values():
-        if figure.metric.higher_is_better is not None:
-            return figure
+        if wanted not in metrics:
+            said = f"--to-args metric={wanted}: {task} has no such metric."
+            raise UnknownNameError(said, kind="metric", name=wanted, known=metrics)
+        return metrics[wanted]
+    for known in metrics.values():
+        if known.metric.higher_is_better is not None:
+            return known
     raise UsageError(
-        f"{task} has no figure of which more or less is better; name one with --to-args "
-        f"metric=SCORER.METRIC.{nearest('', figures)}"
+        f"{task} has no metric of which more or less is better; name one with --to-args "
+        f"metric=SCORER.METRIC.{nearest('', metrics)}"
     )

@@ -1,4 +1,4 @@
-"""Every Eval Ever: a record a task, and a line for each item's value in each figure.
+"""Every Eval Ever: a record a task, and a line for each item's value in each metric.
 
 The layout is that of its data store: ``data/TASK/DEVELOPER/MODEL/UUID.json`` and
 ``UUID_samples.jsonl`` beside it, schema 0.3.0.
@@ -26,7 +26,7 @@ from empeval.exporting.asked import (
     plain_messages,
     warn_of_limit,
 )
-from empeval.exporting.figures import Figure, figures_of, item_figures
+from empeval.exporting.metrics import KnownMetric, metrics_of, values_by_item
 from empeval.files import replacing, write_bytes
 from empeval.formats import ExportFormat
 from empeval.notices import warn
@@ -56,15 +56,15 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
     part = warn_of_limit(run.manifest)
     written: list[Path] = []
     for task in run.manifest.tasks:
-        figures = [f for f in figures_of(files, task) if f.metric.higher_is_better is not None]
-        if not figures:
-            warn(f"{task}: it has no figure of which more or less is better; it is left out")
+        metrics = [f for f in metrics_of(files, task) if f.metric.higher_is_better is not None]
+        if not metrics:
+            warn(f"{task}: it has no metric of which more or less is better; it is left out")
             continue
         name = _uuid(run.manifest, task)
-        place = Path("data", slug(task), *(slug(part) for part in model.split("/")))
-        record = _record(files, task, model, figures, options, part)
-        samples = place / f"{name}_samples.jsonl"
-        count, checksum = _write_samples(files, record, task, figures, out / samples)
+        folder = Path("data", slug(task), *(slug(part) for part in model.split("/")))
+        record = _record(files, task, model, metrics, options, part)
+        samples = folder / f"{name}_samples.jsonl"
+        count, checksum = _write_samples(files, record, task, metrics, out / samples)
         record["detailed_evaluation_results"] = {
             "format": "jsonl",
             "file_path": samples.as_posix(),
@@ -72,11 +72,11 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
             "checksum": checksum,
             "total_rows": count,
         }
-        path = out / place / f"{name}.json"
+        path = out / folder / f"{name}.json"
         write_bytes(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
         written += [path, out / samples]
     if not written:
-        raise UsageError("The run has no figure of which more or less is better.")
+        raise UsageError("The run has no metric of which more or less is better.")
     return written
 
 
@@ -120,7 +120,7 @@ def _record(
     files: RunFiles,
     task: str,
     model: str,
-    figures: list[Figure],
+    metrics: list[KnownMetric],
     options: Mapping[str, str],
     part: str,
 ) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _record(
             "version": str(manifest.environment.get("empeval", __version__)),
         },
         "model_info": _model(manifest, model),
-        "evaluation_results": [_result(files, figure, finished, part) for figure in figures],
+        "evaluation_results": [_result(files, known, finished, part) for known in metrics],
     }
 
 
@@ -168,8 +168,8 @@ def _model(manifest: Manifest, model: str) -> dict[str, Any]:
     }
 
 
-def _result(files: RunFiles, figure: Figure, finished: str, part: str) -> dict[str, Any]:
-    metric = figure.metric
+def _result(files: RunFiles, known: KnownMetric, finished: str, part: str) -> dict[str, Any]:
+    metric = known.metric
     entry = files.run.manifest.tasks[metric.task]
     hub = hub_id(entry.dataset)
     source = {
@@ -183,21 +183,21 @@ def _result(files: RunFiles, figure: Figure, finished: str, part: str) -> dict[s
     sampling = entry.sampling
     arguments = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
     return {
-        "evaluation_result_id": figure.name,
+        "evaluation_result_id": known.name,
         "evaluation_name": metric.task,
         "source_data": source,
         "evaluation_timestamp": finished,
         "metric_config": {
-            "metric_id": f"{metric.task}.{figure.name}",
+            "metric_id": f"{metric.task}.{known.name}",
             "metric_name": metric.metric,
             "metric_unit": metric.unit,
             "lower_is_better": not metric.higher_is_better,
-            **_bounds(figure),
+            **_bounds(known),
         },
         "score_details": {
-            "score": figure.value,
-            "details": {name: str(value) for name, value in figure.facts().items()},
-            "uncertainty": _uncertainty(figure),
+            "score": known.value,
+            "details": {name: str(value) for name, value in known.facts().items()},
+            "uncertainty": _uncertainty(known),
         },
         "generation_config": {
             "generation_args": {
@@ -209,47 +209,47 @@ def _result(files: RunFiles, figure: Figure, finished: str, part: str) -> dict[s
     }
 
 
-def _bounds(figure: Figure) -> dict[str, Any]:
+def _bounds(known: KnownMetric) -> dict[str, Any]:
     """What kind of number it is, and its range where that is known."""
-    if figure.range is None:
+    if known.range is None:
         return {}
-    low, high = figure.range
+    low, high = known.range
     return {
-        "score_type": "binary" if figure.metric.unit == "percent" else "continuous",
+        "score_type": "binary" if known.metric.unit == "percent" else "continuous",
         "min_score": "-Infinity" if low is None else low,
         "max_score": "Infinity" if high is None else high,
     }
 
 
-def _uncertainty(figure: Figure) -> dict[str, Any]:
-    error, interval = figure.standard_error, figure.interval
-    found: dict[str, Any] = {"num_samples": figure.metric.n}
+def _uncertainty(known: KnownMetric) -> dict[str, Any]:
+    error, interval = known.standard_error, known.interval
+    found: dict[str, Any] = {"num_samples": known.metric.n}
     if error is not None:
         found["standard_error"] = {"value": error, "method": "cluster-robust"}
     if interval is not None:
         ends = {"lower": interval[0], "upper": interval[1], "confidence_level": 0.95}
-        found["confidence_interval"] = {**ends, **compact({"method": figure.method})}
+        found["confidence_interval"] = {**ends, **compact({"method": known.method})}
     return found
 
 
 def _write_samples(
-    files: RunFiles, record: Mapping[str, Any], task: str, figures: list[Figure], path: Path
+    files: RunFiles, record: Mapping[str, Any], task: str, metrics: list[KnownMetric], path: Path
 ) -> tuple[int, str]:
-    """Write a line for each item and figure in which it has a value; their number and hash.
+    """Write a line for each item and metric in which it has a value; their number and hash.
 
     A line must have a score, so what has none (an answer that cannot be read) has no line.
     """
     lines = lines_of(files, task)
-    means = [figure for figure in figures if figure.estimate is not None]
-    columns = [(figure, item_figures(files, figure, lines.ids)) for figure in means]
+    means = [known for known in metrics if known.estimate is not None]
+    columns = [(known, values_by_item(files, known, lines.ids)) for known in means]
     count, whole = 0, hashlib.sha256()
     with replacing(path) as part, open(part, "wb") as file:
-        for place, line in enumerate(lines):
-            for figure, column in columns:
-                value = column[place]
+        for index, line in enumerate(lines):
+            for known, column in columns:
+                value = column[index]
                 if value is None:
                     continue
-                row = _row(files.run, record, figure, line, value)
+                row = _row(files.run, record, known, line, value)
                 data = (json.dumps(row, ensure_ascii=False) + "\n").encode()
                 file.write(data)
                 whole.update(data)
@@ -258,7 +258,7 @@ def _write_samples(
 
 
 def _row(
-    run: Run, record: Mapping[str, Any], figure: Figure, line: ResponseLine, value: float
+    run: Run, record: Mapping[str, Any], known: KnownMetric, line: ResponseLine, value: float
 ) -> dict[str, Any]:
     asked = plain_messages(messages_of(run, line))
     reference = [] if line.item.reference is None else [line.item.reference]
@@ -266,15 +266,15 @@ def _row(
         reference = [json.dumps(line.item.target, ensure_ascii=False, sort_keys=True)]
     single = len(asked) == 1
     answer = {"role": "assistant", "content": line.response, "reasoning_trace": line.reasoning}
-    turns = [{"turn_idx": place, **turn} for place, turn in enumerate([*asked, compact(answer)])]
+    turns = [{"turn_idx": index, **turn} for index, turn in enumerate([*asked, compact(answer)])]
     thoughts = None if line.reasoning is None else [line.reasoning]
     said = compact({"raw": [line.response], "reasoning_trace": thoughts})
     return {
         "schema_version": SCHEMA_VERSION,
         "evaluation_id": record["evaluation_id"],
         "model_id": record["model_info"]["id"],
-        "evaluation_name": figure.metric.task,
-        "evaluation_result_id": figure.name,
+        "evaluation_name": known.metric.task,
+        "evaluation_result_id": known.name,
         "sample_id": line.id,
         "sample_hash": line.item_hash,
         "interaction_type": "single_turn" if single else "multi_turn",
@@ -282,17 +282,17 @@ def _row(
         "output": said if single else None,
         "messages": None if single else turns,
         "answer_attribution": [],
-        "evaluation": {"score": value, "is_correct": _is_best(figure, value)},
+        "evaluation": {"score": value, "is_correct": _is_best(known, value)},
         **_spent(line),
         "metadata": {"cluster": line.item.cluster, "status": line.status},
     }
 
 
-def _is_best(figure: Figure, value: float) -> bool:
+def _is_best(known: KnownMetric, value: float) -> bool:
     """Whether a value is the best there is; the schema asks of any value whether it is correct."""
-    if figure.range is None:
+    if known.range is None:
         return False
-    return value == figure.range[1 if figure.metric.higher_is_better else 0]
+    return value == known.range[1 if known.metric.higher_is_better else 0]
 
 
 def _spent(line: ResponseLine) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Inspect: a log a task, as JSON, with samples, scores and figures.
+"""Inspect: a log a task, as JSON, with samples, scores and metrics.
 
 Nothing of Inspect's is needed to write one. A score that could not be had is NaN with a reason,
 which is how Inspect leaves it out of its own metrics; an answer that could not be had is an error
@@ -24,7 +24,7 @@ from empeval.exporting.asked import (
     plain_messages,
     target_of,
 )
-from empeval.exporting.figures import Figure, figures_of
+from empeval.exporting.metrics import KnownMetric, metrics_of
 from empeval.files import replacing
 from empeval.formats import ExportFormat
 from empeval.records import ResponseLine, Score
@@ -50,8 +50,8 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
         with replacing(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(_header(files, task))[:-1] + ', "samples": [')
             asked = (line for line in lines_of(files, task) if line.status != "missing")
-            for place, line in enumerate(asked):
-                file.write(",\n" if place else "\n")
+            for index, line in enumerate(asked):
+                file.write(",\n" if index else "\n")
                 file.write(json.dumps(_sample(files, task, line)))
             file.write("\n]}\n")
         written.append(path)
@@ -127,20 +127,20 @@ def _results(files: RunFiles, task: str) -> dict[str, Any]:
     return {
         "total_samples": files.run.manifest.tasks[task].n_items,
         "completed_samples": sum(status not in ("missing", "error") for status in lines.statuses),
-        "scores": [_figure(figure) for figure in figures_of(files, task)],
+        "scores": [_metric(known) for known in metrics_of(files, task)],
     }
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
-    kind = "value" if figure.estimate is None else "mean"
-    values = compact({kind: figure.value, "stderr": figure.standard_error})
+def _metric(known: KnownMetric) -> dict[str, Any]:
+    kind = "value" if known.estimate is None else "mean"
+    values = compact({kind: known.value, "stderr": known.standard_error})
     return {
-        "name": figure.metric.metric,
-        "scorer": figure.metric.scorer,
-        "scored_samples": figure.metric.n,
-        "unscored_samples": figure.metric.n_failed,
+        "name": known.metric.metric,
+        "scorer": known.metric.scorer,
+        "scored_samples": known.metric.n,
+        "unscored_samples": known.metric.n_failed,
         "metrics": {name: {"name": name, "value": value} for name, value in values.items()},
-        "metadata": figure.facts(),
+        "metadata": known.facts(),
     }
 
 

@@ -23,7 +23,7 @@ from empeval.exporting.asked import (
     plain_messages,
     target_of,
 )
-from empeval.exporting.figures import Figure, figures_of, item_figures
+from empeval.exporting.metrics import KnownMetric, metrics_of, values_by_item
 from empeval.files import replacing, write_bytes
 from empeval.formats import ExportFormat
 from empeval.records import ResponseLine
@@ -61,23 +61,23 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
 FORMAT = ExportFormat("lm-eval", "results and samples as lm-evaluation-harness writes them", write)
 
 
-def metric_name(figure: Figure) -> str:
-    """A figure's name as a metric of lm-eval's, which has no comma in it."""
-    return figure.name.replace(",", ";")
+def metric_name(known: KnownMetric) -> str:
+    """A metric's name as a metric of lm-eval's, which has no comma in it."""
+    return known.name.replace(",", ";")
 
 
 def _results(files: RunFiles) -> dict[str, Any]:
     manifest = files.run.manifest
     scheme, _, target = manifest.model.uri.partition(":")
-    figures = {task: figures_of(files, task) for task in manifest.tasks}
+    metrics = {task: metrics_of(files, task) for task in manifest.tasks}
     counts = {
         name: {"original": entry.n_items, "effective": len(files.answers(name))}
         for name, entry in manifest.tasks.items()
     }
     return {
-        "results": {task: _values(task, found, files) for task, found in figures.items()},
+        "results": {task: _values(task, found, files) for task, found in metrics.items()},
         "group_subtasks": {task: [] for task in manifest.tasks},
-        "configs": {task: _config(files, task, found) for task, found in figures.items()},
+        "configs": {task: _config(files, task, found) for task, found in metrics.items()},
         "versions": {name: entry.version for name, entry in manifest.tasks.items()},
         "n-shot": dict.fromkeys(manifest.tasks, 0),
         "higher_is_better": {
@@ -86,7 +86,7 @@ def _results(files: RunFiles) -> dict[str, Any]:
                 for f in found
                 if f.metric.higher_is_better is not None
             }
-            for task, found in figures.items()
+            for task, found in metrics.items()
         },
         "n-samples": counts,
         "config": {
@@ -106,23 +106,23 @@ def _results(files: RunFiles) -> dict[str, Any]:
         "empeval": {
             "version": manifest.environment.get("empeval"),
             "model_fingerprint": manifest.model.fingerprint,
-            "figures": {
-                task: {metric_name(f): f.facts() for f in found} for task, found in figures.items()
+            "figures": {  # readers of earlier exports look for this name
+                task: {metric_name(f): f.facts() for f in found} for task, found in metrics.items()
             },
         },
     }
 
 
-def _values(task: str, figures: list[Figure], files: RunFiles) -> dict[str, Any]:
+def _values(task: str, metrics: list[KnownMetric], files: RunFiles) -> dict[str, Any]:
     values: dict[str, Any] = {"name": task, "alias": task, "sample_len": len(files.answers(task))}
-    for figure in figures:
-        name, error = metric_name(figure), figure.standard_error
-        values[f"{name},{FILTER}"] = figure.value
+    for known in metrics:
+        name, error = metric_name(known), known.standard_error
+        values[f"{name},{FILTER}"] = known.value
         values[f"{name}_stderr,{FILTER}"] = "N/A" if error is None else error
     return values
 
 
-def _config(files: RunFiles, task: str, figures: list[Figure]) -> dict[str, Any]:
+def _config(files: RunFiles, task: str, metrics: list[KnownMetric]) -> dict[str, Any]:
     entry = files.run.manifest.tasks[task]
     return compact(
         {
@@ -135,12 +135,12 @@ def _config(files: RunFiles, task: str, figures: list[Figure]) -> dict[str, Any]
             "metric_list": [
                 compact(
                     {
-                        "metric": metric_name(figure),
-                        "aggregation": "mean" if figure.estimate else "empeval",
-                        "higher_is_better": figure.metric.higher_is_better,
+                        "metric": metric_name(known),
+                        "aggregation": "mean" if known.estimate else "empeval",
+                        "higher_is_better": known.metric.higher_is_better,
                     }
                 )
-                for figure in figures
+                for known in metrics
             ],
             "metadata": {"version": entry.version},
         }
@@ -160,16 +160,16 @@ def _generation(files: RunFiles, task: str) -> dict[str, Any]:
 def _write_samples(files: RunFiles, task: str, path: Path) -> str:
     """Write a line an item; returns the hash over all of them."""
     lines = lines_of(files, task)
-    means = [figure for figure in figures_of(files, task) if figure.estimate is not None]
-    columns = {metric_name(figure): item_figures(files, figure, lines.ids) for figure in means}
+    means = [known for known in metrics_of(files, task) if known.estimate is not None]
+    columns = {metric_name(known): values_by_item(files, known, lines.ids) for known in means}
     generation = _generation(files, task)
     whole = hashlib.sha256()
     with replacing(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
-        for place, line in enumerate(lines):
+        for index, line in enumerate(lines):
             if line.status == "missing":
                 continue  # nobody answered; an answer that failed has a line
-            values = compact({name: column[place] for name, column in columns.items()})
-            sample = _sample(files.run, place, line, generation, values)
+            values = compact({name: column[index] for name, column in columns.items()})
+            sample = _sample(files.run, index, line, generation, values)
             hashes = (sample[f"{name}_hash"] for name in ("doc", "prompt", "target"))
             whole.update("".join(hashes).encode())
             file.write(json.dumps(sample, ensure_ascii=False) + "\n")
@@ -177,7 +177,7 @@ def _write_samples(files: RunFiles, task: str, path: Path) -> str:
 
 
 def _sample(
-    run: Run, place: int, line: ResponseLine, generation: dict[str, Any], values: dict[str, Any]
+    run: Run, index: int, line: ResponseLine, generation: dict[str, Any], values: dict[str, Any]
 ) -> dict[str, Any]:
     asked = plain_messages(messages_of(run, line))
     single = len(asked) == 1 and asked[0]["role"] == "user"
@@ -193,7 +193,7 @@ def _sample(
     target = target_of(line)
     text = line.response if is_answered(line) else None  # an answer that failed is no empty one
     return {
-        "doc_id": place,
+        "doc_id": index,
         "doc": document,
         "target": target,
         "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": generation}},

@@ -8,7 +8,7 @@ from typing import Any
 
 from empeval.errors import UsageError
 from empeval.exporting.asked import compact, hub_id, model_id, opened, warn_of_limit
-from empeval.exporting.figures import Figure, figures_of
+from empeval.exporting.metrics import KnownMetric, metrics_of
 from empeval.files import open_regular, replacing
 from empeval.formats import ExportFormat
 from empeval.runs import Run, RunFiles
@@ -21,12 +21,12 @@ OPTIONS = {
 
 
 def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
-    """Put the figures into ``README.md``; the rest of an existing one stays as it is.
+    """Put the metrics into ``README.md``; the rest of an existing one stays as it is.
 
-    Figures of which neither more nor less is better (a reply's length) are no result and left out.
+    Metrics of which neither more nor less is better (a reply's length) are no result and left out.
 
     Raises:
-        UsageError: the card cannot be read, or the run has no such figure.
+        UsageError: the card cannot be read, or the run has no such metric.
     """
     from huggingface_hub import metadata_save
     from huggingface_hub.repocard_data import eval_results_to_model_index
@@ -37,7 +37,7 @@ def write(run: Run, out: Path, options: Mapping[str, str]) -> list[Path]:
     part = warn_of_limit(run.manifest)
     made = [r for task in run.manifest.tasks for r in _results(files, task, options, part)]
     if not made:
-        raise UsageError("The run has no figure of which more or less is better.")
+        raise UsageError("The run has no metric of which more or less is better.")
     path = out / "README.md"
     before, data = _card(path)
     name, kept = _known(data, path)
@@ -59,11 +59,13 @@ def _results(
     files: RunFiles, task: str, options: Mapping[str, str], part: str
 ) -> list[Any]:  # of EvalResult
     entry = files.run.manifest.tasks[task]
-    found = [f for f in figures_of(files, task) if f.metric.higher_is_better is not None]
-    return [_result(task, hub_id(entry.dataset) or task, figure, options, part) for figure in found]
+    found = [f for f in metrics_of(files, task) if f.metric.higher_is_better is not None]
+    return [_result(task, hub_id(entry.dataset) or task, known, options, part) for known in found]
 
 
-def _result(task: str, dataset: str, figure: Figure, options: Mapping[str, str], part: str) -> Any:
+def _result(
+    task: str, dataset: str, known: KnownMetric, options: Mapping[str, str], part: str
+) -> Any:
     from huggingface_hub import EvalResult
 
     return EvalResult(
@@ -71,11 +73,11 @@ def _result(task: str, dataset: str, figure: Figure, options: Mapping[str, str],
         task_name=task,
         dataset_type=dataset,
         dataset_name=task,
-        metric_type=figure.name,
-        metric_name=figure.name,
-        metric_value=figure.value,
-        metric_args=figure.facts()
-        | compact({"standard_error": figure.standard_error, "items": part or None}),
+        metric_type=known.name,
+        metric_name=known.name,
+        metric_value=known.value,
+        metric_args=known.facts()
+        | compact({"standard_error": known.standard_error, "items": part or None}),
         **compact({name: options.get(name) for name in ("source_url", "source_name")}),
     )
 
@@ -112,7 +114,7 @@ def _known(data: Mapping[str, Any], path: Path) -> tuple[str, list[Any]]:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Whether two results are of the same figure of the same data."""
+    """Whether two results are of the same metric of the same data."""
     return (old.task_name, old.dataset_type, old.dataset_name, old.metric_type) == (
         new.task_name, new.dataset_type, new.dataset_name, new.metric_type,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which figures of a comparison rest on scorers whose agreement with people is not known."""
+"""Which metrics of a comparison rest on scorers whose agreement with people is not known."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from empeval.comparing.records import Comparison, Difference
 from empeval.runs import Run
 
 
-def audit_gaps(candidate: Run, comparison: Comparison, figures: Sequence[Difference]) -> list[str]:
-    """Why figures cannot be taken for people's judgement, a clause each; empty where they can.
+def audit_gaps(
+    candidate: Run, comparison: Comparison, differences: Sequence[Difference]
+) -> list[str]:
+    """Why metrics cannot be taken for people's judgement, a clause each; empty where they can.
 
     Runs that are compared have the same scorer, of the same version and checkpoint, so what one
     folder says of it holds for both; unless the comparison was forced.
     """
     sources = {(m.task, m.scorer, m.metric): m.source for m in candidate.metrics()}
     found = []
-    for d in figures:
+    for d in differences:
         source = sources.get((d.task, d.scorer, d.metric))
         value = d.metric if source is None else source.value
         found.append(_gap(comparison, d, value))

@@ -81,7 +81,7 @@ def markdown(verdict: Verdict) -> str:
     lines += [f"**Forced:** {as_markdown(problem)}\n" for problem in comparison.forced]
     lines += ["| | check | result |", "|---|---|---|"]
     lines += [_row(check) for check in verdict.checks]
-    lines += ["", "| figure | base | candidate | difference | 95 % interval | p | n |",
+    lines += ["", "| metric | base | candidate | difference | 95 % interval | p | n |",
               "|---|---|---|---|---|---|---|"]  # fmt: skip
     for d in comparison.differences:
         if d.headline:

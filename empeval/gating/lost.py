@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from empeval.comparing.figures import names_of
 from empeval.comparing.joined import RunFiles
+from empeval.comparing.metrics import names_of
 from empeval.comparing.rates import UNPARSED
 from empeval.comparing.records import Comparison
 
@@ -22,12 +22,12 @@ class Lost:
     candidate: RunFiles
     comparison: Comparison
 
-    def figures(self, name: str) -> list[str]:
-        """Figures of the base that a policy's name stands for."""
+    def metrics(self, name: str) -> list[str]:
+        """Metrics of the base that a policy's name stands for."""
         return self._uncompared(self.base, name)
 
     def added(self, name: str) -> list[str]:
-        """Figures of the candidate that a policy's name stands for and the base does not have."""
+        """Metrics of the candidate that a policy's name stands for and the base does not have."""
         return self._uncompared(self.candidate, name)
 
     def _uncompared(self, files: RunFiles, name: str) -> list[str]:

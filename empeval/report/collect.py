@@ -1,4 +1,4 @@
-"""What a report shows of runs: figures, samples side by side, values to plot."""
+"""What a report shows of runs: metrics, samples side by side, values to plot."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Values:
-    """A figure's item values in every run of a report.
+    """A metric's item values in every run of a report.
 
     Attributes:
-        task, scorer, metric, unit: which figure.
+        task, scorer, metric, unit: which metric.
         higher_is_better: its direction.
         ids: of the items.
         by_run: letter -> shape (items,); NaN where an item has none.
@@ -78,8 +78,8 @@ def tasks_of(every: Sequence[Column]) -> list[str]:
     return list(dict.fromkeys(name for one in every for name in one.run.manifest.tasks))
 
 
-def main_figures(every: Sequence[Column], task: str) -> list[Metric]:
-    """The first figure with a direction of each scorer of a task, as the first run that has it."""
+def main_metrics(every: Sequence[Column], task: str) -> list[Metric]:
+    """The first metric with a direction of each scorer of a task, as the first run that has it."""
     found: dict[str, Metric] = {}
     for one in every:
         if task in one.run.manifest.tasks:
@@ -90,7 +90,7 @@ def main_figures(every: Sequence[Column], task: str) -> list[Metric]:
 
 
 def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
-    """A figure's item values in every run that has it; items are those of any run."""
+    """A metric's item values in every run that has it; items are those of any run."""
     own = [one for one in every if task in one.run.manifest.tasks]
     items: dict[str, tuple[str, str]] = {}  # cluster and emotion; texts of any length are left
     for one in own:
@@ -101,10 +101,10 @@ def values_of(every: Sequence[Column], task: str, metric: Metric) -> Values:
     ids = list(items)
     by_run, words = {}, {}
     for one in own:
-        figure = one.files.metrics(task).get((metric.scorer, metric.metric))
-        if figure is None:
+        there = one.files.metrics(task).get((metric.scorer, metric.metric))
+        if there is None:
             continue
-        by_run[one.letter] = item_values(one.files.scores(task, metric.scorer), ids, figure)
+        by_run[one.letter] = item_values(one.files.scores(task, metric.scorer), ids, there)
         answers = one.files.answers(task)
         words[one.letter] = np.array(
             [len(answers[i].response.split()) if i in answers else np.nan for i in ids]
@@ -212,13 +212,13 @@ def _said(items: Mapping[str, Item]) -> list[list[str]]:
     first = next(iter(items.values()))
     own = set(own_replies(first))
     turns = []
-    for place, message in enumerate(first.messages):
-        if place not in own:
+    for index, message in enumerate(first.messages):
+        if index not in own:
             turns.append([message.role, message.content])
             continue
         for letter, item in items.items():
             who = f"assistant {letter}" if len(items) > 1 else "assistant"
-            turns.append([who, item.messages[place].content])
+            turns.append([who, item.messages[index].content])
     return turns
 
 

@@ -15,7 +15,7 @@ from empeval.comparing.words import matrix_cells, name_of, ranks_of, sentence, v
 from empeval.errors import RunFolderError
 from empeval.gating.passed import read_note
 from empeval.records import Estimate
-from empeval.report.collect import Column, main_figures, tasks_of, values_of
+from empeval.report.collect import Column, main_metrics, tasks_of, values_of
 from empeval.runs import Run
 
 FALLS = 3
@@ -26,7 +26,7 @@ BAR = 400
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval drawn to scale: places from 0 to ``BAR``; ``margin`` is None where there is none.
+    """An interval drawn to scale, from 0 to ``BAR``; ``margin`` is None where there is none.
 
     Attributes:
         low, value, high: of the interval.
@@ -41,11 +41,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Band:
-    """The verdict on one headline figure of one candidate.
+    """The verdict on one headline metric of one candidate.
 
     Attributes:
         verdict: the word of a table, and the class of the style.
-        words: the verdict with the figures, in a sentence.
+        words: the verdict with its numbers, in a sentence.
         more: what else is to be known of it.
         bar: its interval, where there is one.
     """
@@ -61,14 +61,14 @@ class Fall:
     """An item on which a candidate did worse than the base.
 
     Attributes:
-        task, id, figure: where.
+        task, id, metric: where.
         asked: the last turn of the question.
         before, after: the answers. base, candidate: their values.
     """
 
     task: str
     id: str
-    figure: str
+    metric: str
     asked: str
     before: str
     after: str
@@ -78,16 +78,16 @@ class Fall:
 
 @dataclass(frozen=True)
 class Board:
-    """Runs in order by one figure, with their intervals drawn to one scale.
+    """Runs in order by one metric, with their intervals drawn to one scale.
 
     Attributes:
-        figure: its name. items: that were asked; ``shared``: those of which all runs have a value.
+        metric: its name. items: that were asked; ``shared``: those of which all runs have a value.
         rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
         cells: (row's letter, column's letter) -> the row less the column, and a star where they
             differ.
     """
 
-    figure: str
+    metric: str
     items: int
     shared: int
     rows: list[dict[str, Any]]
@@ -128,7 +128,7 @@ def _settings(run: Run) -> dict[str, str]:
 
 
 def bands(comparison: Comparison, name: str) -> list[Band]:
-    """The verdicts on a candidate's headline figures.
+    """The verdicts on a candidate's headline metrics.
 
     Args:
         comparison: with the base.
@@ -161,12 +161,12 @@ def _bar(d: Difference) -> Bar | None:
     most = 1.15 * max(abs(reach.low), abs(reach.high), margin)
     if not most:
         return None
-    ends = (_place(-margin, most), _place(margin, most)) if margin else None
-    low, middle, high = (_place(v, most) for v in (reach.low, value, reach.high))
+    ends = (_position(-margin, most), _position(margin, most)) if margin else None
+    low, middle, high = (_position(v, most) for v in (reach.low, value, reach.high))
     return Bar(low, middle, high, ends)
 
 
-def _place(value: float, most: float) -> float:
+def _position(value: float, most: float) -> float:
     return round(BAR / 2 * (1 + value / most), 1)
 
 
@@ -184,7 +184,7 @@ def gate_outcomes(every: Sequence[Column]) -> dict[str, str]:
 
 
 def falls(every: Sequence[Column], base: str, candidate: str) -> list[Fall]:
-    """The items on which a candidate lost most by the first figure with a direction.
+    """The items on which a candidate lost most by the first metric with a direction.
 
     Args:
         every: the runs.
@@ -193,7 +193,7 @@ def falls(every: Sequence[Column], base: str, candidate: str) -> list[Fall]:
     """
     pair = [one for one in every if one.letter in (base, candidate)]
     for task in tasks_of(pair):
-        for metric in main_figures(pair, task):
+        for metric in main_metrics(pair, task):
             values = values_of(pair, task, metric)
             if {base, candidate} <= values.by_run.keys():
                 return _falls(pair, task, f"{metric.scorer}.{metric.metric}", values, base,
@@ -202,16 +202,16 @@ def falls(every: Sequence[Column], base: str, candidate: str) -> list[Fall]:
 
 
 def _falls(
-    pair: Sequence[Column], task: str, figure: str, values: Any, base: str, candidate: str
+    pair: Sequence[Column], task: str, metric: str, values: Any, base: str, candidate: str
 ) -> list[Fall]:
     change = values.by_run[candidate] - values.by_run[base]
     if values.higher_is_better is False:
         change = -change
     files = {one.letter: one.files for one in pair}
     found: list[Fall] = []
-    for place in np.argsort(change, kind="stable"):
-        identifier = values.ids[place]
-        if not change[place] < 0 or len(found) == FALLS:  # NaN sorts last
+    for index in np.argsort(change, kind="stable"):
+        identifier = values.ids[index]
+        if not change[index] < 0 or len(found) == FALLS:  # NaN sorts last
             break
         before, after = (files[side].line(task, identifier) for side in (base, candidate))
         if before is None or after is None:
@@ -220,12 +220,12 @@ def _falls(
             Fall(
                 task=task,
                 id=identifier,
-                figure=figure,
+                metric=metric,
                 asked=before.item.messages[-1].content if before.item.messages else "",
                 before=before.response,
                 after=after.response,
-                base=float(values.by_run[base][place]),
-                candidate=float(values.by_run[candidate][place]),
+                base=float(values.by_run[base][index]),
+                candidate=float(values.by_run[candidate][index]),
             )
         )
     return found

@@ -38,15 +38,15 @@ INK_COLOUR, FAINT, *RUN_COLOURS = INK
 DPI = 160
 
 SMALL = (4.6, 2.6)
-"""Inches of a plot of one figure of one task."""
+"""Inches of a plot of one metric of one task."""
 
 FEW = 10
 """A mean of fewer answers says little and is shown so."""
 
 
-def colour_of(place: int) -> str:
-    """The colour of a run by its place; the ninth has that of the first."""
-    return RUN_COLOURS[place % len(RUN_COLOURS)]
+def colour_of(index: int) -> str:
+    """The colour of a run by its index; the ninth has that of the first."""
+    return RUN_COLOURS[index % len(RUN_COLOURS)]
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
@@ -137,7 +137,7 @@ def png(made: Any) -> bytes:
 def forest(differences: Sequence[Difference]) -> Any:
     """Differences with 95 % intervals, in standard deviations of the items' differences.
 
-    Figures that only describe are left out: for them nothing is better or worse.
+    Metrics that only describe are left out: for them nothing is better or worse.
     """
     rows = [
         (d, times(d.change, d.effect.size / d.change.value))
@@ -151,14 +151,14 @@ def forest(differences: Sequence[Difference]) -> Any:
         return None
     rows.reverse()
     made, axes = figure(7.2, 0.5 + 0.36 * len(rows))
-    for place, (d, change) in enumerate(rows):
+    for position, (d, change) in enumerate(rows):
         shown = times(change, -1 if d.higher_is_better is False else 1)
         colour = {"better": RUN_COLOURS[2], "worse": RUN_COLOURS[4]}.get(
             d.verdict or "", INK_COLOUR
         )
         if ends := shown.interval:
-            axes.plot([ends.low, ends.high], [place, place], color=colour, linewidth=2)
-        axes.plot([shown.value], [place], "o", color=colour, markersize=6)
+            axes.plot([ends.low, ends.high], [position, position], color=colour, linewidth=2)
+        axes.plot([shown.value], [position], "o", color=colour, markersize=6)
     axes.axvline(0, color=FAINT, linewidth=1)
     axes.set_yticks(range(len(rows)), [f"{d.task} {d.scorer}.{d.metric}" for d, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -167,7 +167,7 @@ def forest(differences: Sequence[Difference]) -> Any:
 
 
 def scale_of(several: Sequence[Values]) -> tuple[float, float] | None:
-    """The lowest and the highest item value of a figure in any of its tasks and runs."""
+    """The lowest and the highest item value of a metric in any of its tasks and runs."""
     finite = [own[np.isfinite(own)] for values in several for own in values.by_run.values()]
     every = np.concatenate(finite) if finite else np.array([])
     if not len(every) or np.ptp(every) == 0:
@@ -176,12 +176,12 @@ def scale_of(several: Sequence[Values]) -> tuple[float, float] | None:
 
 
 def distribution(values: Values, letters: Sequence[str], scale: tuple[float, float]) -> Any:
-    """A histogram of a figure's item values, a line a run.
+    """A histogram of a metric's item values, a line a run.
 
     Args:
-        values: the figure's values.
+        values: the metric's values.
         letters: of all runs.
-        scale: the ends of the axis, the same in every plot of a figure (``scale_of``).
+        scale: the ends of the axis, the same in every plot of a metric (``scale_of``).
     """
     count = max(int(np.isfinite(own).sum()) for own in values.by_run.values())
     if not count:
@@ -219,8 +219,8 @@ def failing(counts: Mapping[str, Counter[str]], sizes: Mapping[str, int]) -> Any
     height = 0.8 / len(counts)
     for number, (letter, own) in enumerate(counts.items()):
         shares = [100 * own[reason] / max(1, sizes[letter]) for reason in reasons]
-        places = np.arange(len(reasons)) + 0.4 - height * (number + 0.5)
-        axes.barh(places, shares, height, color=colour_of(LETTERS.index(letter)), label=letter)
+        positions = np.arange(len(reasons)) + 0.4 - height * (number + 0.5)
+        axes.barh(positions, shares, height, color=colour_of(LETTERS.index(letter)), label=letter)
     axes.set_yticks(range(len(reasons)), reasons)
     axes.set_xlabel("percent of answers")
     if len(counts) > 1:
@@ -258,8 +258,8 @@ def by_emotion(values: Values, same: Sequence[Values]) -> Any:
     A mean of fewer than ``FEW`` answers is grey and has no colour.
 
     Args:
-        values: the figure's values.
-        same: those of the same figure in every task; colours mean the same in all of them.
+        values: the metric's values.
+        same: those of the same metric in every task; colours mean the same in all of them.
     """
     emotions, table, counts = means_by_emotion(values)
     coloured = [m[n >= FEW] for _, m, n in map(means_by_emotion, same)]
@@ -329,6 +329,6 @@ def _with_room(scale: tuple[float, float]) -> tuple[float, float]:
     return scale[0] - room, scale[1] + room
 
 
-def _legend(axes: Any, **place: Any) -> None:
+def _legend(axes: Any, **where: Any) -> None:
     columns = 1 + (len(axes.get_legend_handles_labels()[0]) - 1) // 6
-    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8, ncols=columns, **place)
+    axes.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=8, ncols=columns, **where)

@@ -7,7 +7,7 @@
     turns/<task>.jsonl               replies in dialogues that are not scored (ResponseLine)
     scores/<task>/<scorer>.jsonl     a line an item (Score)
     judgements/<scorer>.jsonl        what models said to a scorer that asks them (Response)
-    metrics.json                     the figures (MetricsFile)
+    metrics.json                     the metrics (MetricsFile)
     .run.json.copy                   the manifest again, for 'empeval runs repair'
 
 Other programs read these files; ``empeval schema`` prints their JSON Schema.
@@ -28,6 +28,7 @@ from empeval.runs.index import natural_key
 from empeval.runs.journal import Journal, read_journal
 from empeval.runs.judgements import Judgements, heard
 from empeval.runs.lines import ById, Lines, Mapped, Stored, state_of
+from empeval.runs.locations import check_free, document_path, is_run, run_folders
 from empeval.runs.manifest import (
     COPY,
     SCHEMA,
@@ -39,7 +40,6 @@ from empeval.runs.manifest import (
     redacted,
 )
 from empeval.runs.names import same_file, slug
-from empeval.runs.places import check_free, document_path, is_run, run_folders
 from empeval.runs.reading import Answer, AskedItem, RunFiles, Scores
 from empeval.runs.samples import Samples, ScoredSamples, response_of, samples_in
 

@@ -52,7 +52,7 @@ class Tally:
     @property
     def ids(self) -> KeysView[str]:
         """Every id, once."""
-        return self.lines.stored.index.places.keys()
+        return self.lines.stored.index.rows.keys()
 
 
 def tallies(run: Run) -> Iterator[Tally]:
@@ -108,7 +108,7 @@ def require_scored(run: Run) -> None:
 
 
 def require_sealed(run: Run) -> None:
-    """Refuse a finished run whose scores or figures are not those that it was finished with.
+    """Refuse a finished run whose scores or metrics are not those that it was finished with.
 
     Runs of older versions do not say what those were; scores that lack lines are what
     ``shortfalls`` speaks of.
@@ -167,7 +167,7 @@ def require_whole(run: Run, otherwise: str) -> None:
 
 
 def notices(run: Run) -> list[str]:
-    """What stands above a run's figures: what is not there, was cut or failed, is of two models.
+    """What stands above a run's metrics: what is not there, was cut or failed, is of two models.
 
     A line each, in the order of the tasks; what was cut or failed only where that is more than
     ``ALARM`` of the items.

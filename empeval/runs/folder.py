@@ -16,9 +16,9 @@ from empeval.redacting import redact
 from empeval.runs.journal import Journal
 from empeval.runs.judgements import Judgements
 from empeval.runs.lines import Known, Lines, Stored, state_of
+from empeval.runs.locations import check_free
 from empeval.runs.manifest import SCHEMA, Manifest, read_manifest, redacted, write_manifest
 from empeval.runs.names import slug
-from empeval.runs.places import check_free
 from empeval.runs.samples import Samples, ScoredSamples, samples_in
 
 Noted = TypeVar("Noted", ResponseLine, Score, Metric)
@@ -142,7 +142,7 @@ class Run:
         return known
 
     def metrics(self) -> list[Metric]:
-        """The figures in ``metrics.json``; empty while the run is unfinished."""
+        """The metrics in ``metrics.json``; empty while the run is unfinished."""
         path = self.path / "metrics.json"
         return read_json(path, MetricsFile).metrics if os.path.lexists(path) else []
 
@@ -154,7 +154,7 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether every answer, score and figure is there."""
+        """Whether every answer, score and metric is there."""
         return self.manifest.status == "complete" and (self.path / "metrics.json").exists()
 
     def answers_fingerprint(self, task: str) -> str | None:
@@ -165,7 +165,7 @@ class Run:
             return None
 
     def seals(self, scorers: Mapping[str, Collection[str]]) -> dict[str, str]:
-        """``sha256:<hex>`` of the files of these scores and of the figures, by path in the folder.
+        """``sha256:<hex>`` of the files of these scores and of the metrics, by path in the folder.
 
         Args:
             scorers: task -> labels.

@@ -1,4 +1,4 @@
-"""What makes two questions, and two sets of items, the same."""
+"""What makes two run specs, and two sets of items, the same."""
 
 from __future__ import annotations
 

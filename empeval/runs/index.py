@@ -18,8 +18,8 @@ def natural_key(identifier: str) -> bytes:
     """
     parts = re.split(r"([0-9]+)", identifier)
     key = bytearray()
-    for place, part in enumerate(parts):
-        if place % 2:
+    for number, part in enumerate(parts):
+        if number % 2:
             digits = part.lstrip("0")
             key += (len(digits) + 1).to_bytes(4, "big") + digits.encode()
         else:
@@ -33,7 +33,7 @@ def _bytes(text: str) -> bytes:
 
 
 def natural_order(ids: Sequence[str]) -> array[int]:
-    """The places of ids in their natural order."""
+    """The indices of ids in their natural order."""
     keys = [natural_key(identifier) for identifier in ids]
     return array("q", sorted(range(len(keys)), key=keys.__getitem__))
 
@@ -46,7 +46,7 @@ class Index:
 
     Attributes:
         ids: the same.
-        places: id -> row, the first of an id that comes more than once.
+        rows: id -> row, the first of an id that comes more than once.
         doubled: ids that come more than once.
     """
 
@@ -54,10 +54,10 @@ class Index:
 
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
-        self.places: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
         self.doubled: set[str] = set()
         for row, name in enumerate(ids):
-            if self.places.setdefault(name, row) != row:
+            if self.rows.setdefault(name, row) != row:
                 self.doubled.add(name)
 
     @classmethod

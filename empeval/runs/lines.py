@@ -1,7 +1,8 @@
 """The lines of one of a run's files: checked once, then read again whenever they are asked for.
 
-What is kept in memory of a line is its id, its status and its place, so that a run of any size can
-be walked. A small file's bytes are kept as well; a large one stays open and is read from the disk.
+What is kept in memory of a line is its id, its status and its position, so that a run of any size
+can be walked. A small file's bytes are kept as well; a large one stays open and is read from the
+disk.
 """
 
 from __future__ import annotations
@@ -157,13 +158,13 @@ class Lines(Sequence[T], Generic[T]):
         return len(self.rows)
 
     @overload
-    def __getitem__(self, place: int) -> T: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, place: slice) -> Lines[T]: ...
-    def __getitem__(self, place: int | slice) -> T | Lines[T]:
-        if isinstance(place, slice):
-            return Lines(self.stored, self.record, self.rows[place])
-        return self.at(self.rows[place])
+    def __getitem__(self, index: slice) -> Lines[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Lines[T]:
+        if isinstance(index, slice):
+            return Lines(self.stored, self.record, self.rows[index])
+        return self.at(self.rows[index])
 
     def __iter__(self) -> Iterator[T]:
         return map(self.at, self.rows)
@@ -223,20 +224,20 @@ class ById(Mapping[str, T], Generic[T]):
     def __getitem__(self, identifier: str) -> T:
         if identifier in self._index.doubled:
             raise KeyError(identifier)
-        return self._lines.at(self._index.places[identifier])
+        return self._lines.at(self._index.rows[identifier])
 
     def __contains__(self, identifier: object) -> bool:
-        return identifier in self._index.places and identifier not in self._index.doubled
+        return identifier in self._index.rows and identifier not in self._index.doubled
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._index.places if name not in self._index.doubled)
+        return (name for name in self._index.rows if name not in self._index.doubled)
 
     def __len__(self) -> int:
-        return len(self._index.places) - len(self._index.doubled)
+        return len(self._index.rows) - len(self._index.doubled)
 
     def status_of(self, identifier: str) -> str | None:
         """The status of an id's line, without reading it; ``None``: there is no such line."""
-        return self.stored.status(self._index.places[identifier]) if identifier in self else None
+        return self.stored.status(self._index.rows[identifier]) if identifier in self else None
 
     def of(self, ids: Iterable[str]) -> Lines[T]:
         """The lines of these ids, in their order.
@@ -244,7 +245,7 @@ class ById(Mapping[str, T], Generic[T]):
         Raises:
             KeyError: there is none of an id.
         """
-        rows = array("q", map(self._index.places.__getitem__, ids))
+        rows = array("q", map(self._index.rows.__getitem__, ids))
         return Lines(self.stored, self._lines.record, rows)
 
 
@@ -259,13 +260,13 @@ class Mapped(Sequence[Made], Generic[Whole, Made]):
         return len(self._of)
 
     @overload
-    def __getitem__(self, place: int) -> Made: ...
+    def __getitem__(self, index: int) -> Made: ...
     @overload
-    def __getitem__(self, place: slice) -> Mapped[Whole, Made]: ...
-    def __getitem__(self, place: int | slice) -> Made | Mapped[Whole, Made]:
-        if isinstance(place, slice):
-            return Mapped(self._of[place], self._make)
-        return self._make(self._of[place])
+    def __getitem__(self, index: slice) -> Mapped[Whole, Made]: ...
+    def __getitem__(self, index: int | slice) -> Made | Mapped[Whole, Made]:
+        if isinstance(index, slice):
+            return Mapped(self._of[index], self._make)
+        return self._make(self._of[index])
 
     def __iter__(self) -> Iterator[Made]:
         return map(self._make, self._of)

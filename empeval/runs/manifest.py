@@ -97,7 +97,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``discarded`` is what answers took that failed and were taken out to be asked again,
     ``scored`` by task the sha256 of the answers' file when its scores were complete, ``sealed`` by
-    path in the folder that of each file of scores and of the figures then.
+    path in the folder that of each file of scores and of the metrics then.
     """
 
     schema: Literal[1]

@@ -65,12 +65,12 @@ class Scores(ById[Score]):
         return found
 
     def column(self, ids: Iterable[str], source: Source) -> array[float]:
-        """A scorer's own value of each item, as many as ids; NaN where none counts in a figure."""
+        """A scorer's own value of each item, as many as ids; NaN where none counts in a metric."""
         values = self.columns.get(source.value)
-        places, status = self.stored.index.places, self.stored.status
+        rows, status = self.stored.index.rows, self.stored.status
         found = array("d")
         for name in ids:
-            row = places[name] if values and name in self else -1
+            row = rows[name] if values and name in self else -1
             there = row >= 0 and name not in self._unanswered
             there = there and (source.any_status or status(row) == "ok")
             found.append(values[row] if values and there else math.nan)
@@ -88,7 +88,7 @@ class RunFiles:
 
     Raises:
         RunFolderError: it is unfinished or lacks lines, and may not, or its answers are not those
-            that were scored, or its scores or figures not those that it was finished with.
+            that were scored, or its scores or metrics not those that it was finished with.
     """
 
     run: Run
@@ -156,11 +156,11 @@ class RunFiles:
         return int((~np.isfinite(item_values(scores, list(ids), metric, own=True))).sum())
 
     def metrics(self, task: str, *, valueless: bool = False) -> dict[tuple[str, str], Metric]:
-        """The figures of a task that are plain means over items, by scorer and name.
+        """The metrics of a task that are plain means over items, by scorer and name.
 
         Those without a value, since no item has one, are among them only when that is asked for.
 
-        A figure of a run that was written before figures named their source is one when a value
+        A metric of a run that was written before metrics named their source is one when a value
         of its scorer has its name.
         """
         found = {}

@@ -1,4 +1,4 @@
-"""A task's answers as scorers and figures see them, one read at a time."""
+"""A task's answers as scorers and metrics see them, one read at a time."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class ScoredSamples(Sequence[Scored]):
         return len(self._samples)
 
     @overload
-    def __getitem__(self, place: int) -> Scored: ...
+    def __getitem__(self, index: int) -> Scored: ...
     @overload
-    def __getitem__(self, place: slice) -> ScoredSamples: ...
-    def __getitem__(self, place: int | slice) -> Scored | ScoredSamples:
-        if isinstance(place, slice):
-            return ScoredSamples(self._samples[place], self._scores[place])
-        return Scored(self._samples[place], self._scores[place])
+    def __getitem__(self, index: slice) -> ScoredSamples: ...
+    def __getitem__(self, index: int | slice) -> Scored | ScoredSamples:
+        if isinstance(index, slice):
+            return ScoredSamples(self._samples[index], self._scores[index])
+        return Scored(self._samples[index], self._scores[index])
 
     def __iter__(self) -> Iterator[Scored]:
         return map(Scored, self._samples, self._scores)

@@ -83,8 +83,8 @@ def import_facts(kind: registry.Kind, spec: str) -> tuple[ImportFacts, str]:
         "import sys; from empeval.testing.checking import write_import_facts; "
         "write_import_facts(*sys.argv[1:])"
     )
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "facts.json"
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "facts.json"
         done = subprocess.run(
             [sys.executable, "-c", code, kind, spec, str(path)],
             capture_output=True, check=False, env=environment(),

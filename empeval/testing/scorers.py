@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import pytest
@@ -13,9 +13,18 @@ import pytest
 from empeval.cards import ScorerCard
 from empeval.interfaces import INTERFACE_VERSION, Scorer
 from empeval.records import Metric, Sample, Score, Scored
+from empeval.renamed import attributes, methods
 from empeval.testing.fakes import FakeTask, fake_sample
 from empeval.testing.manners import Manners
 from empeval.testing.texts import UNUSUAL_TEXTS
+
+_TESTS = {
+    "test_figures_speak_of_the_samples": "test_metrics_speak_of_the_samples",
+    "test_figures_of_nothing_but_failures_do_not_raise": (
+        "test_metrics_of_nothing_but_failures_do_not_raise"
+    ),
+}
+"""What they were called before -> what a subclass overrides now."""
 
 
 class ScorerContract(Manners):
@@ -26,6 +35,10 @@ class ScorerContract(Manners):
     """
 
     tolerance: ClassVar[float] = 1e-4
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        methods(cls, _TESTS)
 
     @pytest.fixture
     def scorer(self) -> Scorer:
@@ -79,7 +92,7 @@ class ScorerContract(Manners):
     def test_the_same_samples_get_the_same_scores(
         self, scorer: Scorer, samples: Sequence[Sample]
     ) -> None:
-        """A figure that moves by itself guards nothing."""
+        """A metric that moves by itself guards nothing."""
         assert scorer.score(samples) == scorer.score(samples)
 
     def test_a_sample_scores_alone_as_in_a_batch(
@@ -112,20 +125,20 @@ class ScorerContract(Manners):
                 before.values, rel=self.tolerance, abs=self.tolerance
             )
 
-    def test_figures_speak_of_the_samples(self, scorer: Scorer, samples: Sequence[Sample]) -> None:
+    def test_metrics_speak_of_the_samples(self, scorer: Scorer, samples: Sequence[Sample]) -> None:
         """Names differ, counts add up, intervals are in order, nothing is NaN."""
         scores = scorer.score(samples)
-        figures = scorer.metrics([Scored(s, c) for s, c in zip(samples, scores, strict=True)])
-        assert figures
-        check_figures(figures, len(samples))
-        assert any(figure.value is not None for figure in figures)
+        metrics = scorer.metrics([Scored(s, c) for s, c in zip(samples, scores, strict=True)])
+        assert metrics
+        check_metrics(metrics, len(samples))
+        assert any(metric.value is not None for metric in metrics)
 
-    def test_figures_of_nothing_but_failures_do_not_raise(
+    def test_metrics_of_nothing_but_failures_do_not_raise(
         self, scorer: Scorer, samples: Sequence[Sample]
     ) -> None:
         """A model may fail everywhere."""
         failed = [Scored(sample, Score(sample.id, "error", note="failed")) for sample in samples]
-        check_figures(scorer.metrics(failed), len(samples))
+        check_metrics(scorer.metrics(failed), len(samples))
 
     def test_the_fingerprint_stays_the_same(self, scorer: Scorer) -> None:
         """Scores are kept as long as it does."""
@@ -150,18 +163,22 @@ def check_scores(scorer: Scorer, samples: Sequence[Sample], scores: Sequence[Sco
             assert score.note or score.labels, f"{score.id}: {score.status} without a reason"
 
 
-def check_figures(figures: Sequence[Metric], count: int) -> None:
+def check_metrics(metrics: Sequence[Metric], count: int) -> None:
     """Every field as ``Metric`` describes it."""
-    names = [figure.metric for figure in figures]
+    names = [metric.metric for metric in metrics]
     assert len(set(names)) == len(names)
-    for figure in figures:
-        assert figure.metric.strip()
-        assert figure.unit.strip()
-        assert 0 <= figure.n <= count, figure.metric
-        assert 0 <= figure.n_failed <= count, figure.metric
-        numbers = [figure.value, figure.ci_low, figure.ci_high]
-        assert all(n is None or math.isfinite(n) for n in numbers), figure.metric
-        assert (figure.ci_low is None) == (figure.ci_high is None), figure.metric
-        if figure.ci_low is not None and figure.ci_high is not None:
-            assert figure.ci_low <= figure.ci_high, figure.metric
-        assert msgspec.json.decode(msgspec.json.encode(figure), type=Metric) == figure
+    for metric in metrics:
+        assert metric.metric.strip()
+        assert metric.unit.strip()
+        assert 0 <= metric.n <= count, metric.metric
+        assert 0 <= metric.n_failed <= count, metric.metric
+        numbers = [metric.value, metric.ci_low, metric.ci_high]
+        assert all(n is None or math.isfinite(n) for n in numbers), metric.metric
+        assert (metric.ci_low is None) == (metric.ci_high is None), metric.metric
+        if metric.ci_low is not None and metric.ci_high is not None:
+            assert metric.ci_low <= metric.ci_high, metric.metric
+        assert msgspec.json.decode(msgspec.json.encode(metric), type=Metric) == metric
+
+
+if not TYPE_CHECKING:  # a misspelt name stays a mistake
+    __getattr__ = attributes(__name__, check_figures="check_metrics")

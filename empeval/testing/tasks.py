@@ -107,11 +107,11 @@ class TaskContract(Manners):
     def test_a_limit_chooses_some_items_the_same_way_every_time(self, task: Task) -> None:
         """At least one, each once, in their order; a limit beyond them all takes them all."""
         items = list(task.items())
-        places = {item.id: place for place, item in enumerate(items)}
+        indices = {item.id: index for index, item in enumerate(items)}
         for limit in (1, 2, len(items)):
             for seed in (0, 1):
                 chosen = task.select(items, limit, seed)
-                order = [places[item.id] for item in chosen]
+                order = [indices[item.id] for item in chosen]
                 assert order
                 assert order == sorted(set(order))
                 assert chosen == task.select(items, limit, seed)

@@ -72,8 +72,8 @@ class FrozenBase:
         self._blocks = blocks_of(model, name)
         self.depth = len(self._blocks)
         self._running = threading.Lock()
-        places = getattr(model.config, "max_position_embeddings", None)
-        self._places = places if isinstance(places, int) and places > 0 else None
+        positions = getattr(model.config, "max_position_embeddings", None)
+        self._positions = positions if isinstance(positions, int) and positions > 0 else None
 
     def tokens(self, passages: Sequence[Passage], max_length: int) -> list[tuple[list[int], int]]:
         """Token numbers of passages, and where each one's own text begins.
@@ -81,7 +81,7 @@ class FrozenBase:
         A passage that is too long loses the beginning of what stands before it, then the end of
         its text.
         """
-        limit = max_length if self._places is None else min(max_length, self._places)
+        limit = max_length if self._positions is None else min(max_length, self._positions)
         texts = self._ids([p.text for p in passages])
         befores = self._ids([p.before for p in passages])
         start = self._tokenizer.bos_token_id
@@ -182,8 +182,8 @@ def shared_base(name: str) -> FrozenBase:
         UsageError: it cannot be loaded.
         EmpevalError: it cannot be fetched.
     """
-    place = on_disk(name)
-    key = name if place is None else str(place.resolve())
+    path = on_disk(name)
+    key = name if path is None else str(path.resolve())
     with _lock:
         base = _loaded.get(key)
         if base is None:

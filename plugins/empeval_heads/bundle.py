@@ -62,9 +62,9 @@ def locate_heads(target: str | None) -> Path:
                 "or train them: empeval train heads --out FOLDER."
             )
         return BUNDLED
-    place = on_disk(target)
-    if place is not None:
-        return place
+    path = on_disk(target)
+    if path is not None:
+        return path
     check_target(target, "heads")
     return locate(target, FILES)
 

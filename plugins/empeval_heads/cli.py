@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     )
     for warning in finished.manifest.warnings:
         warn(warning)
-    figures = variants(finished, options.task)
+    found = variants(finished, options.task)
     rows = [
         [
             v.name,
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
             "-" if v.name == "base" else f"{v.less_base[0]:+.4f}",
             "-" if v.name == "base" else _interval(v.less_base),
         ]
-        for v in figures
+        for v in found
     ]
     headers = [
         "variant", "n", "failed", "EQ", "95% interval", "empathy mass", "alignment", "less base",
@@ -103,8 +103,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _interval(figure: tuple[float, float | None, float | None], digits: int = 4) -> str:
-    _, low, high = figure
+def _interval(estimate: tuple[float, float | None, float | None], digits: int = 4) -> str:
+    _, low, high = estimate
     if low is None or high is None:
         return "-"
     return f"{low:.{digits}f} to {high:.{digits}f}"

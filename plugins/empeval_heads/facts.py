@@ -41,7 +41,7 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
         thresholds: the probability from which an emotion counts as there, one a class, chosen on
             validation; empty for strategies, where the likeliest one counts.
         data: what it was trained on, with the fingerprint of the rows.
-        figures: measured on the test split, name -> figure.
+        metrics: measured on the test split, name -> value.
     """
 
     kind: Kind
@@ -56,26 +56,27 @@ class HeadFacts(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int = 256
     thresholds: tuple[float, ...] = ()
     data: str = ""
-    figures: dict[str, float] = {}
+    # the name in files of before
+    metrics: dict[str, float] = msgspec.field(name="figures", default_factory=dict)
 
 
-def find_file(place: Path, kind: Kind) -> Path:
+def find_file(target: Path, kind: Kind) -> Path:
     """The file of a head: the path itself, or ``KIND-head.safetensors`` (else ``.pt``) in it.
 
     Raises:
         UsageError: there is none.
     """
-    if place.is_file():
-        if place.suffix not in (".safetensors", ".pt"):
-            raise UsageError(f"{place} is no head: it must be a .safetensors or a .pt file.")
-        return place
+    if target.is_file():
+        if target.suffix not in (".safetensors", ".pt"):
+            raise UsageError(f"{target} is no head: it must be a .safetensors or a .pt file.")
+        return target
     for suffix in (".safetensors", ".pt"):
-        path = place / f"{kind}-head{suffix}"
+        path = target / f"{kind}-head{suffix}"
         if path.is_file():
             return path
     raise UsageError(
-        f"{place} has no {kind} head ({kind}-head.safetensors or .pt). Train one with: empeval "
-        f"train heads --out {place}"
+        f"{target} has no {kind} head ({kind}-head.safetensors or .pt). Train one with: empeval "
+        f"train heads --out {target}"
     )
 
 

@@ -20,15 +20,15 @@ class HeadReader:
     """A head with the frozen base it was trained on, loaded when it is first used.
 
     Args:
-        place: a head's file, or a folder of heads.
+        target: a head's file, or a folder of heads.
         kind: which head.
 
     Raises:
         UsageError: there is no such head.
     """
 
-    def __init__(self, place: Path, kind: Kind) -> None:
-        self.path = find_file(place, kind)
+    def __init__(self, target: Path, kind: Kind) -> None:
+        self.path = find_file(target, kind)
         self.facts: HeadFacts = read_facts(self.path, kind)
         self._kind = kind
         self._head: Any = None

@@ -75,8 +75,8 @@ class HeadScorer(Scorer):
 
     def _open(self) -> Mapping[Kind, HeadReader]:
         if self._readers is None:
-            place = locate_heads(self._target)
-            self._readers = {kind: HeadReader(place, kind) for kind in self.kinds}
+            folder = locate_heads(self._target)
+            self._readers = {kind: HeadReader(folder, kind) for kind in self.kinds}
         return self._readers
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
@@ -268,14 +268,14 @@ class EQ(HeadScorer):
     def _open(self) -> Mapping[Kind, HeadReader]:
         if self._readers is not None:
             return self._readers
-        place = locate_heads(self._target)
-        self._facts = read_eq(place)
+        folder = locate_heads(self._target)
+        self._facts = read_eq(folder)
         readers = super()._open()
         bases = {self._facts.base, *(reader.facts.base for reader in readers.values())}
         if len(bases) > 1:
             self._readers = None
             raise UsageError(
-                f"{place}: its heads and eq.json name different bases: {', '.join(sorted(bases))}."
+                f"{folder}: its heads and eq.json name different bases: {', '.join(sorted(bases))}."
             )
         return readers
 
@@ -293,14 +293,14 @@ class EQ(HeadScorer):
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Means, with a caution; the human replies' mean on the same items and the difference."""
-        figures = [
+        metrics = [
             mean_metric(value, scored, note=CAUTION if value.name == "eq" else None)
             for value in self.card.values
             if value is not HUMAN
         ]
         with_human = [s for s in scored if (s.sample.item.reference or "").strip()]
         if any(s.score.status == "ok" for s in with_human):
-            figures[1:1] = [
+            metrics[1:1] = [
                 mean_metric(HUMAN, with_human, note="the human replies to the same items"),
                 mean_metric(
                     DIFFERENCE,
@@ -310,7 +310,7 @@ class EQ(HeadScorer):
                     note="paired: the reply less the human reply to the same item",
                 ),
             ]
-        return figures
+        return metrics
 
     def _terms(self, samples: Sequence[Sample]) -> list[tuple[dict[str, float], dict[str, str]]]:
         """Values and labels of each reply."""
@@ -332,13 +332,13 @@ class EQ(HeadScorer):
         )
         rewards = self._rewards(samples) if facts.alignment == "reward" else [0.0] * len(samples)
         terms = []
-        for place in range(len(samples)):
+        for index in range(len(samples)):
             overlap = 0.0
-            if said[place].text:
-                pair = before[place : place + 1], replies[place : place + 1]
+            if said[index].text:
+                pair = before[index : index + 1], replies[index : index + 1]
                 overlap = float(emotion_alignment(*pair)[0])
-            parts = float(mass[place]), overlap, float(rated[place])
-            aligned = align(facts.alignment, overlap, parts[2], rewards[place])
+            parts = float(mass[index]), overlap, float(rated[index])
+            aligned = align(facts.alignment, overlap, parts[2], rewards[index])
             values = {
                 "eq": eq(parts[0], aligned),
                 "empathy_mass": parts[0],
@@ -347,8 +347,8 @@ class EQ(HeadScorer):
                 "strategy_alignment": parts[2],
             }
             labels = {
-                "emotion": emotion.facts.labels[int(replies[place].argmax())],
-                "strategy": strategy.facts.labels[int(strategies[place].argmax())],
+                "emotion": emotion.facts.labels[int(replies[index].argmax())],
+                "strategy": strategy.facts.labels[int(strategies[index].argmax())],
             }
             terms.append((values, labels))
         return terms
@@ -359,15 +359,15 @@ class EQ(HeadScorer):
         if self._reward is None:
             from empeval_heads.reward import POLICY, REFERENCE, Reward
 
-            place = locate_heads(self._target)
-            began = place / REFERENCE
+            folder = locate_heads(self._target)
+            began = folder / REFERENCE
             self._reward = Reward(
-                facts.base, place / POLICY, facts.beta, began if began.is_dir() else None
+                facts.base, folder / POLICY, facts.beta, began if began.is_dir() else None
             )
         return self._reward.of(samples)
 
     def fingerprint(self) -> str:
         """Identifies the heads, their base, and how they become one score."""
         heads = super().fingerprint()
-        place = locate_heads(self._target)
-        return f"{heads}; {fingerprint(place, ('eq.json', 'reward*/*'))}"
+        folder = locate_heads(self._target)
+        return f"{heads}; {fingerprint(folder, ('eq.json', 'reward*/*'))}"

@@ -18,7 +18,7 @@ SCORER = "eq"
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant's figures.
+    """One variant's metrics.
 
     Attributes:
         name: see ``eq.VARIANTS``.
@@ -53,7 +53,7 @@ def values(score: Score, name: str) -> tuple[float, float, float]:
 
 
 def variants(run: Run, task: str) -> list[Variant]:
-    """The four variants' figures on a task of a run.
+    """The four variants' metrics on a task of a run.
 
     Raises:
         UsageError: the run was not scored by ``eq``, or none of its replies could be.
@@ -64,11 +64,11 @@ def variants(run: Run, task: str) -> list[Variant]:
         raise UsageError(f"{run.path}: no reply of {task} could be scored by '{SCORER}'.")
     groups = [clusters[score.id] for score in good]
     base = [values(score, "base")[2] for score in good]
-    figures = []
+    found = []
     for name in VARIANTS:
         rows = [values(score, name) for score in good]
         own = [row[2] for row in rows]
-        figures.append(
+        found.append(
             Variant(
                 name=name,
                 n=len(good),
@@ -79,7 +79,7 @@ def variants(run: Run, task: str) -> list[Variant]:
                 less_base=cluster_mean([a - b for a, b in zip(own, base, strict=True)], groups),
             )
         )
-    return figures
+    return found
 
 
 def variant_sheets(run: Run) -> list[Sheet]:
@@ -107,12 +107,12 @@ def _scores(run: Run, task: str) -> tuple[Sequence[Score], dict[str, str]]:
     return run.scores(task, label), clusters
 
 
-def _summary(name: str, figures: Sequence[Variant]) -> Sheet:
+def _summary(name: str, found: Sequence[Variant]) -> Sheet:
     columns = (
         "variant", "n", "failed", "eq", "eq_low", "eq_high", "empathy_mass", "alignment",
         "less_base", "less_base_low", "less_base_high",
     )  # fmt: skip
-    rows = [(v.name, v.n, v.failed, *v.eq, v.mass, v.alignment, *v.less_base) for v in figures]
+    rows = [(v.name, v.n, v.failed, *v.eq, v.mass, v.alignment, *v.less_base) for v in found]
     return Sheet(name, columns, [tuple(row) for row in rows])
 
 

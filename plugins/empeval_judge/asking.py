@@ -79,7 +79,7 @@ class ModelJudge(Scorer):
                 if value.name in one.score.values:
                     taken[value.name] += one.score.values[value.name]  # type: ignore[assignment]
         lost = ", ".join(f"{n} {status}" for status, n in sorted(unread.items()) if status != "ok")
-        figures = []
+        metrics = []
         for value in self.card.values:
             note = f"no score: {lost}" if lost else None
             if value in (TOKENS, COST):
@@ -89,8 +89,8 @@ class ModelJudge(Scorer):
                 total = f"{taken[value.name]:.4f}" if dollars else f"{taken[value.name]:,.0f}"
                 note = f"in all: {total} {value.unit}"
             any_status = value in (TOKENS, COST)
-            figures.append(mean_metric(value, scored, any_status=any_status, note=note))
-        return figures
+            metrics.append(mean_metric(value, scored, any_status=any_status, note=note))
+        return metrics
 
     def fingerprint(self) -> str:
         """The judge's model, the rubric's hash, and a hash of everything else that decides."""

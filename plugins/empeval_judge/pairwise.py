@@ -175,8 +175,8 @@ class Pairwise(ModelJudge):
         reasons = [next((j.reason for j, _ in o if j.reason), "") for o in orders]
         notes = [*remarks(sample)]
         notes += [
-            f"judge, with it {place}: {reason}"
-            for place, reason in zip(("first", "second"), reasons, strict=True)
+            f"judge, with it {position}: {reason}"
+            for position, reason in zip(("first", "second"), reasons, strict=True)
             if reason
         ]
         return Score(sample.id, values=values, note="; ".join(notes) or None)

@@ -172,8 +172,8 @@ def _quoted(text: str) -> str:
 def _named(context: Sequence[str]) -> list[tuple[str, str]]:
     last = len(context) - 1
     return [
-        ("Speaker" if (last - place) % 2 == 0 else "Listener", turn)
-        for place, turn in enumerate(context)
+        ("Speaker" if (last - index) % 2 == 0 else "Listener", turn)
+        for index, turn in enumerate(context)
     ]
 
 

@@ -126,8 +126,8 @@ def _check(rubric: Rubric, document: Document) -> None:
     if not rubric.scales:
         raise DataError(f"{document.where('scales')}: a rubric needs at least one scale.")
     seen: set[str] = set()
-    for place, scale in enumerate(rubric.scales):
-        at = document.where("scales", place)
+    for index, scale in enumerate(rubric.scales):
+        at = document.where("scales", index)
         if not _NAME.fullmatch(scale.name) or scale.name in RESERVED:
             raise DataError(
                 f"{at}: '{scale.name}' cannot name a scale: small letters, digits and underscores, "
@@ -157,8 +157,8 @@ def _check(rubric: Rubric, document: Document) -> None:
             raise DataError(f"{at}: the scales of '{name}' differ in range or direction.")
     if rubric.of == "dialogue" and rubric.examples:
         raise DataError(f"{document.where('examples')}: a rubric of dialogues takes no examples.")
-    for place, example in enumerate(rubric.examples):
-        at = document.where("examples", place)
+    for index, example in enumerate(rubric.examples):
+        at = document.where("examples", index)
         if not example.context:
             raise DataError(f"{at}: the example has no context.")
         _check_scores(rubric, example.scores, at)

@@ -78,12 +78,12 @@ class Replica(Resident):
         self._plan: list[list[Item]] = []
 
     def plan(self, questions: list[Any], this: list[Any]) -> list[list[int]]:
-        """The groups of a round, as places in its items."""
+        """The groups of a round, as indices of its items."""
         self._see(questions, this)
         import ray
 
-        places = {id_of(item): place for place, item in enumerate(ray.get(this[0]).items)}
-        return [[places[id_of(item)] for item in group] for group in self._plan]
+        indices = {id_of(item): index for index, item in enumerate(ray.get(this[0]).items)}
+        return [[indices[id_of(item)] for item in group] for group in self._plan]
 
     def answer(
         self, questions: list[Any], this: list[Any], items: Sequence[Item], sampling: Sampling
@@ -217,8 +217,8 @@ class Ray(Generator):
             self._tasks = None
         self._numbers = (self._numbers[0], self._numbers[1] + 1)
         self._round = [ray.put(Round(self._numbers[1], list(items), sampling))]
-        places = self._one(pool, lambda handle: handle.plan.remote(self._questions, self._round))
-        plan = [[items[place] for place in group] for group in places]
+        indices = self._one(pool, lambda handle: handle.plan.remote(self._questions, self._round))
+        plan = [[items[index] for index in group] for group in indices]
         self._groups = {id_of(item): n for n, group in enumerate(plan) for item in group}
         return plan
 

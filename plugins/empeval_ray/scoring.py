@@ -50,7 +50,7 @@ class RayWorkers:
             EmpevalError: what it raises; or the worker of one payload dies again and again.
         """
         early: dict[int, R] = {}
-        place = 0
+        index = 0
 
         def make(handle: Any, call: tuple[int, T]) -> Any:
             return handle.call.remote(function, call[1])
@@ -65,9 +65,9 @@ class RayWorkers:
                     "saved; the same command goes on."
                 )
             early[number] = result
-            while place in early:
-                yield early.pop(place)
-                place += 1
+            while index in early:
+                yield early.pop(index)
+                index += 1
 
     def close(self) -> None:
         """Stop them."""

@@ -77,7 +77,7 @@ class Surface(Scorer):
         return [_score(sample) for sample in samples]
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
-        """Means of the values, then the figures of the run as a whole."""
+        """Means of the values, then the metrics of the run as a whole."""
         means = [mean_metric(value, scored) for value in self.card.values]
         tokens: list[list[str]] = []
         clusters: list[str] = []

@@ -37,8 +37,8 @@ def parameters(run: Run) -> dict[str, str]:
     return {clean(name): value for name, value in found.items() if value}
 
 
-def figures(run: Run) -> dict[str, float]:
-    """Every figure that has a value, its interval's ends and its counts."""
+def metric_values(run: Run) -> dict[str, float]:
+    """Every metric that has a value, its interval's ends and its counts."""
     found: dict[str, float] = {}
     for metric in run.metrics():
         if metric.value is None:

@@ -27,7 +27,7 @@ def empeval_run_started(event: RunStarted) -> None:
 
 @hookimpl
 def empeval_run_finished(event: RunFinished) -> None:
-    """Hand over its figures."""
+    """Hand over its metrics."""
     _tell(event.folder, finished=True)
 
 

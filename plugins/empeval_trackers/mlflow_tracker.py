@@ -13,7 +13,7 @@ from typing import Any
 
 from empeval import Run
 from empeval.toolkit import require
-from empeval_trackers.facts import figures, identity, parameters
+from empeval_trackers.facts import identity, metric_values, parameters
 
 EXPERIMENT = "empeval"
 TAG = "empeval.run"
@@ -35,13 +35,13 @@ def begin(run: Run) -> None:
 
 
 def finish(run: Run) -> None:
-    """Write the figures and the two files that say what they are of; close MLflow's run."""
+    """Write the metrics and the two files that say what they are of; close MLflow's run."""
     from mlflow.entities import Metric
 
     client = _client()
     number = _begin(client, run)
     now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in figures(run).items()]
+    metrics = [Metric(name, value, now, 0) for name, value in metric_values(run).items()]
     status = "FAILED"
     try:
         for start in range(0, len(metrics), METRICS):

@@ -1,4 +1,4 @@
-"""Trackio: a run's parameters and figures, written when the run is finished.
+"""Trackio: a run's parameters and metrics, written when the run is finished.
 
 Where is Trackio's own affair (``TRACKIO_DIR``); the project is ``TRACKIO_PROJECT``, or ``empeval``.
 """
@@ -9,7 +9,7 @@ import os
 
 from empeval import Run
 from empeval.toolkit import require
-from empeval_trackers.facts import figures, parameters
+from empeval_trackers.facts import metric_values, parameters
 
 PROJECT = "empeval"
 
@@ -20,7 +20,7 @@ def begin(run: Run) -> None:
 
 
 def finish(run: Run) -> None:
-    """Write parameters and figures; the same folder again goes on with its run."""
+    """Write parameters and metrics; the same folder again goes on with its run."""
     require("EMPEVAL_TRACK=trackio", "trackio")
     import trackio
 
@@ -34,6 +34,6 @@ def finish(run: Run) -> None:
         auto_log_gpu=False,
     )
     try:
-        trackio.log(figures(run))
+        trackio.log(metric_values(run))
     finally:
         trackio.finish()

@@ -14,7 +14,7 @@ from empeval.auditing.audit import read_finished
 from empeval.auditing.gathering import Gathered
 from empeval.auditing.rated import Dimension, RatedSet
 from empeval.auditing.rivals import trivial_rivals
-from empeval.certificates import Agreement, Certificate, Figure
+from empeval.certificates import Agreement, Certificate, KnownEstimate
 from empeval_training.judges import grid
 from empeval_training.teacher.labelling import MEASURED, MECHANISMS, Labeller, rows_of
 from empeval_training.teacher.targets import NAMES
@@ -114,7 +114,7 @@ def _agreement(rated: RatedSet, dimension: Dimension, scores: np.ndarray) -> Agr
     )[0]
 
 
-def _shown(figure: Figure | None) -> str:
+def _shown(figure: KnownEstimate | None) -> str:
     if figure is None:
         return "-"
     ends = figure.interval

@@ -76,8 +76,8 @@ class Conversation:
 
     def _item(self, reply: int) -> Item:
         said = (
-            Message("assistant" if place % 2 else "user", text)
-            for place, text in enumerate(self.turns[:reply])
+            Message("assistant" if index % 2 else "user", text)
+            for index, text in enumerate(self.turns[:reply])
         )
         return Item(
             id=f"{self.id}#{reply + 1}",

@@ -27,7 +27,7 @@ ANSWERS = {item.id: f"Answer {item.id}, with a comma;\n\tmore lines and ü." for
 
 
 def shuffled():
-    """Pairs in another order than the items': a place is no id."""
+    """Pairs in another order than the items': an index is no id."""
     pairs = [(item, ANSWERS[item.id]) for item in ITEMS]
     random.Random(3).shuffle(pairs)
     return pairs

@@ -14,11 +14,11 @@ def rows_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def figures(run):
+def metrics(run):
     return [(m.metric, m.value, m.n, m.n_failed) for m in run.metrics()]
 
 
-def test_questions_that_were_answered_elsewhere_come_back_with_the_same_figures(cli, tmp_path):
+def test_questions_that_were_answered_elsewhere_come_back_with_the_same_metrics(cli, tmp_path):
     human = empeval.run("human:", ["ed-mini"], ["surface"], limit=3, out=tmp_path / "human")
     replies = {line.id: line.response for line in human.responses("ed-mini")}
     assert cli("items", "ed-mini", "--limit", "3", "-o", "q.jsonl").code == 0
@@ -29,7 +29,7 @@ def test_questions_that_were_answered_elsewhere_come_back_with_the_same_figures(
     common = ("--tasks", "ed-mini", "--scorers", "surface", "--limit", "3")
     outcome = cli("run", "--model", "replay:a.jsonl", *common, "--out", "back")
     assert (outcome.code, "warning" in outcome.err) == (0, False)
-    assert figures(empeval.Run("back")) == figures(human)
+    assert metrics(empeval.Run("back")) == metrics(human)
 
 
 def test_batch_input_says_who_answers_and_how_and_its_output_comes_back(cli, tmp_path):

@@ -1,4 +1,4 @@
-"""Which item an answer belongs to: by the question's text, by an own id, never by a place."""
+"""Which item an answer belongs to: by the question's text, by an own id, never by an index."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def test_ids_from_0_are_fine_where_the_items_have_a_0(path):
     assert (list(got), warnings) == (["0", "1", "2"], [])
 
 
-def test_a_place_is_no_id_even_where_items_are_called_so(path):
+def test_an_index_is_no_id_even_where_items_are_called_so(path):
     items = [fake_item(str(n), f"Something else happened to me on day {n}.") for n in range(6)]
     with pytest.raises(DataError, match=r"lm-eval samples\) answers none.*begins 'This is what"):
         replay(path, lm_eval_rows([(i, "x") for i in ITEMS]), {"fake": items})
 
 
-def test_a_log_that_does_not_repeat_the_questions_is_not_joined_by_places(path):
+def test_a_log_that_does_not_repeat_the_questions_is_not_joined_by_indices(path):
     rows = [{"doc_id": n, "resps": [["x"]]} for n in range(6)]
     with pytest.raises(DataError, match="It does not repeat the questions"):
         replay(path, rows, {"fake": ITEMS})

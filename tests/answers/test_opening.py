@@ -73,8 +73,8 @@ def test_an_archive_cut_or_changed_anywhere_is_refused_or_read_whole(method, pat
     path.write_bytes(whole)
     expected = [answer.text for answer in read_answers(path).answers]
     assert len(expected) == 4
-    for place in range(0, len(whole), len(whole) // 40):
-        for damaged in (whole[:place], whole[:place] + b"\xff\xff" + whole[place + 2 :]):
+    for offset in range(0, len(whole), len(whole) // 40):
+        for damaged in (whole[:offset], whole[:offset] + b"\xff\xff" + whole[offset + 2 :]):
             path.write_bytes(damaged)
             try:
                 got = [answer.text for answer in read_answers(path).answers]
@@ -101,10 +101,10 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_there(
     assert peak < 8 << 20
 
 
-@pytest.mark.parametrize("place", [16, 24])  # of the checksum, of the size unpacked
-def test_an_archive_whose_directory_lies_about_an_entry_is_refused(place, path):
+@pytest.mark.parametrize("offset", [16, 24])  # of the checksum, of the size unpacked
+def test_an_archive_whose_directory_lies_about_an_entry_is_refused(offset, path):
     whole = bytearray(inspect_eval(PAIRS, 93))
-    entry = whole.rindex(b"PK\x01\x02") + place  # of header.json
+    entry = whole.rindex(b"PK\x01\x02") + offset  # of header.json
     whole[entry : entry + 4] = (5).to_bytes(4, "little")
     assert "damaged archive" in refused(path, bytes(whole))
 
@@ -200,8 +200,8 @@ def test_any_json_is_read_or_refused_with_the_name_of_the_file(tmp_path_factory,
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_file_of_any_layout_that_was_damaged_is_read_or_refused(name, path):
     whole = LAYOUTS[name](PAIRS)
-    for place in range(1, len(whole), max(1, len(whole) // 25)):
-        for damaged in (whole[:place], whole[:place] + b'\xff"' + whole[place:]):
+    for offset in range(1, len(whole), max(1, len(whole) // 25)):
+        for damaged in (whole[:offset], whole[:offset] + b'\xff"' + whole[offset:]):
             path.write_bytes(damaged)
             try:
                 read_answers(path)

@@ -49,7 +49,7 @@ def noisy():
     return ratings.tolist(), (ratings + dice.normal(0, 1.5, 200)).round(1)
 
 
-def test_the_figures_are_scipys_and_say_what_they_rest_on(noisy):
+def test_the_metrics_are_scipys_and_say_what_they_rest_on(noisy):
     ratings, scores = noisy
     scores = np.where(np.arange(200) % 20 == 0, np.nan, scores)
     made, problem = judged(rated(ratings, dialogues=[k // 2 for k in range(200)]), scores)

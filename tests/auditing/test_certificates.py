@@ -16,7 +16,7 @@ from empeval.certificates import (
     OTHER_VERSION,
     Agreement,
     Certificate,
-    Figure,
+    KnownEstimate,
     Trial,
     bundled_certificate,
     certificate_of,
@@ -29,7 +29,8 @@ def agreement(n=100, value="empathy", spearman=0.312, **changes):
     fields = {
         "rated_set": f"set-{n}", "dimension": "empathy", "value": value, "part": "test",
         "low": 1.0, "high": 5.0,
-        "spearman": Figure(value=spearman, interval=Interval(0.251, 0.374), n=n, clusters=50),
+        "spearman": KnownEstimate(value=spearman, interval=Interval(0.251, 0.374), n=n,
+                                  clusters=50),
     }  # fmt: skip
     return Agreement(**{**fields, **changes})
 
@@ -114,7 +115,7 @@ def test_the_line_is_of_the_set_with_most_replies_and_the_headline_value():
     made = certificate(
         agreements=(
             agreement(50, spearman=0.9),
-            agreement(803, share_of_ceiling=Figure(value=0.578)),
+            agreement(803, share_of_ceiling=KnownEstimate(value=0.578)),
             agreement(2000, value="other", spearman=0.8),
         ),
         trials=(trial("flattery", True), trial("flattery", False), trial("flattery", None),

@@ -12,7 +12,7 @@ from empeval.auditing.ranking import (
     Levels,
     Pairs,
     estimate,
-    figure,
+    interval_estimate,
     kendall,
     quadratic_kappa,
     spearman,
@@ -61,7 +61,7 @@ def test_quadratic_kappa_is_scikit_learns_after_matching_by_quantile(case, seed)
     sums, rows = drawn(clusters, seed) if seed else (np.ones((1, clusters.max() + 1)), None)
     rows = np.arange(len(scores)) if rows is None else rows
     x, y = scores[rows], ratings[rows]
-    middles = stats.rankdata(x) - 0.5  # the middle of a score's place among the sorted ratings
+    middles = stats.rankdata(x) - 0.5  # the middle of a score's rank among the sorted ratings
     levels = np.sort(y)[np.floor(middles).astype(int)]
     expected = metrics.cohen_kappa_score(levels, y, weights="quadratic", labels=[1, 2, 3, 4, 5])
     got = quadratic_kappa(Levels(scores), Levels(ratings), sums[:, clusters])[0]
@@ -122,16 +122,16 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         value, draws = estimate(
             lambda w, _, a=a, b=b: spearman(a, b, w)[:, None], clusters, resamples=200
         )
-        made = figure(value[0], draws[:, 0], n=160, clusters=40)
+        made = interval_estimate(value[0], draws[:, 0], n=160, clusters=40)
         truth = 0.0
         covered += made.interval.low <= truth <= made.interval.high
     assert 0.87 <= covered / runs <= 1.0
 
 
 def test_few_clusters_give_no_interval():
-    assert figure(0.5, np.full(100, 0.5), n=9, clusters=9).interval is None
-    assert figure(0.5, np.full(100, 0.5), n=10, clusters=10).interval is not None
-    assert figure(float("nan"), np.full(100, 0.5), n=10, clusters=10) is None
+    assert interval_estimate(0.5, np.full(100, 0.5), n=9, clusters=9).interval is None
+    assert interval_estimate(0.5, np.full(100, 0.5), n=10, clusters=10).interval is not None
+    assert interval_estimate(float("nan"), np.full(100, 0.5), n=10, clusters=10) is None
 
 
 def test_the_same_seed_draws_the_same_clusters_whatever_the_statistic(case):

@@ -61,7 +61,7 @@ def test_what_is_written_scores_by_itself(trained, cli):
         limit=2, out=out.parent / "run",
     )  # fmt: skip
     assert {m.n_failed for m in run.metrics()} == {0}
-    assert read_facts(out / "emotion-head.pt", "emotion").figures["macro_f1"] == pytest.approx(
+    assert read_facts(out / "emotion-head.pt", "emotion").metrics["macro_f1"] == pytest.approx(
         result["figures"]["emotion"]["macro_f1"]
     )
 

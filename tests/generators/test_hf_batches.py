@@ -82,8 +82,8 @@ def test_padding_stays_under_five_percent(sizes, options):
 
 
 PROMPTS = [
-    chr(ord("a") + place) * length
-    for place, length in enumerate((30, 31, 3, 90, 4, 92, 91, 30, 12, 3))
+    chr(ord("a") + index) * length
+    for index, length in enumerate((30, 31, 3, 90, 4, 92, 91, 30, 12, 3))
 ]
 
 

@@ -51,7 +51,7 @@ def alone(model, generator, prompt, limit):
     with torch.no_grad():
         every = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
     new = every[0, ids.shape[1] :].tolist()
-    end = next((place for place, token in enumerate(new) if token in ENDS), None)
+    end = next((index for index, token in enumerate(new) if token in ENDS), None)
     text = tokenizer.decode(new[:end], skip_special_tokens=True)
     return text, len(new[:end]), "length" if end is None else "eos"
 

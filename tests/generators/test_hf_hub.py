@@ -106,7 +106,7 @@ def test_a_revision_is_pinned_to_its_commit(hub, folder, tmp_path):
     commits = [repository.commit for repository in hub.repositories]
     requests = [("org/tiny", {"revision": r}) for r in (None, "main", "v2", commits[1])]
     fingerprints = [outcome[0] for outcome in fetch_each(hub, *requests)]
-    assert fingerprints == [f"commit:{commits[place]}" for place in (0, 0, 1, 1)]
+    assert fingerprints == [f"commit:{commits[index]}" for index in (0, 0, 1, 1)]
 
 
 def test_weights_in_shards_and_old_ones_are_found(hub, tmp_path):

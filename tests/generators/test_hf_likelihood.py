@@ -41,7 +41,9 @@ def alone(model, tokenizer, before, text):
     ids = torch.tensor([tokenizer(before + text).input_ids])
     with torch.no_grad():
         logs = model(ids).logits[0].double().log_softmax(-1)
-    return sum(logs[place - 1, ids[0, place]].item() for place in range(start, ids.shape[1]))
+    return sum(
+        logs[position - 1, ids[0, position]].item() for position in range(start, ids.shape[1])
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -40,7 +40,7 @@ rows = st.lists(st.lists(st.integers(0, 1), min_size=0, max_size=60), min_size=1
 
 def length_in_common(one, other):
     return next(
-        (place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+        (index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
         min(len(one), len(other)),
     )
 
@@ -69,26 +69,26 @@ def test_each_row_is_computed_in_one_pass_behind_those_that_it_takes_from(some, 
     shared = share(some, [0] * len(some))
     planned = passes(some, shared, padding=padding)
     rest = {i: len(r) - p.length for i, (r, p) in enumerate(zip(some, shared, strict=True))}
-    flat = [place for one in planned for place in one.rows]
-    assert sorted(flat) == [place for place, left in rest.items() if left]
-    order = {place: number for number, one in enumerate(planned) for place in one.rows}
+    flat = [index for one in planned for index in one.rows]
+    assert sorted(flat) == [index for index, left in rest.items() if left]
+    order = {index: number for number, one in enumerate(planned) for index in one.rows}
     for one in planned:
-        widths = {rest[place] for place in one.rows}
+        widths = {rest[index] for index in one.rows}
         assert one.width == max(widths)
         assert padding or len(widths) == 1
-        for place in one.rows:
-            donor = shared[place].donor
-            assert donor is None or order[donor] < order[place]
+        for index in one.rows:
+            donor = shared[index].donor
+            assert donor is None or order[donor] < order[index]
 
 
 @given(rows, st.integers(1, 400), st.integers(0, 30), st.integers(1, 9))
 def test_batches_of_families_keep_to_the_limits(some, budget, new_tokens, max_rows):
-    prompts = [(row, place) for place, row in enumerate(some)]
+    prompts = [(row, index) for index, row in enumerate(some)]
     limits = {"budget": budget, "new_tokens": new_tokens, "max_rows": max_rows}
     plan = cut_families(prompts, **limits)
-    assert sorted(place for batch in plan for place in batch) == list(range(len(some)))
+    assert sorted(index for batch in plan for index in batch) == list(range(len(some)))
     for batch in plan:
-        longest = max(len(some[place]) for place in batch)
+        longest = max(len(some[index]) for index in batch)
         assert len(batch) == 1 or len(batch) * (longest + new_tokens) <= budget
         assert len(batch) <= max_rows
 
@@ -96,7 +96,7 @@ def test_batches_of_families_keep_to_the_limits(some, budget, new_tokens, max_ro
 def test_prompts_that_begin_alike_stand_together():
     story, other = [1] * 40, [2] * 40
     some = [story, other, [*story, 3, 4], [5] * 41, [*other, 6], [*story, 7]]
-    prompts = [(row, place) for place, row in enumerate(some)]
+    prompts = [(row, index) for index, row in enumerate(some)]
     [batch] = cut_families(prompts, budget=10_000, new_tokens=1, max_rows=10)
     assert batch == [2, 5, 0, 3, 4, 1]
 

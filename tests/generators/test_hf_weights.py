@@ -57,16 +57,16 @@ def test_weights_with_a_senseless_header_are_refused(folder, header):
     assert refusal(folder, load=False).match("is (no safetensors file|cut off or damaged)")
 
 
-@pytest.mark.parametrize("place", [0, 7, 8, 9, "end", "longer"])
+@pytest.mark.parametrize("cut_at", [0, 7, 8, 9, "end", "longer"])
 def test_a_file_that_is_not_as_long_as_its_header_says_is_refused_and_a_whole_one_is_not(
-    folder, place
+    folder, cut_at
 ):
     path = folder / "model.safetensors"
     whole = path.read_bytes()
     assert use(folder, load=False) is None
     header = int.from_bytes(whole[:8], "little")
     cut = {"end": whole[: 8 + header], "longer": whole + b"\0"}
-    path.write_bytes(cut[place] if place in cut else whole[:place])
+    path.write_bytes(cut[cut_at] if cut_at in cut else whole[:cut_at])
     assert refusal(folder, load=False).match(
         r"is cut off or damaged, or no safetensors file \(.+\)"
     )

@@ -35,7 +35,7 @@ def bytes_of(folder):
 
 
 @pytest.mark.parametrize("concurrency", [1, 7, 64])
-def test_a_third_of_the_requests_failing_changes_no_answer_and_no_figure(
+def test_a_third_of_the_requests_failing_changes_no_answer_and_no_metric(
     cli, model_server, concurrency
 ):
     assert cli(*asking(model_server), "--out", "whole").code == 0
@@ -69,7 +69,7 @@ def test_the_key_is_in_no_file_and_on_no_screen(cli, model_server, monkeypatch, 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     model_server.plan = lambda question, before: None
     done = cli(*command, "--out", "run")
-    assert done.code == 0  # by another key, it is the same question
+    assert done.code == 0  # by another key, it is the same run spec
     cli("report", "run", "-o", "report.html")
     assert set(kept("run", "response").values()) == {("Key: ***",)}
     everything = bytes_of(tmp_path)
@@ -136,7 +136,7 @@ def test_a_limit_of_the_cost_wants_a_price(cli, model_server):
     assert "have no price; leave it out" in other.err
 
 
-def test_how_a_server_is_asked_is_no_part_of_the_question(cli, model_server, tmp_path):
+def test_how_a_server_is_asked_is_no_part_of_the_run_spec(cli, model_server, tmp_path):
     limited = ["--max-tokens-total", "60"]
     assert cli(*asking(model_server, "concurrency=1"), *limited).code == 1
     assert cli(*asking(model_server, "concurrency=9", "timeout=30", *COST)).code == 0
@@ -145,7 +145,7 @@ def test_how_a_server_is_asked_is_no_part_of_the_question(cli, model_server, tmp
     assert Run(folder).manifest.model.operation["concurrency"] == "1"
 
 
-def test_another_address_or_field_is_another_question(cli, model_server):
+def test_another_address_or_field_is_another_run_spec(cli, model_server):
     other = ModelServer()
     try:
         assert cli(*asking(model_server), "--out", "run", "--max-tokens-total", "9").code == 1
@@ -197,7 +197,7 @@ def wait_for(happened):
     raise AssertionError("it did not happen within 30 seconds")
 
 
-def test_a_system_message_goes_before_every_conversation_and_is_part_of_the_question(
+def test_a_system_message_goes_before_every_conversation_and_is_part_of_the_run_spec(
     cli, model_server, tmp_path
 ):
     (tmp_path / "coach.txt").write_text("You are a coach.\nBe brief.\n")
@@ -232,7 +232,7 @@ def test_saved_answers_take_no_system_message(cli):
     assert "has no effect on 'human:'" in outcome.err
 
 
-def test_answers_of_two_models_in_one_run_are_said_above_the_figures(cli, model_server):
+def test_answers_of_two_models_in_one_run_are_said_above_the_metrics(cli, model_server):
     model_server.served_as = f"{MODEL}-2024-05-13"
     stopped = cli(*asking(model_server), "--out", "run", "--max-tokens-total", "100")
     assert stopped.code == 1

@@ -109,7 +109,7 @@ def test_weights_that_are_no_safetensors_are_refused(tmp_path):
     assert "gets weights as safetensors" in str(message)
 
 
-def test_a_tensor_without_a_place_is_refused(tmp_path):
+def test_a_tensor_without_a_name_there_is_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 
     model = make_random_model(tmp_path)

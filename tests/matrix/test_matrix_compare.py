@@ -1,4 +1,4 @@
-"""Every kind of figure, compared: numbers by the formulas, verdicts by the rules, as printed."""
+"""Every kind of metric, compared: numbers by the formulas, verdicts by the rules, as printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compared(cli, pair, *options):
 
 
 def margins(names=HEADLINES, factor=1.0):
-    """A margin for each figure, wider for those on wider scales."""
+    """A margin for each metric, wider for those on wider scales."""
     wide = {"kind": 20, "rude": 20, "total": 10}
     return ",".join(f"{n}={factor * MARGIN * wide.get(n.split('.')[2], 1)}" for n in names)
 
@@ -39,21 +39,21 @@ def margin_of(name, factor=1.0):
 @pytest.mark.parametrize(
     ("way", "lost"), [("refused", NONE), *((w, n) for w in FAILURES for n in (FEW, MANY))]
 )
-def test_each_figure_has_the_numbers_of_the_formulas(cli, tmp_path, way, lost):
+def test_each_metric_has_the_numbers_of_the_formulas(cli, tmp_path, way, lost):
     pair = made_pair(tmp_path, way=way, lost=lost, gain=0.3, seed=sum(lost) + len(way))
     found = reading.differences(compared(cli, pair))
-    assert set(found) == set(pair.figures)
-    for name, figure in pair.figures.items():
-        wanted, got = textbook.expected(figure), found[name]
+    assert set(found) == set(pair.metrics)
+    for name, known in pair.metrics.items():
+        wanted, got = textbook.expected(known), found[name]
         assert reading.change(got) == near(wanted.difference), name
         assert reading.interval(got) == near(wanted.interval), name
         assert reading.means(got) == near((wanted.base, wanted.candidate)), name
         assert reading.p_of(got) == near(wanted.p), name
         assert reading.p_t(got) == near(wanted.p_t), name
         assert reading.counted(got) == (wanted.n, wanted.groups), name
-        assert reading.unscored(got) == figure.lost, name
+        assert reading.unscored(got) == known.lost, name
         assert got["worst_case"] == near(wanted.worst_case), name
-        assert got["too_unscored"] == textbook.lacks(figure), name
+        assert got["too_unscored"] == textbook.lacks(known), name
 
 
 @pytest.mark.parametrize("lost", [NONE, FEW, MANY, (9, 0)])
@@ -64,16 +64,16 @@ def test_verdicts_are_those_of_the_rules_whatever_direction_and_unit(
     pair = made_pair(tmp_path, lost=lost, gain=gain, way="unparsed", seed=3 + sum(lost))
     options = ("--metrics", ",".join(HEADLINES), "--margin", margins(factor=factor))
     found = reading.differences(compared(cli, pair, *options))
-    wanted = {name: textbook.expected(pair.figures[name]) for name in HEADLINES}
+    wanted = {name: textbook.expected(pair.metrics[name]) for name in HEADLINES}
     adjusted = textbook.holm({name: wanted[name].p for name in HEADLINES})
     words = set()
     for name in HEADLINES:
-        figure, got, margin = pair.figures[name], found[name], margin_of(name, factor)
+        known, got, margin = pair.metrics[name], found[name], margin_of(name, factor)
         assert reading.p_holm(got) == near(adjusted[name]), name
-        word = textbook.verdict(figure, wanted[name], margin, adjusted[name])
+        word = textbook.verdict(known, wanted[name], margin, adjusted[name])
         words.add(word)
         assert got["verdict"] == word, name
-        assert got["not_worse_by_margin"] == textbook.safe(figure, wanted[name], margin), name
+        assert got["not_worse_by_margin"] == textbook.safe(known, wanted[name], margin), name
         assert got["margin"] == pytest.approx(margin)
     assert list(found)[: len(HEADLINES)] == HEADLINES, "the headlines come first"
     assert {name for name, d in found.items() if d["headline"]} == set(HEADLINES)
@@ -93,7 +93,7 @@ def test_a_fall_that_is_shown_alone_is_not_shown_among_many(cli, tmp_path):
     assert reading.p_holm(among) > 0.05 > reading.p_holm(alone)
 
 
-def test_unless_some_are_named_the_first_figure_with_a_direction_is_the_headline(cli, tmp_path):
+def test_unless_some_are_named_the_first_metric_with_a_direction_is_the_headline(cli, tmp_path):
     pair = made_pair(tmp_path, gain=-1)
     found = reading.differences(compared(cli, pair, "--margin", "0.3"))
     heads = [f"{task}.listener.{JUDGING[0]}" for task in TASKS]
@@ -126,9 +126,9 @@ def test_parts_have_the_numbers_of_the_formulas(cli, tmp_path, gain):
     found = reading.slices(printed)
     assert {key[0] for key in found} == set(names)
     for name in names:
-        for place, value in enumerate(("first", "second", "third")):
-            rows = range(18 * place, 18 * (place + 1))
-            wanted = textbook.expected(pair.figures[name], rows)
+        for index, value in enumerate(("first", "second", "third")):
+            rows = range(18 * index, 18 * (index + 1))
+            wanted = textbook.expected(pair.metrics[name], rows)
             got = found[name, "part", value]
             assert reading.change(got) == near(wanted.difference)
             assert reading.interval(got) == near(wanted.interval)
@@ -169,16 +169,16 @@ def test_the_text_says_the_same_as_the_json(cli, tmp_path, way):
     options = ("--metrics", ",".join(HEADLINES), "--margin", margins())
     found = reading.differences(cli("compare", *paths, *options, "--format", "json").out)
     rows = table(cli("compare", *paths, *options, "--all", "--format", "csv").out)
-    assert {f"{row['task']}.{row['figure']}" for row in rows} == set(found)
+    assert {f"{row['task']}.{row['metric']}" for row in rows} == set(found)
     for row in rows:
-        name = f"{row['task']}.{row['figure']}"
-        d, figure = found[name], pair.figures[name]
+        name = f"{row['task']}.{row['metric']}"
+        d, known = found[name], pair.metrics[name]
         assert float(row["difference"]) == pytest.approx(reading.change(d), abs=0.06, rel=0.01)
         means = [float(row["base"]), float(row["candidate"])]
         assert means == pytest.approx(reading.means(d), abs=0.06, rel=0.01)
         assert row["n"] == f"{reading.counted(d)[0]} of {COUNT}"
         shown = d["verdict"]
-        if shown is None or figure.higher_is_better is None:
+        if shown is None or known.higher_is_better is None:
             shown = "-"
         elif d["too_unscored"] and shown == "inconclusive":
             shown = "cannot be told"

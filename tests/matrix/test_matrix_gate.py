@@ -1,4 +1,4 @@
-"""Every kind of figure at the gate: exit codes and checks, by the rules written out."""
+"""Every kind of metric at the gate: exit codes and checks, by the rules written out."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NEARLY_ALL = {
     "rude": 99.0,
     "total": 99.0,
 }
-"""Nearly the whole scale of a figure; the others' are open."""
-"""How much wider than a point a figure's scale is."""
+"""Nearly the whole scale of a metric; the others' are open."""
+"""How much wider than a point a metric's scale is."""
 
 
 def toml(**fields):
@@ -48,31 +48,31 @@ def asked(cli, tmp_path, pair, **fields):
     return done.code, verdict
 
 
-def headline(figure, margin=0.6, **more):
-    return {"metric": figure.name, "margin": margin * WIDTH.get(figure.metric, 1.0), **more}
+def headline(known, margin=0.6, **more):
+    return {"metric": known.name, "margin": margin * WIDTH.get(known.metric, 1.0), **more}
 
 
-def lenient(figure):
+def lenient(known):
     """A headline that hardly anything can fail."""
-    return {"metric": figure.name, "margin": NEARLY_ALL.get(figure.metric, 50.0)}
+    return {"metric": known.name, "margin": NEARLY_ALL.get(known.metric, 50.0)}
 
 
 @pytest.mark.parametrize("metric", JUDGING)
 @pytest.mark.parametrize("gain", [-1.3, -0.4, 0.0, 1.0])
 def test_a_headline_holds_or_not_whatever_direction_and_unit(cli, tmp_path, metric, gain):
     pair = made_pair(tmp_path, gain=gain, noise=0.6, seed=5)
-    figure = pair.of(metric)
-    wanted = headline(figure)
-    found = textbook.expected(figure)
-    outcome = textbook.outcome(figure, found, wanted["margin"], found.p)
+    known = pair.of(metric)
+    wanted = headline(known)
+    found = textbook.expected(known)
+    outcome = textbook.outcome(known, found, wanted["margin"], found.p)
     code, verdict = asked(cli, tmp_path, pair, headline=[wanted])
-    assert reading.checks(verdict, "headline") == {figure.name: outcome}
+    assert reading.checks(verdict, "headline") == {known.name: outcome}
     assert code == CODES[outcome]
     suite = ElementTree.parse(tmp_path / "gate.xml").getroot()
     counts = {"pass": "000", "regression": "100", "inconclusive": "010"}[outcome]
     assert "".join(suite.get(k) for k in ("failures", "errors", "skipped")) == counts
     (case,) = suite.iter("testcase")
-    assert (case.get("classname"), case.get("name")) == ("empeval.headline", figure.name)
+    assert (case.get("classname"), case.get("name")) == ("empeval.headline", known.name)
     if gain in (-1.3, 1.0):
         assert outcome == ("regression" if gain < 0 else "pass")
 
@@ -101,10 +101,10 @@ def test_an_improvement_must_be_shown_where_it_is_asked_for(cli, tmp_path, gain,
 def test_nothing_that_lacks_scores_passes(cli, tmp_path, way, metric):
     """The candidate is far better on what it answers; a third of the items it does not answer."""
     pair = made_pair(tmp_path, way=way, lost=(0, COUNT // 3), gain=2.0, noise=0.2, seed=8)
-    figure = pair.of(metric)
-    found = textbook.expected(figure)
-    for wanted in (headline(figure, 0.1), lenient(figure)):
-        outcome = textbook.outcome(figure, found, wanted["margin"], found.p)
+    known = pair.of(metric)
+    found = textbook.expected(known)
+    for wanted in (headline(known, 0.1), lenient(known)):
+        outcome = textbook.outcome(known, found, wanted["margin"], found.p)
         assert outcome != "pass"
         for word in ("block", "pass"):
             code, _ = asked(cli, tmp_path, pair, headline=[wanted], inconclusive=word)
@@ -130,10 +130,10 @@ def test_nothing_that_lacks_scores_passes(cli, tmp_path, way, metric):
 )
 def test_a_side_without_a_single_score_is_said_to_have_none(cli, tmp_path, way, lost, code, said):
     pair = made_pair(tmp_path, way=way, lost=lost)
-    figure = pair.of("tact")
-    found, verdict = asked(cli, tmp_path, pair, headline=[headline(figure, 9.0)])
+    known = pair.of("tact")
+    found, verdict = asked(cli, tmp_path, pair, headline=[headline(known, 9.0)])
     assert found == code
-    assert said in reading.said(verdict, "headline")[figure.name]
+    assert said in reading.said(verdict, "headline")[known.name]
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -150,18 +150,18 @@ def test_five_percent_of_either_side_is_the_limit(cli, tmp_path, side, count):
 @pytest.mark.parametrize("gain", [-3.0, 3.0])
 def test_a_part_that_gets_worse_is_seen_whatever_direction_and_unit(cli, tmp_path, metric, gain):
     pair = made_pair(tmp_path, gain=gain, noise=0.2, part=range(18), seed=2)
-    figure = pair.of(metric)
+    known = pair.of(metric)
     limit = {"by": "part", "margin": 0.4 * WIDTH.get(metric, 1.0)}
-    code, verdict = asked(cli, tmp_path, pair, headline=[lenient(figure)], slices=[limit])
+    code, verdict = asked(cli, tmp_path, pair, headline=[lenient(known)], slices=[limit])
     found = reading.checks(verdict, "slice")
-    outcomes = textbook.parts(figure, PARTS, limit["margin"])
+    outcomes = textbook.parts(known, PARTS, limit["margin"])
     fallen = {f"{metric}, part = {value}": o for value, o in outcomes.items() if o != "pass"}
     assert found == (fallen or {"by part": "pass"})
     assert code == (3 if "regression" in fallen.values() else 4 if fallen else 0)
     assert outcomes["first"] == ("regression" if gain < 0 else "pass")
     if not fallen:
-        moved = {v: textbook.expected(figure, textbook.rows_of(PARTS, v)) for v in PARTS}
-        worst = min(PARTS, key=lambda value: figure.sign * moved[value].difference)
+        moved = {v: textbook.expected(known, textbook.rows_of(PARTS, v)) for v in PARTS}
+        worst = min(PARTS, key=lambda value: known.sign * moved[value].difference)
         assert f"the worst of 3 parts is {worst}:" in reading.said(verdict, "slice")["by part"]
 
 
@@ -204,12 +204,12 @@ def test_parts_that_are_too_small_are_named_and_cannot_be_told(cli, tmp_path):
 
 def test_a_fall_of_a_part_that_is_not_shown_cannot_be_told(cli, tmp_path):
     pair = made_pair(tmp_path, noise=2.0, seed=21)
-    figure = pair.of("warmth")
-    parts = {v: textbook.expected(figure, textbook.rows_of(PARTS, v)) for v in PARTS}
+    known = pair.of("warmth")
+    parts = {v: textbook.expected(known, textbook.rows_of(PARTS, v)) for v in PARTS}
     low = {v: part for v, part in parts.items() if part.difference < 0 and part.p_t > 0.05}
     value, part = min(low.items(), key=lambda item: item[1].difference)
     limit = [{"by": "part", "margin": -0.99 * part.difference}]
-    code, verdict = asked(cli, tmp_path, pair, headline=[lenient(figure)], slices=limit)
+    code, verdict = asked(cli, tmp_path, pair, headline=[lenient(known)], slices=limit)
     assert reading.checks(verdict, "slice")[f"warmth, part = {value}"] == "inconclusive"
     assert code == 4
     interval = "{:.3f} to {:.3f}".format(*part.interval)
@@ -218,7 +218,7 @@ def test_a_fall_of_a_part_that_is_not_shown_cannot_be_told(cli, tmp_path):
         f"{limit[0]['margin']:.3f}. It may be chance."
     )
     wider = [{"by": "part", "margin": -1.01 * part.difference}]
-    code, verdict = asked(cli, tmp_path, pair, headline=[lenient(figure)], slices=wider)
+    code, verdict = asked(cli, tmp_path, pair, headline=[lenient(known)], slices=wider)
     assert reading.checks(verdict, "slice") == {"by part": "pass"}
 
 
@@ -262,13 +262,13 @@ def test_a_guardrail_without_enough_scores_blocks_whatever_the_policy_says(
 
 def test_a_fall_that_a_guardrail_sees_and_that_may_be_chance_cannot_be_told(cli, tmp_path):
     pair = made_pair(tmp_path, gains={"tact": 1.0}, noise=2.0, seed=30)
-    figure = next(
+    known = next(
         f for name in ("warmth", "coldness", "kind", "rude", "haste")
         if (f := pair.of(name)).sign * textbook.expected(f).difference < 0
         and textbook.expected(f).p > 0.05
     )  # fmt: skip
-    margin = 0.99 * abs(textbook.expected(figure).difference)
-    rail = [{"metric": figure.name, "margin": margin, "rises": "talks.listener.tact"}]
+    margin = 0.99 * abs(textbook.expected(known).difference)
+    rail = [{"metric": known.name, "margin": margin, "rises": "talks.listener.tact"}]
     first = [lenient(pair.of("total"))]
     code, verdict = asked(cli, tmp_path, pair, headline=first, guardrails=rail)
     assert list(reading.checks(verdict, "guardrail").values()) == ["inconclusive"]
@@ -295,15 +295,15 @@ def test_failing_answers_have_limits_of_every_kind(cli, tmp_path, way):
         assert asked(cli, tmp_path, pair, **fields, failures=[limit])[0] == code
 
 
-def test_a_name_stands_for_the_figures_of_every_task_and_the_worst_counts(cli, tmp_path):
+def test_a_name_stands_for_the_metrics_of_every_task_and_the_worst_counts(cli, tmp_path):
     pair = made_pair(tmp_path, seed=7, gain=-0.3, noise=0.8)
     outcomes = {}
     for margin in (0.05, 0.4, 0.8, 3.0):
-        figures = [pair.of("tact", task, "second") for task in TASKS]
-        found = [textbook.expected(f) for f in figures]
-        adjusted = textbook.holm({f.name: e.p for f, e in zip(figures, found, strict=True)})
+        metrics = [pair.of("tact", task, "second") for task in TASKS]
+        found = [textbook.expected(f) for f in metrics]
+        adjusted = textbook.holm({f.name: e.p for f, e in zip(metrics, found, strict=True)})
         every = [textbook.outcome(f, e, margin, adjusted[f.name])
-                 for f, e in zip(figures, found, strict=True)]  # fmt: skip
+                 for f, e in zip(metrics, found, strict=True)]  # fmt: skip
         worst = next(o for o in ("regression", "inconclusive", "pass") if o in every)
         wanted = [{"metric": "second.tact", "margin": margin}]
         _, verdict = asked(cli, tmp_path, pair, headline=wanted)

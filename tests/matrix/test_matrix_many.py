@@ -1,4 +1,4 @@
-"""Many runs by every kind of figure: who is first, in whatever direction and unit."""
+"""Many runs by every kind of metric: who is first, in whatever direction and unit."""
 
 from __future__ import annotations
 
@@ -88,21 +88,21 @@ def test_every_pair_has_the_numbers_of_the_formulas(cli, runs, unit, up):
     expected = {}
     for pair in pairs:
         base, candidate = names[pair["base"]], names[pair["candidate"]]
-        figure = textbook.Figure(
+        known = textbook.KnownMetric(
             "talks", "judge", "mark", unit, up, columns[base], columns[candidate], None, (0, 0)
         )
-        found, key = textbook.expected(figure), f"{base}-{candidate}"
+        found, key = textbook.expected(known), f"{base}-{candidate}"
         expected[key] = found.p
         difference = pair["difference"]
         assert reading.change(difference) == pytest.approx(found.difference)
         assert reading.interval(difference) == pytest.approx(found.interval)
         assert reading.p_of(difference) == pytest.approx(found.p)
-        pair["figure"] = figure, found, key
+        pair["metric"] = known, found, key
     adjusted = textbook.holm(expected)
     for pair in pairs:
-        figure, found, key = pair["figure"]
+        known, found, key = pair["metric"]
         assert reading.p_holm(pair["difference"]) == pytest.approx(adjusted[key])
-        word = textbook.verdict(figure, found, None, adjusted[key])
+        word = textbook.verdict(known, found, None, adjusted[key])
         assert pair["difference"]["verdict"] == word
 
 

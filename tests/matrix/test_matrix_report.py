@@ -1,4 +1,4 @@
-"""Every kind of figure in the report: what stands on the page is in the figure's own unit."""
+"""Every kind of metric in the report: what stands on the page is in the metric's own unit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def page(cli, tmp_path, columns, unit, up, margin):
 @pytest.mark.parametrize("up", [True, False])
 @pytest.mark.parametrize("unit", ["points", "percent"])
 @pytest.mark.parametrize("gain", [-1.5, 1.5])
-def test_the_page_has_the_verdict_and_the_falls_in_the_figures_unit(cli, tmp_path, unit, up, gain):
+def test_the_page_has_the_verdict_and_the_falls_in_the_metrics_unit(cli, tmp_path, unit, up, gain):
     base, noise = np.array(normal(COUNT, 1, 5)), np.array(normal(COUNT, 2, 0, 0.4))
     columns = {"old": base, "new": base + (gain if up else -gain) + noise}
     scale = 1
@@ -42,9 +42,9 @@ def test_the_page_has_the_verdict_and_the_falls_in_the_figures_unit(cli, tmp_pat
         scale = 100
     text = html.unescape(page(cli, tmp_path, columns, unit, up, "0.25" if scale == 1 else "5"))
     old, new = (scale * column for column in columns.values())
-    figure = textbook.Figure("talks", "judge", "mark", unit, up, old, new, None, (0, 0))
-    found = textbook.expected(figure)
-    word = textbook.verdict(figure, found, 0.25 * scale / 5, found.p)
+    known = textbook.KnownMetric("talks", "judge", "mark", unit, up, old, new, None, (0, 0))
+    found = textbook.expected(known)
+    word = textbook.verdict(known, found, 0.25 * scale / 5, found.p)
     assert word == ("worse" if gain < 0 else "better")
     said = re.search(r"B is (\w+) on talks judge\.mark: ([-\d.]+) to ([-\d.]+), "
                      r"([-+\d.]+) \(([-\d.]+) to ([-\d.]+)\)", text)  # fmt: skip
@@ -53,7 +53,7 @@ def test_the_page_has_the_verdict_and_the_falls_in_the_figures_unit(cli, tmp_pat
     numbers = [float(x) for x in said.groups()[1:]]
     wanted = [found.base, found.candidate, found.difference, *found.interval]
     assert numbers == pytest.approx(wanted, abs=0.06)
-    worse = figure.sign * (new - old)
+    worse = known.sign * (new - old)
     falls = FALL.findall(text)
     assert len(falls) == min(3, int((worse < 0).sum()))
     for name, before, after in falls:

@@ -24,11 +24,11 @@ def test_a_bundled_head_is_of_the_packaged_base_and_says_what_was_measured(kind)
     facts = read_facts(BUNDLED / f"{kind}-head.safetensors", kind)
     assert facts.base == f"packaged:{BASE}"
     assert facts.base_fingerprint == find(BASE).key
-    assert facts.figures["macro_f1"] > 3 * facts.figures["majority_macro_f1"]
+    assert facts.metrics["macro_f1"] > 3 * facts.metrics["majority_macro_f1"]
     assert facts.data.startswith("sha256:")
     card = (BUNDLED / "README.md").read_text()
     for name in ("macro_f1", "accuracy", "majority_macro_f1", "majority_accuracy"):
-        assert f"{facts.figures[name]:.4f}" in card
+        assert f"{facts.metrics[name]:.4f}" in card
 
 
 @pytest.mark.parametrize("kind", KINDS)

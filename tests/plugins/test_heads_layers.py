@@ -21,8 +21,8 @@ TEXTS = ("I am so sorry to hear that.", "Why?", "That must have hurt you a lot, 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("deep") / "base"
-    return make_base(place, num_hidden_layers=DEPTH, initializer_range=0.1)
+    folder = tmp_path_factory.mktemp("deep") / "base"
+    return make_base(folder, num_hidden_layers=DEPTH, initializer_range=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +72,15 @@ def test_layers_above_the_deepest_are_not_run(folder, layers, run):
     calls = [0] * DEPTH
     blocks = base._encoder.model.layers
 
-    def counted(place, forward):
+    def counted(index, forward):
         def call(*args, **options):
-            calls[place] += 1
+            calls[index] += 1
             return forward(*args, **options)
 
         return call
 
-    for place, block in enumerate(blocks):
-        block.forward = counted(place, block.forward)
+    for index, block in enumerate(blocks):
+        block.forward = counted(index, block.forward)
     base.embed(passages(), layers=layers)
     assert calls == run
     # What ends one pass early must not stay behind for the next.

@@ -244,11 +244,11 @@ def test_the_human_replys_score_stands_beside_the_replys(heads):
     assert first.values["human"] == pytest.approx(expected.values["eq"], abs=2e-5)
     assert "human" not in second.values
     assert third.values["human"] == third.values["eq"]
-    figures = {m.metric: m for m in scorer.metrics(list(map(Scored, samples, scores)))}
-    assert figures["human"].n == figures["eq_minus_human"].n == 2
-    assert figures["eq"].n == 3
+    metrics = {m.metric: m for m in scorer.metrics(list(map(Scored, samples, scores)))}
+    assert metrics["human"].n == metrics["eq_minus_human"].n == 2
+    assert metrics["eq"].n == 3
     difference = np.mean([s.values["eq"] - s.values["human"] for s in (first, third)])
-    assert figures["eq_minus_human"].value == pytest.approx(difference, abs=1e-6)
+    assert metrics["eq_minus_human"].value == pytest.approx(difference, abs=1e-6)
 
 
 def test_without_human_replies_nothing_is_said_of_them(heads):

@@ -119,8 +119,8 @@ def test_the_interval_is_over_clusters(pairs):
     ]
     scorer = pairs()
     scores = scorer.score(samples)
-    figures = scorer.metrics([Scored(a, b) for a, b in zip(samples, scores, strict=True)])
-    (wins,) = [figure for figure in figures if figure.metric == "empathy_wins"]
+    metrics = scorer.metrics([Scored(a, b) for a, b in zip(samples, scores, strict=True)])
+    (wins,) = [metric for metric in metrics if metric.metric == "empathy_wins"]
     assert (wins.value, wins.n, wins.n_clusters) == (0.25, 4, 2)
     assert wins.higher_is_better is True
 

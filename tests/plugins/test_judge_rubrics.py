@@ -131,7 +131,7 @@ def test_whatever_a_rubric_says_changes_its_hash(mine, before, after):
         ("a: !!python/object:os.system {}\n", "line 1"),
     ],
 )
-def test_a_rubric_that_makes_no_sense_is_refused_with_its_place(mine, text, sentence):
+def test_a_rubric_that_makes_no_sense_is_refused_with_its_line(mine, text, sentence):
     with pytest.raises(DataError, match=sentence):
         read_rubric(mine(text))
 

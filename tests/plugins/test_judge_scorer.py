@@ -73,8 +73,8 @@ def test_the_price_of_a_judgement_is_a_value_and_the_sum_stands_beside_the_mean(
     assert [s.values["judge_cost"] for s in scores] == [pytest.approx(0.004)] * 2
     from empeval import Scored
 
-    figures = scorer.metrics([Scored(a, b) for a, b in zip(samples, scores, strict=True)])
-    notes = {figure.metric: figure.note for figure in figures}
+    metrics = scorer.metrics([Scored(a, b) for a, b in zip(samples, scores, strict=True)])
+    notes = {metric.metric: metric.note for metric in metrics}
     assert notes["judge_cost"] == "in all: 0.0080 USD"
     assert notes["judge_tokens"] == "in all: 440 tokens"
 

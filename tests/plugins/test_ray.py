@@ -96,7 +96,7 @@ def test_a_model_of_weights_answers_the_same(here):
     assert scored(shared.path) == scored(alone.path)
 
 
-def test_replicas_are_no_part_of_the_question(here):
+def test_replicas_are_no_part_of_the_run_spec(here):
     low = voice(None, tone="low", replicas=1)
     before = answered(low.path)
     assert voice(None, tone="low").path == low.path

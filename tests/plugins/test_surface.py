@@ -117,7 +117,7 @@ def test_a_truncated_reply_is_counted_and_says_so():
     assert "cut at the token limit" in got.note
 
 
-def test_failed_replies_stay_out_of_every_figure():
+def test_failed_replies_stay_out_of_every_metric():
     metrics = run(["one two", "", "three four five six"])
     assert metrics["words"].value == 3
     assert metrics["distinct_1"].n == 2
@@ -158,7 +158,7 @@ def test_the_one_pass_jackknife_equals_leaving_out_each_cluster_in_turn():
     assert high == pytest.approx(min(1, value + half))
 
 
-def test_one_cluster_gives_no_interval_and_no_text_gives_no_figure():
+def test_one_cluster_gives_no_interval_and_no_text_gives_no_metric():
     metrics = run(["a b", "c d"], clusters=["x", "x"])
     assert metrics["distinct_1"].value == 1
     assert metrics["distinct_1"].ci_low is None
@@ -199,7 +199,7 @@ def test_any_text_gives_counts_that_fit_together(text):
 
 @given(st.lists(st.text(alphabet="ab A.?'\n你😢", max_size=20), min_size=1, max_size=8), st.data())
 @settings(deadline=None)
-def test_figures_of_a_run_do_not_depend_on_the_order_of_its_replies(texts, data):
+def test_metrics_of_a_run_do_not_depend_on_the_order_of_its_replies(texts, data):
     clusters = data.draw(st.lists(st.sampled_from("xyz"), min_size=len(texts), max_size=len(texts)))
     order = data.draw(st.permutations(range(len(texts))))
     here = run(texts, clusters)

@@ -48,7 +48,7 @@ SCORERS = {"warm": "Warm", "unknown": "Unknown", "newer": "Newer", "plain": "Pla
 
 def certificate(**changes: Any) -> dict[str, Any]:
     """A certificate as JSON holds it: of ``warm``, on 1,200 replies of 2 to 8 words."""
-    figure = {"value": 0.31, "interval": {"low": 0.25, "high": 0.37}, "n": 1200, "clusters": 400}
+    estimate = {"value": 0.31, "interval": {"low": 0.25, "high": 0.37}, "n": 1200, "clusters": 400}
     made = {
         "scorer": "warm",
         "version": "1",
@@ -57,7 +57,7 @@ def certificate(**changes: Any) -> dict[str, Any]:
         "agreements": [
             {
                 "rated_set": "made-up", "dimension": "kindness", "value": "warmth",
-                "part": "test", "low": 1, "high": 3, "spearman": figure,
+                "part": "test", "low": 1, "high": 3, "spearman": estimate,
             }
         ],
         "trials": [],

@@ -25,8 +25,8 @@ class Outcome:
 def environment(path: Sequence[Path] = (), **settings: str) -> dict[str, str]:
     """The variables of a new process, with the tests' modules and ``path`` importable."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMPEVAL_", "PYTHON"))}
-    places = [*map(str, path), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return kept | {"PYTHONPATH": os.pathsep.join(places)} | settings
+    entries = [*map(str, path), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(entries)} | settings
 
 
 def start(

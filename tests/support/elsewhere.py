@@ -122,7 +122,7 @@ def pids(folder: Path) -> set[int]:
 
 
 def scored(folder: Path) -> dict[str, bytes]:
-    """What scoring left: every file of scores, and the figures."""
+    """What scoring left: every file of scores, and the metrics."""
     files = [*sorted((folder / "scores").rglob("*.jsonl")), folder / "metrics.json"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

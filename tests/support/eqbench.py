@@ -50,9 +50,9 @@ def prompt(
 def row(text: str, reference: dict[str, float] | None = None, **more: Any) -> dict[str, Any]:
     """A row as the data set has it: the reference is a Python literal, some numbers are text."""
     mapping: dict[str, Any] = {}
-    for place, (name, score) in enumerate((reference or REFERENCE).items(), 1):
-        mapping[f"emotion{place}"] = name
-        mapping[f"emotion{place}_score"] = str(int(score)) if place % 2 else int(score)
+    for number, (name, score) in enumerate((reference or REFERENCE).items(), 1):
+        mapping[f"emotion{number}"] = name
+        mapping[f"emotion{number}_score"] = str(int(score)) if number % 2 else int(score)
     return {"prompt": text, "reference_answer_fullscale": repr(mapping), **more}
 
 
@@ -98,8 +98,8 @@ def score_one(text: str, status: str = "ok", **target: Any) -> Score:
     return EQBenchScorer().score([Sample(item(**target), response)])[0]
 
 
-def figures_of(texts: list[str], status: str = "ok", **target: Any) -> dict[str, Metric]:
-    """The scorer's figures for answers to as many questions with the same reference."""
+def metrics_of(texts: list[str], status: str = "ok", **target: Any) -> dict[str, Metric]:
+    """The scorer's metrics for answers to as many questions with the same reference."""
     responses = [Response(str(i), text, status=status) for i, text in enumerate(texts)]  # type: ignore[arg-type]
     samples = [Sample(item(r.id, **target), r) for r in responses]
     scorer = EQBenchScorer()

@@ -18,9 +18,9 @@ HOSTILE = "</script><script>alert(1)</script>\n---\n\x1b[2J {{ x }} ünï 你好
 def asked_run(folder: Path, limit: int | None = None) -> Run:
     """A finished run of eqbench-mini: one answer unreadable, one failed, one empty, one missing."""
     lines = []
-    for place, item in enumerate(EQBenchMini().items()):
+    for index, item in enumerate(EQBenchMini().items()):
         stated = item.target["eqbench"]["emotions"]
-        text: str | None = "\n".join(f"{n}: {(v + place) % 10}" for n, v in stated.items())
+        text: str | None = "\n".join(f"{n}: {(v + index) % 10}" for n, v in stated.items())
         if item.id == UNPARSED:
             text = HOSTILE
         elif item.id == THOUGHT:

@@ -39,7 +39,7 @@ class Case:
         source: of its module; what ``HEAD`` defines is there.
         code: the exit code of a run that uses it.
         sees: what stands on standard error, or in the table or the notes of its scores.
-        fine: whether the other scorer's figures are there all the same.
+        fine: whether the other scorer's metrics are there all the same.
         value: of the entry point.
     """
 
@@ -60,8 +60,8 @@ def score(line: str, sees: str, code: int = 1) -> Case:
     return scorer("def score(self, samples):\n" + _in(line), code, sees, fine=True)
 
 
-def figures(line: str) -> Case:
-    return scorer(f"def metrics(self, scored): {line}", 1, "figures of the scorer", fine=True)
+def metrics(line: str) -> Case:
+    return scorer(f"def metrics(self, scored): {line}", 1, "metrics of the scorer", fine=True)
 
 
 def task(body: str, code: int, sees: str, *, fine: bool = False) -> Case:
@@ -170,9 +170,9 @@ GALLERY = {
         "return [Score(s.id, labels={'a': 1}) for s in samples]", "Expected `str`, got `int`"
     ),
     "it changes the sample": score("samples[0].item.id = 'x'", "immutable type: 'Item'"),
-    "its figures raise": figures("1 / 0"),
-    "its figures are none": figures("return None"),
-    "its figures are texts": figures("return ['x']"),
+    "its metrics raise": metrics("1 / 0"),
+    "its metrics are none": metrics("return None"),
+    "its metrics are texts": metrics("return ['x']"),
     # tasks
     "its items raise": items("raise LookupError('no shelf')", "fails with LookupError: no shelf"),
     "its items exit": items("sys.exit(3)", "fails with SystemExit: 3"),
@@ -186,7 +186,7 @@ GALLERY = {
     "its scorers are unknown": task(
         "card = msgspec.structs.replace(Asks.card, scorers=('fien',))", 2, "Did you mean 'fine'"
     ),
-    "its own figures raise": task("def metrics(self, scored): 1 / 0", 1, "figures of the task",
+    "its own metrics raise": task("def metrics(self, scored): 1 / 0", 1, "metrics of the task",
                                   fine=True),
     # generators
     "the model raises when made": model("def __init__(self, target): 1 / 0", 1, "ZeroDivision"),

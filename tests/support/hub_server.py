@@ -103,7 +103,7 @@ class Hub:
 
     def python(self, code: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
         """Run code in a new interpreter against this hub."""
-        places = [str(ROOT / place) for place in (".", "plugins", "tasks", "tests")]
+        folders = [str(ROOT / folder) for folder in (".", "plugins", "tasks", "tests")]
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "EMPEVAL_"))}
         quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         return subprocess.run(
@@ -111,7 +111,7 @@ class Hub:
             env=clean
             | quiet
             | self.settings()
-            | {"PYTHONPATH": os.pathsep.join(places)}
+            | {"PYTHONPATH": os.pathsep.join(folders)}
             | settings,
             capture_output=True,
             text=True,

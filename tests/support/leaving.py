@@ -1,4 +1,4 @@
-"""A plugin that raises at the place that a test names, and prints wherever it is called."""
+"""A plugin that raises at the point that a test names, and prints wherever it is called."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ POINTS = {
 }
 
 where: dict[str, Callable[[], BaseException]] = {}
-"""Place -> what is raised there."""
+"""Point -> what is raised there."""
 
 
-def passes(place: str) -> None:
+def passes(point: str) -> None:
     """Print, and raise where a test says so."""
-    print(f"NOISE from {place}")
-    if place in where:
-        raise where[place]()
+    print(f"NOISE from {point}")
+    if point in where:
+        raise where[point]()
 
 
 class Chats(Task):

@@ -57,7 +57,7 @@ def parquet(pairs: Pairs) -> bytes:
 def lm_eval_rows(pairs: Pairs, prompt: Callable[[Item], Any] = text_of) -> list[dict[str, Any]]:
     return [
         {
-            "doc_id": place,
+            "doc_id": index,
             "doc": {"text": "a row of the data set"},
             "target": "",
             "arguments": {"gen_args_0": {"arg_0": prompt(item), "arg_1": {"until": ["\n\n"]}}},
@@ -67,7 +67,7 @@ def lm_eval_rows(pairs: Pairs, prompt: Callable[[Item], Any] = text_of) -> list[
             "metrics": ["x"],
             "x": float("nan"),
         }
-        for place, (item, text) in enumerate(pairs)
+        for index, (item, text) in enumerate(pairs)
     ]
 
 
@@ -79,7 +79,7 @@ def chat_template(item: Item) -> str:
 def inspect_samples(pairs: Pairs) -> list[dict[str, Any]]:
     return [
         {
-            "id": place,
+            "id": index,
             "epoch": 1,
             "input": text_of(item),
             "target": "",
@@ -108,7 +108,7 @@ def inspect_samples(pairs: Pairs) -> list[dict[str, Any]]:
             },
             "scores": {},
         }
-        for place, (item, text) in enumerate(pairs, 1)
+        for index, (item, text) in enumerate(pairs, 1)
     ]
 
 
@@ -138,10 +138,10 @@ def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byte
         packed = pyarrow.compress(data, codec="zstd", asbytes=True)
         sizes = struct.pack("<III", zlib.crc32(data), len(packed), len(data))
         common = struct.pack("<HHHHH", 63, 0, 93, 0, 33) + sizes + struct.pack("<HH", len(name), 0)
-        place = buffer.tell()
+        offset = buffer.tell()
         buffer.write(b"PK\x03\x04" + common + name.encode() + packed)
         directory += b"PK\x01\x02" + struct.pack("<H", 63) + common
-        directory += struct.pack("<HHHII", 0, 0, 0, 0, place) + name.encode()
+        directory += struct.pack("<HHHII", 0, 0, 0, 0, offset) + name.encode()
     start = buffer.tell()
     counts = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(directory), start, 0)
     buffer.write(directory + b"PK\x05\x06" + counts)
@@ -186,7 +186,7 @@ def openai_completions(pairs: Pairs) -> bytes:
 def promptfoo_rows(pairs: Pairs, provider: Any = None) -> list[dict[str, Any]]:
     return [
         {
-            "testIdx": place,
+            "testIdx": index,
             "promptIdx": 0,
             "vars": {"question": "x"},
             "prompt": {"raw": json.dumps(asked(item)), "label": "p"},
@@ -195,7 +195,7 @@ def promptfoo_rows(pairs: Pairs, provider: Any = None) -> list[dict[str, Any]]:
             "latencyMs": 250,
             "success": True,
         }
-        for place, (item, text) in enumerate(pairs)
+        for index, (item, text) in enumerate(pairs)
     ]
 
 
@@ -208,16 +208,16 @@ def llm_logs(pairs: Pairs) -> bytes:
     return document(
         [
             {
-                "id": f"01{place:04}",
+                "id": f"01{index:04}",
                 "model": "m",
                 "prompt": text_of(item),
                 "system": "Be kind.",
                 "response": text,
-                "conversation_id": f"c{place}",
+                "conversation_id": f"c{index}",
                 "duration_ms": 250,
-                "datetime_utc": f"2026-01-01T00:00:{place:02}",
+                "datetime_utc": f"2026-01-01T00:00:{index:02}",
             }
-            for place, (item, text) in enumerate(pairs)
+            for index, (item, text) in enumerate(pairs)
         ]
     )
 

@@ -41,13 +41,13 @@ FAILURES = {
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a scorer, and the figure that is its mean.
+    """One value of a scorer, and the metric that is its mean.
 
     Attributes:
         name: of the value.
         of: the items' values, raw: 0 or 1 for percents; ``None`` where an item has none.
-        metric: the figure's name, when it is not the value's.
-        source: whether the figure says where it comes from, as folders of older versions do not.
+        metric: the metric's name, when it is not the value's.
+        source: whether the metric says where it comes from, as folders of older versions do not.
         others: as in ``ValueCard`` and ``Source``.
     """
 
@@ -65,7 +65,7 @@ class Value:
 
 @dataclass(frozen=True)
 class MadeScorer:
-    """A scorer of a task: its figures come in the order of ``values``, one each.
+    """A scorer of a task: its metrics come in the order of ``values``, one each.
 
     ``statuses`` are those of the scores; by default ``ok`` where there is a value, else
     ``unparsed``. ``audit`` is what the run says of it; ``None``: nothing, as older folders do.
@@ -80,9 +80,9 @@ class MadeScorer:
     def scores(self, ids: Sequence[str]) -> list[Score]:
         """A score of each item."""
         made = []
-        for place, name in enumerate(ids):
-            values = {v.name: float(x) for v in self.values if (x := v.of[place]) is not None}
-            status = self.statuses[place] if self.statuses else "ok" if values else "unparsed"
+        for index, name in enumerate(ids):
+            values = {v.name: float(x) for v in self.values if (x := v.of[index]) is not None}
+            status = self.statuses[index] if self.statuses else "ok" if values else "unparsed"
             note = None if status == "ok" else "made to fail"
             made.append(Score(name, status, values, note=note))  # type: ignore[arg-type]
         return made
@@ -184,12 +184,12 @@ def write_run(
                 for score in scores:
                     journal.append(score)
             scored = [Scored(s, score) for s, score in zip(samples, scores, strict=True)]
-            metrics += [_figure(task.name, scorer.name, v, scored) for v in scorer.values]
+            metrics += [_metric(task.name, scorer.name, v, scored) for v in scorer.values]
     run.write_metrics(metrics)
     return run
 
 
-def _figure(task: str, scorer: str, value: Value, scored: Sequence[Scored]) -> Metric:
+def _metric(task: str, scorer: str, value: Value, scored: Sequence[Scored]) -> Metric:
     card = ValueCard(
         name=value.name,
         unit=value.unit,
@@ -198,11 +198,11 @@ def _figure(task: str, scorer: str, value: Value, scored: Sequence[Scored]) -> M
         high=value.high,
         higher_is_better=value.higher_is_better,
     )
-    figure = mean_metric(
+    metric = mean_metric(
         card, scored, metric=value.metric, scale=value.scale, failed_as=value.failed_as
     )
-    source = figure.source if value.source else None
-    made: Metric = msgspec.structs.replace(figure, task=task, scorer=scorer, source=source)
+    source = metric.source if value.source else None
+    made: Metric = msgspec.structs.replace(metric, task=task, scorer=scorer, source=source)
     return made
 
 
@@ -232,7 +232,7 @@ def make_run(
     failed: Sequence[str] | None = None,
     audit: AuditMark | None = None,
 ) -> Run:
-    """A run of one task, one scorer and one figure.
+    """A run of one task, one scorer and one metric.
 
     ``None`` among the values is an answer that could not be scored, with the status that
     ``failed`` has for it (``unparsed``, unless it says another).

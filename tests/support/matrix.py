@@ -1,6 +1,6 @@
 """Two runs of tasks x scorers x values x directions x units x failures, and what they really hold.
 
-The figures of one scorer stand for every way in which a figure can be: more is better or worse or
+The metrics of one scorer stand for every way in which a metric can be: more is better or worse or
 neither, points or percents, a closed or an open range, failed items left out or counted, one value
 in the base and another in the candidate (as EQ-Bench takes first or revised scores).
 """
@@ -26,12 +26,12 @@ GROUPS = [f"dialogue {n % CLUSTERS}" for n in range(COUNT)]
 TARGETS = [{"part": ("first", "second", "third")[n // 18]} for n in range(COUNT)]
 
 JUDGING = ("warmth", "coldness", "kind", "rude", "tact", "haste", "total", "counted")
-"""The figures with a direction, the first of which is the headline unless others are named."""
+"""The metrics with a direction, the first of which is the headline unless others are named."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure and its items' values in base and candidate, in the figure's unit; NaN: none.
+class KnownMetric:
+    """A metric and its items' values in base and candidate, in the metric's unit; NaN: none.
 
     ``lost`` are items without a score in base and candidate, ``end`` is the worst value there can
     be, ``None`` where the range is open.
@@ -64,11 +64,11 @@ class Pair:
 
     base: Run
     candidate: Run
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, KnownMetric]
 
-    def of(self, metric: str, task: str = TASKS[0], scorer: str = SCORERS[0]) -> Figure:
-        """A figure."""
-        return self.figures[f"{task}.{scorer}.{metric}"]
+    def of(self, metric: str, task: str = TASKS[0], scorer: str = SCORERS[0]) -> KnownMetric:
+        """A metric."""
+        return self.metrics[f"{task}.{scorer}.{metric}"]
 
 
 def clusters() -> np.ndarray:
@@ -94,14 +94,14 @@ def made_pair(
         way: how items fail, of ``FAILURES``.
         lost: how many items fail in base and candidate.
         gain: by how many standard deviations of an item the candidate is better.
-        gains: the same by the figure's name, before ``gain``.
+        gains: the same by the metric's name, before ``gain``.
         noise: standard deviation of what changes by chance.
         seed: of all values.
         part: items that ``gain`` is for; all by default.
     """
     dice = np.random.default_rng(seed)
     chosen = np.isin(np.arange(COUNT), list(range(COUNT) if part is None else part))
-    figures: dict[str, Figure] = {}
+    metrics: dict[str, KnownMetric] = {}
     made: dict[str, list[MadeTask]] = {"base": [], "candidate": []}
     for task in TASKS:
         failing = {
@@ -112,8 +112,8 @@ def made_pair(
         for scorer in SCORERS:
             pairs = _values(dice, gain, gains or {}, noise, chosen)
             for one in pairs:
-                figure = one.figure(task, scorer, failing["base"], failing["candidate"])
-                figures[figure.name] = figure
+                known = one.known(task, scorer, failing["base"], failing["candidate"])
+                metrics[known.name] = known
             for side, own in scorers.items():
                 own.append(_scorer(scorer, [p.value(side) for p in pairs], failing[side], way))
         for side in made:
@@ -121,27 +121,27 @@ def made_pair(
     runs = {
         side: write_run(folder / side, tasks, model=f"made:{side}") for side, tasks in made.items()
     }
-    return Pair(runs["base"], runs["candidate"], figures)
+    return Pair(runs["base"], runs["candidate"], metrics)
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A figure before anything fails: raw values and how they are declared."""
+    """A metric before anything fails: raw values and how they are declared."""
 
     declared: Value
     base: np.ndarray
     candidate: np.ndarray
     read: str | None = None
-    """The value that the candidate's figure is of, when it is not the base's."""
+    """The value that the candidate's metric is of, when it is not the base's."""
 
     def value(self, side: str) -> Value:
         own = self.base if side == "base" else self.candidate
         name = self.read if self.read and side == "candidate" else self.declared.name
         return replace(self.declared, name=name, of=[float(x) for x in own])
 
-    def figure(
+    def known(
         self, task: str, scorer: str, ours: frozenset[int], theirs: frozenset[int]
-    ) -> Figure:
+    ) -> KnownMetric:
         told = self.declared
         scale = 100.0 if told.unit == "percent" else told.scale
         missing = np.nan if told.failed_as is None else told.failed_as
@@ -150,7 +150,7 @@ class _Made:
             for raw, failing in ((self.base, ours), (self.candidate, theirs))
         ]
         end = told.high if told.higher_is_better is False else told.low
-        return Figure(
+        return KnownMetric(
             task,
             scorer,
             told.metric or told.name,

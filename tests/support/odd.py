@@ -240,7 +240,7 @@ class Shuffling(Length):
 
 
 class Numpy(Length):
-    """Numbers as numpy makes them, in figures too."""
+    """Numbers as numpy makes them, in metrics too."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         kinds = [np.float32, np.float64, np.int64, bool]
@@ -267,10 +267,10 @@ class Inventive(Length):
 
 
 class Faceless(Length):
-    """Raises when it should compute figures."""
+    """Raises when it should compute metrics."""
 
     def metrics(self, scored) -> list[Metric]:
-        raise KeyError("figures")
+        raise KeyError("metrics")
 
 
 class Referring(Length):

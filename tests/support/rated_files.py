@@ -44,14 +44,14 @@ def reply(number: int = 1, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-def exchange(number: int = 1, place: int = 1, **changes: Any) -> dict[str, Any]:
+def exchange(number: int = 1, turn: int = 1, **changes: Any) -> dict[str, Any]:
     """A row of EmpatheticExchanges."""
     row = {
         "conv_id": f"hit:{number}_conv:1",
-        "exchange_number": place,
+        "exchange_number": turn,
         "emotion": "sad",
-        "speaker_utterance": f"Said {place} of {number}.",
-        "listener_utterance": f"Answered {place} of {number}.",
+        "speaker_utterance": f"Said {turn} of {number}.",
+        "listener_utterance": f"Answered {turn} of {number}.",
         "empathy": 4,
     }
     return row | changes
@@ -115,10 +115,10 @@ def write_rated(folder: Path) -> Path:
     write_lines(
         folder / "exchanges.jsonl",
         [
-            exchange(n, place, listener_utterance=said(n, (n + place) % 3),
-                     empathy=min(5, 1 + 2 * ((n + place) % 3) + n % 2))
+            exchange(n, turn, listener_utterance=said(n, (n + turn) % 3),
+                     empathy=min(5, 1 + 2 * ((n + turn) % 3) + n % 2))
             for n in EXCHANGED
-            for place in (1, 2)
+            for turn in (1, 2)
         ],
     )  # fmt: skip
     write_lines(
@@ -169,8 +169,8 @@ def write_conversations(folder: Path, split: str, numbers: Any) -> None:
                 "Yes it was.",
                 f"That must have been {number} long hours. I know the place.",
             )
-            for place, text in enumerate(turns, 1):
-                writer.writerow([f"hit:{number}_conv:1", place, emotion, "", place % 2, text])
+            for turn, text in enumerate(turns, 1):
+                writer.writerow([f"hit:{number}_conv:1", turn, emotion, "", turn % 2, text])
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

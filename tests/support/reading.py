@@ -25,7 +25,7 @@ def rates(printed: str | Read) -> dict[tuple[str, str], Read]:
 
 
 def noise(printed: str | Read) -> list[Read]:
-    """How much each headline figure moves from repeat to repeat."""
+    """How much each headline metric moves from repeat to repeat."""
     return list(_decoded(printed)["noise"])
 
 

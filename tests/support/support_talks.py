@@ -71,9 +71,9 @@ def write_mirror(root: Path) -> Path:
         talks = [talk(n, (None, 5, 4, 3)[n % 4]) for n in numbers]
         write_lines(root / "thu-coai" / "esconv" / f"{split}.jsonl", talks)
         comments = [
-            {"text": f"{word} on day {n}.", "labels": labels, "id": f"{split}{n}-{place}"}
+            {"text": f"{word} on day {n}.", "labels": labels, "id": f"{split}{n}-{index}"}
             for n in numbers
-            for place, (word, labels) in enumerate(COMMENTS)
+            for index, (word, labels) in enumerate(COMMENTS)
         ]
         write_lines(root / "google-research-datasets" / "go_emotions" / f"{split}.jsonl", comments)
         _write_dialogues(root / "facebook" / "empathetic_dialogues", split, numbers)
@@ -96,5 +96,5 @@ def _write_dialogues(folder: Path, split: str, numbers) -> None:
                 "Yes it was.",
                 f"That must have been {number} long hours.",
             )
-            for place, text in enumerate(turns, 1):
-                writer.writerow([f"hit:{number}_conv:1", place, "sad", "", place % 2, text])
+            for index, text in enumerate(turns, 1):
+                writer.writerow([f"hit:{number}_conv:1", index, "sad", "", index % 2, text])

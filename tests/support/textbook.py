@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from support.matrix import COUNT, Figure, clusters
+from support.matrix import COUNT, KnownMetric, clusters
 
 MOST_UNSCORED = 0.05
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What is to be found of a figure; differences are candidate less base."""
+    """What is to be found of a metric; differences are candidate less base."""
 
     base: float
     candidate: float
@@ -34,11 +34,11 @@ class Expected:
     worst_case: float | None
 
 
-def expected(figure: Figure, rows: Sequence[int] | None = None) -> Expected:
-    """A figure's numbers, on all items or on some."""
+def expected(known: KnownMetric, rows: Sequence[int] | None = None) -> Expected:
+    """A metric's numbers, on all items or on some."""
     wanted = range(COUNT) if rows is None else rows
-    both = [n for n in wanted if math.isfinite(figure.base[n] + figure.candidate[n])]
-    change = {n: float(figure.candidate[n] - figure.base[n]) for n in both}
+    both = [n for n in wanted if math.isfinite(known.base[n] + known.candidate[n])]
+    change = {n: float(known.candidate[n] - known.base[n]) for n in both}
     mean = math.fsum(change.values()) / len(both)
     sums: dict[int, float] = {}
     off: dict[int, float] = {}
@@ -55,8 +55,8 @@ def expected(figure: Figure, rows: Sequence[int] | None = None) -> Expected:
         return mean - half, mean + half
 
     return Expected(
-        base=math.fsum(figure.base[n] for n in both) / len(both),
-        candidate=math.fsum(figure.candidate[n] for n in both) / len(both),
+        base=math.fsum(known.base[n] for n in both) / len(both),
+        candidate=math.fsum(known.candidate[n] for n in both) / len(both),
         difference=mean,
         interval=interval(0.95),
         inner=interval(0.9),
@@ -64,7 +64,7 @@ def expected(figure: Figure, rows: Sequence[int] | None = None) -> Expected:
         p_t=_t_test(mean, error, freedom),
         n=len(both),
         groups=groups,
-        worst_case=_worst_case(figure),
+        worst_case=_worst_case(known),
     )
 
 
@@ -84,14 +84,14 @@ def _sign_flips(sums: Sequence[float]) -> float:
     return far / 2 ** len(sums)
 
 
-def _worst_case(figure: Figure) -> float | None:
-    every = [float(x) for x in (*figure.base, *figure.candidate)]
+def _worst_case(known: KnownMetric) -> float | None:
+    every = [float(x) for x in (*known.base, *known.candidate)]
     there = [x for x in every if math.isfinite(x)]
     if len(there) == len(every):
         return None
-    worst = figure.end
+    worst = known.end
     if worst is None:
-        worst = max(there) if figure.higher_is_better is False else min(there)
+        worst = max(there) if known.higher_is_better is False else min(there)
     filled = [x if math.isfinite(x) else worst for x in every]
     return (math.fsum(filled[COUNT:]) - math.fsum(filled[:COUNT])) / COUNT
 
@@ -104,21 +104,21 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
     return {name: float(x) for name, x in zip(p, adjusted, strict=True)}
 
 
-def lacks(figure: Figure, share: float = MOST_UNSCORED) -> bool:
+def lacks(known: KnownMetric, share: float = MOST_UNSCORED) -> bool:
     """Whether either side lacks the scores of more than a share of its items."""
-    return any(count > share * COUNT for count in figure.lost)
+    return any(count > share * COUNT for count in known.lost)
 
 
-def verdict(figure: Figure, found: Expected, margin: float | None, adjusted: float) -> str:
-    """The word for a headline figure, by the rules of docs/comparing.md."""
-    if figure.higher_is_better is None:
+def verdict(known: KnownMetric, found: Expected, margin: float | None, adjusted: float) -> str:
+    """The word for a headline metric, by the rules of docs/comparing.md."""
+    if known.higher_is_better is None:
         return "inconclusive"
-    if lacks(figure):
+    if lacks(known):
         worst = found.difference if found.worst_case is None else found.worst_case
-        fallen = margin is not None and figure.sign * worst <= -margin
+        fallen = margin is not None and known.sign * worst <= -margin
         return "worse" if fallen else "inconclusive"
-    low, high = sorted(figure.sign * end for end in found.interval)
-    inner = sorted(figure.sign * end for end in found.inner)
+    low, high = sorted(known.sign * end for end in found.interval)
+    inner = sorted(known.sign * end for end in found.inner)
     if margin is not None and -margin < inner[0] and inner[1] < margin:
         return "equivalent"
     if (low > 0 or high < 0) and adjusted < 0.05:
@@ -126,17 +126,17 @@ def verdict(figure: Figure, found: Expected, margin: float | None, adjusted: flo
     return "inconclusive"
 
 
-def safe(figure: Figure, found: Expected, margin: float) -> bool:
+def safe(known: KnownMetric, found: Expected, margin: float) -> bool:
     """Whether it is shown that the candidate is not worse by the margin."""
-    low = min(figure.sign * end for end in found.interval)
-    return not lacks(figure) and low > -margin
+    low = min(known.sign * end for end in found.interval)
+    return not lacks(known) and low > -margin
 
 
-def outcome(figure: Figure, found: Expected, margin: float, adjusted: float) -> str:
-    """What a gate says of a headline figure that must hold."""
-    if safe(figure, found, margin):
+def outcome(known: KnownMetric, found: Expected, margin: float, adjusted: float) -> str:
+    """What a gate says of a headline metric that must hold."""
+    if safe(known, found, margin):
         return "pass"
-    return "regression" if verdict(figure, found, margin, adjusted) == "worse" else "inconclusive"
+    return "regression" if verdict(known, found, margin, adjusted) == "worse" else "inconclusive"
 
 
 def rows_of(parts: Sequence[str], part: str) -> range:
@@ -145,13 +145,13 @@ def rows_of(parts: Sequence[str], part: str) -> range:
     return range(size * parts.index(part), size * (parts.index(part) + 1))
 
 
-def parts(figure: Figure, names: Sequence[str], margin: float) -> dict[str, str]:
+def parts(known: KnownMetric, names: Sequence[str], margin: float) -> dict[str, str]:
     """What a gate says of each part: a fall beyond the margin counts when it is shown."""
-    found = {name: expected(figure, rows_of(names, name)) for name in names}
+    found = {name: expected(known, rows_of(names, name)) for name in names}
     adjusted = stats.false_discovery_control([e.p_t for e in found.values()])
     outcomes = {}
     for (name, e), p in zip(found.items(), adjusted, strict=True):
-        fallen = figure.sign * e.difference <= -margin
+        fallen = known.sign * e.difference <= -margin
         outcomes[name] = "pass" if not fallen else "regression" if p < 0.05 else "inconclusive"
     return outcomes
 

@@ -48,8 +48,8 @@ def make_heads(folder: Path, base: Path, /, *, width: int = 32, **changes: Any) 
         "empathy_classes": ("caring", "sadness"),
         "phases": (2, 4),
         "ratings": {
-            name: tuple((r + place / 20) % 1 for r in RATINGS)
-            for place, name in enumerate(STRATEGIES)
+            name: tuple((r + index / 20) % 1 for r in RATINGS)
+            for index, name in enumerate(STRATEGIES)
         },
     }
     write_eq(folder, EqFacts(**(fields | changes)))

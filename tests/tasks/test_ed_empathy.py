@@ -108,7 +108,7 @@ def test_a_conversation_ends_where_a_turn_is_missing(write: Write):
     assert [item.id for item in EDEmpathy().items()] == ["a#2"]
 
 
-def test_who_speaks_follows_from_the_place_and_not_from_the_speaker_number(write: Write):
+def test_who_speaks_follows_from_the_index_and_not_from_the_speaker_number(write: Write):
     write(r | {"speaker_idx": 77} for r in dialogue("a", 4))
     assert [role for role, _ in said(list(EDEmpathy().items())[1])] == ["user", "assistant", "user"]
 

@@ -156,9 +156,9 @@ def test_saved_answers_are_scored_end_to_end(tmp_path):
         task_args={"emobench-ea.file": str(file)},
         out=tmp_path / "run",
     )
-    figures = {m.metric: m.value for m in run.metrics()}
-    assert figures["accuracy"] == 50.0
-    assert figures["chance"] == pytest.approx(100 / 3)
+    metrics = {m.metric: m.value for m in run.metrics()}
+    assert metrics["accuracy"] == 50.0
+    assert metrics["chance"] == pytest.approx(100 / 3)
 
 
 def test_the_real_data_are_those_that_the_card_was_made_with(real_data):

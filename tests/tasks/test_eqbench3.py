@@ -45,11 +45,11 @@ FILES = {
 
 @pytest.fixture
 def folder(tmp_path):
-    place = tmp_path / "eqbench3" / "data"
-    place.mkdir(parents=True)
+    folder = tmp_path / "eqbench3" / "data"
+    folder.mkdir(parents=True)
     for name, text in FILES.items():
-        (place / name).write_text(text)
-    return place
+        (folder / name).write_text(text)
+    return folder
 
 
 class TestContractOfPlays(TaskContract):
@@ -167,10 +167,10 @@ def test_scorers_of_single_replies_do_not_apply(folder):
 
 
 def test_the_published_scenarios_are_read(monkeypatch):
-    place = ROOT.parent / "shared" / "data" / "eqbench3"
-    if not Path(place).is_dir():
+    folder = ROOT.parent / "shared" / "data" / "eqbench3"
+    if not Path(folder).is_dir():
         pytest.skip("the files of EQ-Bench 3 are not here")
     for name, dialogues, turns in (("eqbench3", 26, 99), ("eqbench3-analysis", 20, 20)):
-        asked = AskedTask(name, {"folder": str(place)})
+        asked = AskedTask(name, {"folder": str(folder)})
         assert (asked.entry.n_items, len(asked.items)) == (dialogues, turns)
         assert asked.warnings == []

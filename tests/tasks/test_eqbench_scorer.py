@@ -9,8 +9,8 @@ from support.eqbench import (
     NAMES,
     REFERENCE,
     answer,
-    figures_of,
     item,
+    metrics_of,
     revised_answer,
     score_one,
 )
@@ -148,65 +148,65 @@ def test_emoji_and_right_to_left_text_go_through() -> None:
 
 
 def test_the_conventions_differ_on_what_they_do_with_unparsed_answers() -> None:
-    figures = figures_of([PERFECT, OFF, BOLD, "no idea"])
-    official, lm_eval, strict = (figures[f"eqbench_{name}"] for name in ("v2", "lm_eval", "strict"))
+    metrics = metrics_of([PERFECT, OFF, BOLD, "no idea"])
+    official, lm_eval, strict = (metrics[f"eqbench_{name}"] for name in ("v2", "lm_eval", "strict"))
     assert official.value == pytest.approx(10 * (10 + OFF_POINTS) / 2)
     assert (official.n, official.n_failed) == (2, 2)
     assert lm_eval.value == pytest.approx(10 * (10 + OFF_POINTS) / 4)
     assert (lm_eval.n, lm_eval.n_failed) == (4, 2)
     assert strict.value == pytest.approx(10 * (20 + OFF_POINTS) / 4)
     assert (strict.n, strict.n_failed) == (4, 1)
-    assert figures["parseable"].value == 50
+    assert metrics["parseable"].value == 50
 
 
 def test_zeros_only_count_for_lm_eval_and_not_for_the_official_score() -> None:
-    figures = figures_of([PERFECT] * 9 + [answer(ZEROS)])
-    assert figures["eqbench_v2"].value == 100
+    metrics = metrics_of([PERFECT] * 9 + [answer(ZEROS)])
+    assert metrics["eqbench_v2"].value == 100
     expected = 10 * (90 + item_score(ZEROS, REFERENCE)) / 10
-    assert figures["eqbench_lm_eval"].value == pytest.approx(expected)
-    assert figures["unparsed_all_zero"].value == pytest.approx(10)
+    assert metrics["eqbench_lm_eval"].value == pytest.approx(expected)
+    assert metrics["unparsed_all_zero"].value == pytest.approx(10)
 
 
 def test_reasons_are_counted_where_they_occur_and_only_there() -> None:
-    figures = figures_of([PERFECT, PERFECT, BOLD, "", "Happy: 4\nSad: 3"])
-    reasons = {name for name in figures if name.startswith("unparsed_")}
+    metrics = metrics_of([PERFECT, PERFECT, BOLD, "", "Happy: 4\nSad: 3"])
+    reasons = {name for name in metrics if name.startswith("unparsed_")}
     assert reasons == {"unparsed_format", "unparsed_empty", "unparsed_wrong_emotions"}
-    empty = figures["unparsed_empty"]
+    empty = metrics["unparsed_empty"]
     assert (empty.value, empty.unit, empty.higher_is_better) == (20, "percent", False)
     assert "1 of 5" in (empty.note or "")
 
 
 @pytest.mark.parametrize(("parsed", "failed"), [(5, False), (4, True)])
 def test_a_run_with_too_few_parsed_answers_is_called_failed(parsed: int, failed: bool) -> None:
-    figures = figures_of([PERFECT] * parsed + ["no idea"] * (6 - parsed))
-    assert ("failed" in (figures["eqbench_v2"].note or "")) == failed
-    assert figures["eqbench_v2"].value == 100
+    metrics = metrics_of([PERFECT] * parsed + ["no idea"] * (6 - parsed))
+    assert ("failed" in (metrics["eqbench_v2"].note or "")) == failed
+    assert metrics["eqbench_v2"].value == 100
 
 
 def test_the_revised_scores_win_when_they_are_better() -> None:
-    figures = figures_of([revised_answer(OTHER, REFERENCE)] * 3)
-    assert figures["eqbench_v2"].value == figures["eqbench_revised"].value == 100
-    assert figures["eqbench_first_pass"].value == pytest.approx(10 * OFF_POINTS)
-    assert "revised" in (figures["eqbench_v2"].note or "")
+    metrics = metrics_of([revised_answer(OTHER, REFERENCE)] * 3)
+    assert metrics["eqbench_v2"].value == metrics["eqbench_revised"].value == 100
+    assert metrics["eqbench_first_pass"].value == pytest.approx(10 * OFF_POINTS)
+    assert "revised" in (metrics["eqbench_v2"].note or "")
 
 
 def test_the_first_pass_wins_when_it_is_better() -> None:
-    figures = figures_of([revised_answer(REFERENCE, OTHER)] * 3)
-    assert figures["eqbench_v2"].value == figures["eqbench_first_pass"].value == 100
-    assert "first-pass" in (figures["eqbench_v2"].note or "")
+    metrics = metrics_of([revised_answer(REFERENCE, OTHER)] * 3)
+    assert metrics["eqbench_v2"].value == metrics["eqbench_first_pass"].value == 100
+    assert "first-pass" in (metrics["eqbench_v2"].note or "")
 
 
 def test_the_parseable_share_is_that_of_the_chosen_pass() -> None:
     good = revised_answer(OTHER, REFERENCE)
-    figures = figures_of([good] * 3 + [good.replace("Calm: 1", "Cool: 1")])
-    assert figures["eqbench_v2"].n == 4
-    assert figures["parseable"].value == 100
-    assert figures["eqbench_first_pass"].n == 3
+    metrics = metrics_of([good] * 3 + [good.replace("Calm: 1", "Cool: 1")])
+    assert metrics["eqbench_v2"].n == 4
+    assert metrics["parseable"].value == 100
+    assert metrics["eqbench_first_pass"].n == 3
 
 
 def test_equal_passes_are_reported_as_revised() -> None:
-    figures = figures_of([revised_answer(REFERENCE, REFERENCE)])
-    assert figures["eqbench_v2"].note == "revised scores"
+    metrics = metrics_of([revised_answer(REFERENCE, REFERENCE)])
+    assert metrics["eqbench_v2"].note == "revised scores"
 
 
 @pytest.mark.parametrize(("unreadable", "chosen"), [(1, 100), (2, 10 * OFF_POINTS)])
@@ -215,40 +215,40 @@ def test_better_revised_scores_lose_when_over_five_percent_of_them_are_unparsed(
 ) -> None:
     good = revised_answer(OTHER, REFERENCE)
     cut = good.replace("Revised scores:\nCalm", "Revised scores:\nCool")
-    figures = figures_of([good] * (20 - unreadable) + [cut] * unreadable)
-    assert figures["eqbench_v2"].value == pytest.approx(chosen)
+    metrics = metrics_of([good] * (20 - unreadable) + [cut] * unreadable)
+    assert metrics["eqbench_v2"].value == pytest.approx(chosen)
 
 
-def test_plain_answers_have_no_figures_of_passes() -> None:
-    assert not {"eqbench_first_pass", "eqbench_revised"} & set(figures_of([PERFECT]))
+def test_plain_answers_have_no_metrics_of_passes() -> None:
+    assert not {"eqbench_first_pass", "eqbench_revised"} & set(metrics_of([PERFECT]))
 
 
 def test_the_trivial_rivals_stand_beside_the_score() -> None:
-    figures = figures_of([PERFECT, "no idea"])
+    metrics = metrics_of([PERFECT, "no idea"])
     best = max(constant_scores([REFERENCE], x)[0] for x in range(11))
-    assert figures["reference_constant"].value == pytest.approx(10 * best)
-    assert figures["chance"].value == pytest.approx(10 * random_score(REFERENCE))
+    assert metrics["reference_constant"].value == pytest.approx(10 * best)
+    assert metrics["chance"].value == pytest.approx(10 * random_score(REFERENCE))
 
 
 def test_limited_scores_are_counted_in_the_note() -> None:
     wild = answer({**REFERENCE, "Calm": 30, "Weary": 50})
-    figures = figures_of([wild, PERFECT])
-    assert "2 scores in 1 answers" in (figures["eqbench_strict"].note or "")
-    assert "outside" not in (figures_of([PERFECT])["eqbench_strict"].note or "")
+    metrics = metrics_of([wild, PERFECT])
+    assert "2 scores in 1 answers" in (metrics["eqbench_strict"].note or "")
+    assert "outside" not in (metrics_of([PERFECT])["eqbench_strict"].note or "")
 
 
 def test_a_run_without_a_single_answer_has_no_official_score() -> None:
-    figures = figures_of(["", ""], status="missing")
-    assert figures["eqbench_v2"].value is None
-    assert figures["eqbench_lm_eval"].value == 0
-    assert figures["unparsed_missing"].value == 100
+    metrics = metrics_of(["", ""], status="missing")
+    assert metrics["eqbench_v2"].value is None
+    assert metrics["eqbench_lm_eval"].value == 0
+    assert metrics["unparsed_missing"].value == 100
 
 
 @pytest.mark.parametrize(("status", "reason"), [("missing", "missing"), ("ok", "error")])
 def test_samples_that_never_reached_the_scorer_are_counted_too(status: str, reason: str) -> None:
     sample = Sample(item("9"), Response("9", "", status=status))  # type: ignore[arg-type]
-    figures = EQBenchScorer().metrics([Scored(sample, Score("9", status="error"))])
-    assert {m.metric: m.value for m in figures}[f"unparsed_{reason}"] == 100
+    metrics = EQBenchScorer().metrics([Scored(sample, Score("9", status="error"))])
+    assert {m.metric: m.value for m in metrics}[f"unparsed_{reason}"] == 100
 
 
 def test_no_samples_at_all_are_no_error() -> None:

@@ -20,8 +20,8 @@ OTHER = {"Calm": 1.0, "Jealous": 9.0, "Amused": 3.0, "Weary": 0.0}
 
 def lines(template: str) -> Callable[[Pairs], str]:
     return lambda pairs: "\n".join(
-        template.format(name=name, score=score, place=place)
-        for place, (name, score) in enumerate(pairs, 1)
+        template.format(name=name, score=score, number=number)
+        for number, (name, score) in enumerate(pairs, 1)
     )
 
 
@@ -50,8 +50,8 @@ LAYOUTS = [
             "- {name}: {score}",
             "* **{name}** - {score}",
             "• {name} – {score}",
-            "{place}. {name}: {score}",
-            "{place}) **{name}:** {score}",
+            "{number}. {name}: {score}",
+            "{number}) **{name}:** {score}",
             "### {name}: {score}",
             "> {name}: {score}",
             "{name} - {score}",
@@ -62,7 +62,7 @@ LAYOUTS = [
             "{name} {score}",
             "{name}\t{score}",
             "| {name} | {score} |",
-            "| {place} | **{name}** | {score} | because of it |",
+            "| {number} | **{name}** | {score} | because of it |",
             "😀 {name}: {score}",
             "\u200f{name}: {score}",
             "{name}: {score} because it shows",

@@ -58,9 +58,9 @@ def mirror(tmp_path, monkeypatch):
     """Writes a mirror of the data set and has it read."""
 
     def write(*rows, split="test"):
-        place = tmp_path / "mirror" / "thu-coai" / "esconv"
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        folder = tmp_path / "mirror" / "thu-coai" / "esconv"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         monkeypatch.setenv("EMPEVAL_DATA", str(tmp_path / "mirror"))
         return ESConvReplay(split=split)
 

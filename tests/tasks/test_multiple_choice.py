@@ -1,4 +1,4 @@
-"""Questions with options: how they are put, how answers are read, what the figures say."""
+"""Questions with options: how they are put, how answers are read, what the metrics say."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def scored(texts, *, choices=ONE, status="ok", category=None):
     return [Scored(sample, score) for sample, score in zip(samples, scores, strict=True)]
 
 
-def figures(those):
+def metrics(those):
     return {m.metric: m for m in ChoicesScorer().metrics(those)}
 
 
@@ -160,31 +160,31 @@ def test_an_item_is_right_when_every_question_is():
     assert [s.score.values for s in those] == [{"correct": 1.0}, {"correct": 0.0}, {}]
     assert [s.score.labels["chosen"] for s in those] == ["A C", "A B", "B ?"]
     assert those[2].score.note == "no choice of cause can be read"
-    found = figures(those)
+    found = metrics(those)
     assert found["accuracy_emotion"].value == pytest.approx(200 / 3)
     assert found["accuracy_cause"].value == pytest.approx(100 / 3)
 
 
-def test_what_cannot_be_read_is_wrong_in_one_figure_and_left_out_of_the_other():
-    found = figures(scored(["B", "B", "A", "who knows"]))
+def test_what_cannot_be_read_is_wrong_in_one_metric_and_left_out_of_the_other():
+    found = metrics(scored(["B", "B", "A", "who knows"]))
     assert (found["accuracy"].value, found["accuracy"].n) == (50.0, 4)
     assert found["accuracy_read"].value == pytest.approx(200 / 3)
     assert found["parseable"].value == 75.0
 
 
 def test_chance_and_the_longest_option_stand_beside_the_score():
-    found = figures(scored(["B", "C"]))
+    found = metrics(scored(["B", "C"]))
     assert found["chance"].value == pytest.approx(100 / 3)
     assert found["reference_longest"].value == 0.0  # C is longer than the right one
-    both = figures(scored(["Emotion: A\nCause: C"], choices=TWO))
+    both = metrics(scored(["Emotion: A\nCause: C"], choices=TWO))
     assert both["chance"].value == pytest.approx(100 / 6)
 
 
 def test_categories_have_their_own_accuracy_where_there_are_several():
     those = scored(["B", "A", "B", "?"], category=lambda number: "ab"[number % 2])
-    found = figures(those)
+    found = metrics(those)
     assert (found["accuracy_a"].value, found["accuracy_b"].value) == (100.0, 0.0)
-    assert "accuracy_a" not in figures(scored(["B"], category=lambda _: "a"))
+    assert "accuracy_a" not in metrics(scored(["B"], category=lambda _: "a"))
 
 
 def test_an_answer_that_was_cut_before_its_choice_says_so():

@@ -52,9 +52,9 @@ def test_items_are_named_by_part_and_number_and_lose_the_letters_of_the_data(tmp
     assert items[0].cluster == items[2].cluster != items[1].cluster
 
 
-@pytest.mark.parametrize("place", ["zhchen18/ToMBench", "zhchen18/ToMBench/data"])
-def test_the_data_directory_is_looked_into(tmp_path, monkeypatch, place):
-    write(tmp_path / place)
+@pytest.mark.parametrize("folder", ["zhchen18/ToMBench", "zhchen18/ToMBench/data"])
+def test_the_data_directory_is_looked_into(tmp_path, monkeypatch, folder):
+    write(tmp_path / folder)
     monkeypatch.setenv("EMPEVAL_DATA", str(tmp_path))
     assert len(list(ToMBenchEmotion().items())) == 8
 

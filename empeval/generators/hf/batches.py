@@ -62,14 +62,14 @@ def cut_families(
     """
     by_tokens = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i][0]))
     families: list[list[int]] = []
-    for place in by_tokens:
-        tokens = prompts[place][0]
+    for index in by_tokens:
+        tokens = prompts[index][0]
         before = prompts[families[-1][-1]][0] if families else ()
         length = common_prefix(before, tokens)
         if families and length >= max(LEAST_SHARED, min(len(before), len(tokens)) // 2):
-            families[-1].append(place)
+            families[-1].append(index)
         else:
-            families.append([place])
+            families.append([index])
     ordered = []
     for family in families:
         family.sort(key=lambda i: (-len(prompts[i][0]), i))

@@ -47,7 +47,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True):
     """A continuation.
 
     Attributes:
-        row: its row's place in the batch.
+        row: its row's index in the batch.
         text: up to the stop string, without special tokens but those that mark thoughts.
         tokens: how many were generated, the end-of-text token not counted.
         stop: ``eos``, ``length``, ``error`` (the logits were not numbers) or the stop string.
@@ -76,7 +76,7 @@ class Decoder:
         self._takes_cache = "past_key_values" in inspect.signature(model.forward).parameters
         self._remembers = bool(getattr(model, "_is_stateful", False))
         self.ends = end_tokens(model.generation_config.eos_token_id, tokenizer, known)
-        # what stands in masked places and behind the end of a row: any token that the model knows
+        # what stands in masked positions and behind a row's end: any token that the model knows
         self.filler: int = self.ends[0] if self.ends else 0
         self._special = special_tokens(tokenizer)
         self.reader = Reader(model, self.filler, padding=self.takes_padding)
@@ -119,11 +119,11 @@ class Decoder:
             mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)
             seconds = time.perf_counter() - started
             keep: list[int] = []
-            for place, index in enumerate(live):
-                new = ids[place, start : watch.ended.get(place)].tolist()
-                found = self._result(rows[index], new, read, bool(guard.rows[place]))
+            for slot, index in enumerate(live):
+                new = ids[slot, start : watch.ended.get(slot)].tolist()
+                found = self._result(rows[index], new, read, bool(guard.rows[slot]))
                 if found is None:
-                    keep.append(place)
+                    keep.append(slot)
                 else:
                     text, count, stop = found
                     yield Decoded(row=index, text=text, tokens=count, stop=stop, seconds=seconds)
@@ -132,7 +132,7 @@ class Decoder:
                 ids, mask = ids[chosen], mask[chosen]
                 if cache is not None:
                     cache.reorder_cache(chosen)  # every kind of layer knows this one
-            live = [live[place] for place in keep]
+            live = [live[slot] for slot in keep]
 
     def _reusable(self, cache: Any, length: int) -> Any:
         """The cache, if all that the model remembers of ``length`` tokens is in it, else ``None``.
@@ -193,7 +193,7 @@ class _StopStrings:
     """Tells generate which rows hold one of their stop strings, and notes where they ended.
 
     Attributes:
-        ended: place in the batch -> length of the sequence when the string was complete.
+        ended: index in the batch -> length of the sequence when the string was complete.
     """
 
     def __init__(self, read: Text, stops: Sequence[Sequence[str]], start: int) -> None:
@@ -209,12 +209,12 @@ class _StopStrings:
 
         length = ids.shape[1]
         begin = max(self.start, length - self.window)
-        for place, stops in enumerate(self.stops):
-            if stops and place not in self.ended:
-                tail, whole = ids[place, begin:].tolist(), ids[place, self.start :].tolist()
+        for index, stops in enumerate(self.stops):
+            if stops and index not in self.ended:
+                tail, whole = ids[index, begin:].tolist(), ids[index, self.start :].tolist()
                 # a tail may read otherwise than the same tokens behind others
                 if self.read.holds(tail, stops) and self.read.holds(whole, stops):
-                    self.ended[place] = length
+                    self.ended[index] = length
         done = torch.zeros(ids.shape[0], dtype=torch.bool)
         done[list(self.ended)] = True
         return done.to(ids.device)

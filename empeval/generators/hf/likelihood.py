@@ -97,8 +97,8 @@ def _batch(batch: Sequence[Wanted], reader: Reader) -> Iterator[LogLikelihood]:
 
 
 def _read(batch: Sequence[Wanted], reader: Reader) -> Iterator[LogLikelihood]:
-    """Values of a batch: a text's last token needs no place of its own in what is read."""
-    inputs: dict[tuple[int, ...], int] = {}  # tokens that are read -> first place that is wanted
+    """Values of a batch: a text's last token needs no position of its own in what is read."""
+    inputs: dict[tuple[int, ...], int] = {}  # tokens that are read -> first position that is wanted
     for one in batch:
         for row in one.rows:
             read = row[:-1]
@@ -107,11 +107,9 @@ def _read(batch: Sequence[Wanted], reader: Reader) -> Iterator[LogLikelihood]:
     starts: dict[tuple[int, ...], int] = {}
     for read, cover in covers.items():
         starts[cover] = min(starts.get(cover, len(cover)), inputs[read])
-    places = list(starts)
-    counts = [len(tokens) - starts[tokens] + 1 for tokens in places]
-    logs = {
-        places[place]: logits.log_softmax(-1) for place, logits in reader.logits(places, counts)
-    }
+    reads = list(starts)
+    counts = [len(tokens) - starts[tokens] + 1 for tokens in reads]
+    logs = {reads[index]: logits.log_softmax(-1) for index, logits in reader.logits(reads, counts)}
     for one in batch:
         values = tuple(_value(row, one.start, covers, starts, logs) for row in one.rows)
         if all(math.isfinite(value) for value in values):

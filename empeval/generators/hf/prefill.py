@@ -30,7 +30,7 @@ class Shared(msgspec.Struct, frozen=True):
     """What a row takes from another.
 
     Attributes:
-        donor: place of the other row, which itself takes nothing from any; ``None``: no row.
+        donor: index of the other row, which itself takes nothing from any; ``None``: no row.
         length: tokens at the beginning that both have.
     """
 
@@ -50,15 +50,15 @@ def share(rows: Sequence[Sequence[int]], computed: Sequence[int]) -> list[Shared
     """
     found = [Shared()] * len(rows)
     whole: list[int] = []
-    for place in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
-        row = rows[place]
+    for index in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
+        row = rows[index]
         lengths = [common_prefix(row, rows[other]) for other in whole]
         best = max(range(len(whole)), key=lengths.__getitem__, default=0)
-        length = min(lengths[best], len(row) - computed[place]) if lengths else 0
+        length = min(lengths[best], len(row) - computed[index]) if lengths else 0
         if length >= max(LEAST_SHARED, len(row) // 8):
-            found[place] = Shared(whole[best], length)
+            found[index] = Shared(whole[best], length)
         else:
-            whole.append(place)
+            whole.append(index)
     return found
 
 
@@ -66,7 +66,7 @@ class Pass(msgspec.Struct, frozen=True):
     """Rows that are read together.
 
     Attributes:
-        rows: their places.
+        rows: their indices.
         width: tokens that are computed of each, at its end; padding where a row is shorter.
     """
 
@@ -90,12 +90,12 @@ def passes(
     rest = [len(row) - part.length for row, part in zip(rows, shared, strict=True)]
     for takes, most in ((False, MAX_PADDING), (True, REST_PADDING)):
         those = [
-            place
-            for place, part in enumerate(shared)
-            if (part.donor is not None) == takes and rest[place]
+            index
+            for index, part in enumerate(shared)
+            if (part.donor is not None) == takes and rest[index]
         ]
         cut = cut_batches(
-            [(rest[place], place) for place in those],
+            [(rest[index], index) for index in those],
             budget=READ_AT_ONCE,
             new_tokens=0,
             max_rows=len(rows),
@@ -109,27 +109,27 @@ class States:
     """Keys and values of some rows, layer by layer, each row at the right end of its columns.
 
     Args:
-        rows: those that are kept, by their places.
+        rows: those that are kept, by their indices.
         room: columns.
     """
 
     def __init__(self, rows: Collection[int], room: int) -> None:
-        self.slots = {place: slot for slot, place in enumerate(rows)}
+        self.slots = {index: slot for slot, index in enumerate(rows)}
         self.room = room
         self.layers: list[tuple[Any, Any]] = []
 
-    def put(self, place: int, length: int, source: Any, row: int) -> None:
+    def put(self, index: int, length: int, source: Any, row: int) -> None:
         """Keep the last ``length`` columns of a row of a cache."""
         if not self.layers:
             self.layers = [(self._empty(y.keys), self._empty(y.values)) for y in source.layers]
-        slot = self.slots[place]
+        slot = self.slots[index]
         for kept, layer in zip(self.layers, source.layers, strict=True):
             for target, new in zip(kept, (layer.keys, layer.values), strict=True):
                 target[slot, :, self.room - length :] = new[row, :, new.shape[2] - length :]
 
-    def copy(self, place: int, length: int, donor: int, whole: int) -> None:
+    def copy(self, index: int, length: int, donor: int, whole: int) -> None:
         """Keep the first ``length`` of the ``whole`` tokens of a row as those of another."""
-        slot, other, first = self.slots[place], self.slots[donor], self.room - whole
+        slot, other, first = self.slots[index], self.slots[donor], self.room - whole
         for kept in self.layers:
             for tensor in kept:
                 part = tensor[other, :, first : first + length]
@@ -139,7 +139,7 @@ class States:
         """A cache with the beginnings of rows, padded on the left.
 
         Args:
-            wanted: of each (its place or ``None``, how many tokens of it, how many it has).
+            wanted: of each (its index or ``None``, how many tokens of it, how many it has).
         """
         width = max(length for _, length, _ in wanted)
         made = []
@@ -147,10 +147,10 @@ class States:
             pair = []
             for tensor in kept:
                 part = tensor.new_zeros((len(wanted), tensor.shape[1], width, tensor.shape[3]))
-                for row, (place, length, whole) in enumerate(wanted):
-                    if place is not None and length:
+                for row, (index, length, whole) in enumerate(wanted):
+                    if index is not None and length:
                         first = self.room - whole
-                        found = tensor[self.slots[place], :, first : first + length]
+                        found = tensor[self.slots[index], :, first : first + length]
                         part[row, :, width - length :] = found
                 pair.append(part)
             made.append((pair[0], pair[1]))
@@ -166,7 +166,7 @@ class Reader:
 
     Args:
         model: a causal language model of transformers.
-        filler: a token that the model knows, for masked places.
+        filler: a token that the model knows, for masked positions.
         padding: whether the model can tell padding from text.
 
     Attributes:
@@ -206,15 +206,15 @@ class Reader:
         with torch.inference_mode():
             for _ in self._run(read, shared, planned, states, [1] * len(read)):
                 pass
-            for place, (row, part) in enumerate(zip(read, shared, strict=True)):
+            for index, (row, part) in enumerate(zip(read, shared, strict=True)):
                 if part.donor is not None and len(row) == part.length:
-                    states.copy(place, part.length, part.donor, len(read[part.donor]))
+                    states.copy(index, part.length, part.donor, len(read[part.donor]))
             return _cache(states.layers)
 
     def logits(
         self, rows: Sequence[Sequence[int]], wanted: Sequence[int]
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (place, logits) of each row, in any order.
+        """Yield (index, logits) of each row, in any order.
 
         Args:
             rows: token ids, at least one each.
@@ -229,8 +229,8 @@ class Reader:
         donors = sorted({part.donor for part in shared if part.donor is not None})
         states = States(donors, max(map(len, rows)))
         for one, logits in self._run(rows, shared, planned, states, wanted):
-            for row, place in enumerate(one.rows):
-                yield place, logits[row, logits.shape[1] - wanted[place] :].float()
+            for row, index in enumerate(one.rows):
+                yield index, logits[row, logits.shape[1] - wanted[index] :].float()
 
     def _run(
         self,
@@ -245,11 +245,11 @@ class Reader:
 
         for one in planned:
             with torch.inference_mode():
-                keep = max(wanted[place] for place in one.rows)
+                keep = max(wanted[index] for index in one.rows)
                 out = self._forward(rows, shared, one, states, keep)
-                for row, place in enumerate(one.rows):
-                    if place in states.slots:
-                        states.put(place, len(rows[place]), out.past_key_values, row)
+                for row, index in enumerate(one.rows):
+                    if index in states.slots:
+                        states.put(index, len(rows[index]), out.past_key_values, row)
             yield one, out.logits
 
     def _forward(
@@ -263,27 +263,27 @@ class Reader:
         import torch
         from transformers import DynamicCache
 
-        lengths = [len(rows[place]) for place in one.rows]
+        lengths = [len(rows[index]) for index in one.rows]
         known = [max(0, length - one.width) for length in lengths]
         cache: Any = None
         if self.shares and not any(known):
             cache = DynamicCache(config=self.model.config)
         elif self.shares:
-            donors = [shared[place].donor for place in one.rows]
+            donors = [shared[index].donor for index in one.rows]
             whole = [0 if donor is None else len(rows[donor]) for donor in donors]
             cache = states.beginnings(list(zip(donors, known, whole, strict=True)))
         columns = max(known) + one.width
         device = self.model.device
         ids = torch.full((len(lengths), one.width), self.filler)
         mask = torch.zeros((len(lengths), columns), dtype=torch.long)
-        for row, place in enumerate(one.rows):
-            tail = torch.tensor(rows[place][-one.width :])
+        for row, index in enumerate(one.rows):
+            tail = torch.tensor(rows[index][-one.width :])
             ids[row, one.width - len(tail) :] = tail
             mask[row, columns - lengths[row] :] = 1
         options: dict[str, Any] = {}
         if self._positions:
-            places = (mask.cumsum(-1) - 1).clamp(min=0)
-            options["position_ids"] = places[:, -one.width :].to(device)
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            options["position_ids"] = positions[:, -one.width :].to(device)
         if cache is not None:
             options |= {"past_key_values": cache, "use_cache": True}
         if self._keeps:

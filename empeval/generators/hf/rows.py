@@ -9,7 +9,7 @@ from empeval.generators.hf.batches import common_prefix
 
 
 def first_of_texts(before: Sequence[Hashable], rows: Sequence[Sequence[Hashable]]) -> int:
-    """The place of the first token that is counted of each text.
+    """The index of the first token that is counted of each text.
 
     A text may change how the end of what precedes it is cut into tokens; all texts are then
     counted from the first token that is cut otherwise in one of them.
@@ -44,11 +44,11 @@ def with_longer(
         rows: their tokens, with what precedes them.
     """
     made = list(values)
-    for place in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
-        longer = [i for i, text in enumerate(texts) if goes_on(text, texts[place])]
+    for index in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
+        longer = [i for i, text in enumerate(texts) if goes_on(text, texts[index])]
         nearest = [i for i in longer if not any(goes_on(texts[i], texts[j]) for j in longer)]
-        apart = [i for i in nearest if tuple(rows[i][: len(rows[place])]) != tuple(rows[place])]
-        made[place] = log_sum([made[place], *(made[i] for i in apart)])
+        apart = [i for i in nearest if tuple(rows[i][: len(rows[index])]) != tuple(rows[index])]
+        made[index] = log_sum([made[index], *(made[i] for i in apart)])
     return tuple(made)
 
 

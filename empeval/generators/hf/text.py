@@ -49,12 +49,12 @@ class Text:
         found = [(text.find(stop), stop) for stop in plain if stop in text]
         if named:
             whole = self._whole(tokens)
-            places = [(whole.find(stop), stop) for stop in named if stop in whole]
-            found += [(self._place(tokens, place), stop) for place, stop in places]
+            positions = [(whole.find(stop), stop) for stop in named if stop in whole]
+            found += [(self._position(tokens, position), stop) for position, stop in positions]
         if not found:
             return None
-        place, stop = min(found)
-        return text[:place], stop
+        position, stop = min(found)
+        return text[:position], stop
 
     def result(
         self, tokens: Sequence[int], *, ends: Sequence[int], stops: Sequence[str], limit: int
@@ -87,17 +87,17 @@ class Text:
             self._kinds[key] = ([stop for stop in key if stop not in named], named)
         return self._kinds[key]
 
-    def _place(self, tokens: Sequence[int], place: int) -> int:
-        """Where a place in the text with all special tokens is in the answer's text."""
+    def _position(self, tokens: Sequence[int], position: int) -> int:
+        """Where a position in the text with all special tokens is in the answer's text."""
         low, high = 0, len(tokens)
-        while low < high:  # the most tokens whose text ends at or before the place
+        while low < high:  # the most tokens whose text ends at or before the position
             middle = (low + high + 1) // 2
-            if len(self._whole(tokens[:middle])) <= place:
+            if len(self._whole(tokens[:middle])) <= position:
                 low = middle
             else:
                 high = middle - 1
         before = tokens[:low]
-        return len(self.of(before)) + place - len(self._whole(before))
+        return len(self.of(before)) + position - len(self._whole(before))
 
     def _whole(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(

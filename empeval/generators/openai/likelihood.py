@@ -253,8 +253,8 @@ def _prompted(choice: dict[str, Any], data: dict[str, Any]) -> Row | None:
         return None
     tokens: list[int | str] = []
     logs: list[float | None] = []
-    for place, one in enumerate(listed):
-        if one is None and place == 0:  # nothing precedes the first token
+    for index, one in enumerate(listed):
+        if one is None and index == 0:  # nothing precedes the first token
             one = {"": None}
         if not isinstance(one, dict) or len(one) != 1:
             return None

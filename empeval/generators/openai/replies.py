@@ -232,11 +232,11 @@ def _content(message: dict[str, Any]) -> tuple[str | None, str | None]:
 
 def _cut_at(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
     """The text before the first stop string in it, and that string."""
-    found = [(place, stop) for stop in stops if (place := text.find(stop)) >= 0]
+    found = [(position, stop) for stop in stops if (position := text.find(stop)) >= 0]
     if not found:
         return text, None
-    place, stop = min(found)
-    return text[:place], stop
+    position, stop = min(found)
+    return text[:position], stop
 
 
 def _stop(choice: dict[str, Any], finish: str | None, stops: Sequence[str]) -> str | None:

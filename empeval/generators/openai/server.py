@@ -52,12 +52,12 @@ class Server:
                 "example http://localhost:8000/v1"
             )
         host = f"[{self._host}]" if ":" in self._host else self._host
-        place = host if port is None else f"{host}:{port}"
+        address = host if port is None else f"{host}:{port}"
         self._secure = parts.scheme == "https"
         self._query = parts.query
         self._path = parts.path
         self._front = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
-        self.shown = redact(urlunsplit((parts.scheme, place, parts.path, parts.query, "")))
+        self.shown = redact(urlunsplit((parts.scheme, address, parts.path, parts.query, "")))
 
     def address(self, endpoint: str) -> str:
         """The URL of an endpoint such as ``chat/completions``, with the base URL's query."""

@@ -27,7 +27,7 @@ class Found(msgspec.Struct, frozen=True):
 
     Attributes:
         values: natural logarithms of their probabilities; none where there is a note.
-        bounded: places of those that are upper bounds.
+        bounded: indices of those that are upper bounds.
         note: why too little is known.
     """
 

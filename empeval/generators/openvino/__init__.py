@@ -206,15 +206,15 @@ class OpenVINO(HuggingFace):
             tokenizer = self._prompter.tokenizer
             known = self._vocabulary or len(tokenizer)
             ends = end_tokens(stated_ends(self._files, self._config), tokenizer, known)
-            place = fetch_weights(self._files) if not self._exported else self._files.folder
+            folder = fetch_weights(self._files) if not self._exported else self._files.folder
             if self._files.gguf or self._exported:
-                path = place / (self._files.gguf or "")
+                path = folder / (self._files.gguf or "")
                 made = Engine(path, self._all_properties, tokenizer, ends)
             else:
                 with tempfile.TemporaryDirectory(prefix="empeval-openvino-") as room:
-                    path = Path(room) / f"{place.name}.gguf"
+                    path = Path(room) / f"{folder.name}.gguf"
                     try:
-                        write_gguf(place, self._config, path)
+                        write_gguf(folder, self._config, path)
                     except OSError as error:
                         raise StorageError(
                             f"The weights of {self._files.name} could not be written to {room} "

@@ -96,8 +96,8 @@ def write_gguf(folder: Path, config: Any, path: Path) -> None:
             continue  # what old folders keep beside the weights; it follows from the sizes
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        place = names.get_name(name, (".weight", ".bias"))
-        if place is None:
+        target = names.get_name(name, (".weight", ".bias"))
+        if target is None:
             raise UsageError(
                 f"The weights in {folder} hold '{name}', of which OpenVINO's engine knows nothing. "
                 "Use hf:."
@@ -106,7 +106,7 @@ def write_gguf(folder: Path, config: Any, path: Path) -> None:
         array = _interleaved(tensor, heads) if heads else tensor
         # the engine takes vectors (norms, biases) in single precision, matrices in half
         kept = np.float32 if array.ndim == 1 else np.float16
-        writer.add_tensor(place, array.astype(kept))
+        writer.add_tensor(target, array.astype(kept))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -76,13 +76,13 @@ class Engine:
         except RuntimeError as error:
             if NOT_A_NUMBER not in str(error):
                 raise EmpevalError(f"OpenVINO's engine gave up: {reason(error)}") from error
-        for place, row in left.items():
+        for index, row in left.items():
             if len(rows) == 1:
-                yield Decoded(row=place, text="", tokens=0, stop="error", seconds=0.0)
+                yield Decoded(row=index, text="", tokens=0, stop="error", seconds=0.0)
                 return
             for decoded in self.decode([row], sampling):
                 yield Decoded(
-                    row=place,
+                    row=index,
                     text=decoded.text,
                     tokens=decoded.tokens,
                     stop=decoded.stop,
@@ -92,32 +92,32 @@ class Engine:
     def _together(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[Decoded]:
         started = time.perf_counter()
         read = Text(self._tokenizer, self._special, table(sampling.reasoning_tags))
-        handles = {place: self._ask(place, row, sampling) for place, row in enumerate(rows)}
-        made: dict[int, list[int]] = {place: [] for place in handles}
+        handles = {index: self._ask(index, row, sampling) for index, row in enumerate(rows)}
+        made: dict[int, list[int]] = {index: [] for index in handles}
         try:
             while handles:
                 self._pipeline.step()
-                for place, handle in list(handles.items()):
-                    row = rows[place]
-                    if not _take(handle, made[place]):
+                for index, handle in list(handles.items()):
+                    row = rows[index]
+                    if not _take(handle, made[index]):
                         _check_room(handle)
                         continue
                     found = read.result(
-                        made[place], ends=self._ends, stops=row.stop, limit=row.limit
+                        made[index], ends=self._ends, stops=row.stop, limit=row.limit
                     )
                     if found is None:
                         continue
-                    handles.pop(place).stop()
+                    handles.pop(index).stop()
                     text, count, stop = found
                     seconds = time.perf_counter() - started
-                    yield Decoded(row=place, text=text, tokens=count, stop=stop, seconds=seconds)
+                    yield Decoded(row=index, text=text, tokens=count, stop=stop, seconds=seconds)
         finally:
             for handle in handles.values():  # left early: the next batch must not find them
                 handle.cancel()
             if self._pipeline.has_non_finished_requests():
                 self._pipeline.step()
 
-    def _ask(self, place: int, row: Row, sampling: Sampling) -> Any:
+    def _ask(self, index: int, row: Row, sampling: Sampling) -> Any:
         import numpy as np
         import openvino
         import openvino_genai
@@ -136,7 +136,7 @@ class Engine:
             wanted.top_p = sampling.top_p
             wanted.rng_seed = seed_of(sampling.seed, row.id)
         tokens = openvino.Tensor(np.array([row.tokens], dtype=np.int64))
-        return self._pipeline.add_request(place, tokens, wanted)
+        return self._pipeline.add_request(index, tokens, wanted)
 
 
 def _take(handle: Any, made: list[int]) -> bool:
@@ -165,7 +165,7 @@ def seed_of(seed: int, name: str) -> int:
 
 
 def reason(error: Exception) -> str:
-    """What the engine says, in a line and without the places in its own source."""
+    """What the engine says, in a line and without the lines of its own source."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Exception from ")]
     text = " ".join(said) or type(error).__name__

@@ -92,7 +92,7 @@
       (!task || s.task === task) && (!emotion || s.emotion === emotion) &&
       (!status || has(s, status)) && words.every((word) => haystack(s).includes(word)));
     if (el("sort").value) {
-      const keyed = shown.map((s, place) => [rank(s), place, s]);
+      const keyed = shown.map((s, index) => [rank(s), index, s]);
       keyed.sort((a, b) => (Number.isNaN(a[0]) - Number.isNaN(b[0])) || (a[0] - b[0]) || (a[1] - b[1]));
       shown = keyed.map((k) => k[2]);
     }

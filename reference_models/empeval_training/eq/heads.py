@@ -139,7 +139,7 @@ def _train(
             max_length=recipe.max_length,
             thresholds=fitted.limits,
             data=splits["train"].fingerprint,
-            figures={k: v for k, v in figures[kind].items() if isinstance(v, float)},
+            metrics={k: v for k, v in figures[kind].items() if isinstance(v, float)},
         )
         write_head(out, facts, fitted.head.state_dict())
         heads[kind] = fitted.head, facts

@@ -38,14 +38,14 @@ class Dialogue(NamedTuple):
 def find_dialogue(prompt: str, emotions: Sequence[str]) -> Dialogue | None:
     """Cut the dialogue out of a prompt; ``None`` when it is not of the usual shape."""
     blocks = _blocks(prompt)
-    place = _question_at(blocks, emotions)
-    if place is None:
+    index = _question_at(blocks, emotions)
+    if index is None:
         return None
-    turns = [line for block in blocks[1:place] for line in block.split("\n")]
+    turns = [line for block in blocks[1:index] for line in block.split("\n")]
     if turns and re.fullmatch(r"\[.*\]\s*", turns[-1]):
         turns.pop()
     dialogue = Dialogue(tuple(turns), None)
-    question = blocks[place].split("\n")[0]
+    question = blocks[index].split("\n")[0]
     named = [name for name in dialogue.speakers if _names(question, name)]
     # of names of one length the last one: "In reaction to Bo's words, Di would feel"
     about = max(named, key=lambda name: (len(name), question.rfind(name)), default=None)
@@ -59,12 +59,12 @@ def cluster_dialogues(dialogues: Sequence[Dialogue | None]) -> list[int]:
     translations that were made line by line, nearly the same (more than half of the words).
 
     Returns:
-        For each dialogue the place of the first one of its kind, from 0.
+        For each dialogue the index of the first one of its kind, from 0.
     """
     firsts: list[int] = []
-    for place, dialogue in enumerate(dialogues):
-        earlier = (firsts[i] for i in range(place) if _goes_on(dialogues[i], dialogue))
-        firsts.append(next(earlier, place))
+    for index, dialogue in enumerate(dialogues):
+        earlier = (firsts[i] for i in range(index) if _goes_on(dialogues[i], dialogue))
+        firsts.append(next(earlier, index))
     return firsts
 
 
@@ -93,10 +93,10 @@ def prompt_form(prompt: str, emotions: Sequence[str]) -> Form:
 def request(prompt: str, emotions: Sequence[str]) -> str:
     """The first sentence of the block after the emotions: what to do with them."""
     blocks = _blocks(prompt)
-    place = _question_at(blocks, emotions)
-    if place is None or place + 1 == len(blocks):
+    index = _question_at(blocks, emotions)
+    if index is None or index + 1 == len(blocks):
         return ""
-    return re.split(r"(?<=\.) ", blocks[place + 1], maxsplit=1)[0]
+    return re.split(r"(?<=\.) ", blocks[index + 1], maxsplit=1)[0]
 
 
 def without_revision(
@@ -115,16 +115,16 @@ def without_revision(
         The plain prompt, or ``None`` when the prompt is not of the usual shape.
     """
     blocks = _blocks(prompt)
-    place = _question_at(blocks, emotions)
+    index = _question_at(blocks, emotions)
     forms = [i for i, block in enumerate(blocks) if _shows_form(block, emotions)]
-    if place is None or len(forms) != 2 or not place + 1 < forms[0]:
+    if index is None or len(forms) != 2 or not index + 1 < forms[0]:
         return None
     first, revised = forms
     form = blocks[first].split("\n")[-len(emotions) :]
     kept = [
-        *blocks[: place + 1],
+        *blocks[: index + 1],
         wording,
-        *blocks[place + 2 : first],
+        *blocks[index + 2 : first],
         "\n".join(form) + "\n",
         *blocks[revised + 1 :],
         _ANSWER_CUE[language],
@@ -134,10 +134,10 @@ def without_revision(
 
 def _question_at(blocks: Sequence[str], emotions: Sequence[str]) -> int | None:
     """The block with the emotions below a line; one of the German ones spells one differently."""
-    for place, block in enumerate(blocks):
+    for index, block in enumerate(blocks):
         below = [line.strip() for line in block.split("\n")[1:]]
         if len(below) == len(emotions) and len(set(below) & set(emotions)) >= len(emotions) - 1:
-            return place
+            return index
     return None
 
 

@@ -65,7 +65,7 @@ def read_question_file(path: Path) -> list[dict[str, Any]]:
 def read_questions(rows: Sequence[Mapping[str, Any]], source: str) -> list[Question]:
     """Check rows and turn them into questions, in their order.
 
-    A row's number is its ``question_id`` or, without one, its place.
+    A row's number is its ``question_id`` or, without one, its position.
 
     Args:
         rows: with ``prompt`` and ``reference_answer_fullscale``, a mapping or its text.
@@ -188,11 +188,11 @@ def _reference(value: Any, where: str) -> dict[str, float]:
     if not isinstance(value, Mapping):
         raise DataError(f"{where} is no mapping of emotions and scores.")
     reference: dict[str, float] = {}
-    for place in range(1, 5):
-        name, score = (value.get(key) for key in (f"emotion{place}", f"emotion{place}_score"))
+    for number in range(1, 5):
+        name, score = (value.get(key) for key in (f"emotion{number}", f"emotion{number}_score"))
         if not isinstance(name, str) or not name.strip():
-            raise DataError(f"{where} has no emotion{place}.")
-        reference[name.strip()] = _intensity(score, f"{where}: emotion{place}_score")
+            raise DataError(f"{where} has no emotion{number}.")
+        reference[name.strip()] = _intensity(score, f"{where}: emotion{number}_score")
     if len({name.casefold() for name in reference}) != 4:
         raise DataError(f"{where} names an emotion twice.")
     return reference

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from empeval import Metric, Sample, Score, Scored, Scorer, ScorerCard
-from empeval_tasks.eqbench.figures import figures
+from empeval_tasks.eqbench.metrics import all_metrics
 from empeval_tasks.eqbench.parsing import parse_lm_eval, parse_official
 from empeval_tasks.eqbench.reasons import REASONS, reason_no_scores, reason_unread
 from empeval_tasks.eqbench.scoring import item_score
@@ -27,7 +27,7 @@ class EQBenchScorer(Scorer):
 
     A score is ``ok`` when EQ-Bench's own parser reads the answer. Other answers have one of the
     failure statuses and the label ``reason``; they may still carry the values ``lm_eval`` and
-    ``strict``, since those conventions read answers that the official one does not. The figures
+    ``strict``, since those conventions read answers that the official one does not. The metrics
     of each convention use exactly the answers that it can read.
     """
 
@@ -57,7 +57,7 @@ class EQBenchScorer(Scorer):
 
         Scores are out of 100.
         """
-        return figures(scored)
+        return all_metrics(scored)
 
 
 def _score(sample: Sample) -> Score:

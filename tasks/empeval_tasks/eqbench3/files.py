@@ -59,10 +59,10 @@ class Files:
     def __init__(self, folder: str | None) -> None:
         directory = data_directory()
         if folder is not None:
-            place: Path | None = Path(folder).expanduser()
+            base: Path | None = Path(folder).expanduser()
         else:
-            place = directory.joinpath(*REPOSITORY.split("/")) if directory is not None else None
-        self._places = () if place is None else (place, place / "data")
+            base = directory.joinpath(*REPOSITORY.split("/")) if directory is not None else None
+        self._folders = () if base is None else (base, base / "data")
 
     def path(self, name: str) -> Path:
         """A file.
@@ -70,9 +70,9 @@ class Files:
         Raises:
             DataError: it is nowhere; the message says how to get it.
         """
-        for place in self._places:
-            if (place / name).is_file():
-                return place / name
+        for folder in self._folders:
+            if (folder / name).is_file():
+                return folder / name
         raise DataError(
             f"EQ-Bench 3's file '{name}' is on no hub. Get the folder data of "
             f"https://github.com/{REPOSITORY} and pass it as folder=FOLDER, or put it into the "

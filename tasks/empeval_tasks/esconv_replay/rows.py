@@ -109,8 +109,8 @@ def alternating(talk: Talk) -> list[Said]:
         DataError: a turn does not say who speaks, or what.
     """
     made: list[Said] = []
-    for place, turn in enumerate(talk.turns, 1):
-        speaker, text = spoken(turn, f"{talk.where}: turn {place}")
+    for number, turn in enumerate(talk.turns, 1):
+        speaker, text = spoken(turn, f"{talk.where}: turn {number}")
         if not text:
             continue
         name = strategy_of(turn) if speaker == SUPPORTER else None

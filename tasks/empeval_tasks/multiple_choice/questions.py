@@ -74,7 +74,7 @@ def choice_item(
         questions: at least one, with different names.
         seed: of the options' order, which depends on nothing but it, the item and the options.
         cluster: what the item was cut from.
-        metadata: for the reader; ``category`` groups figures.
+        metadata: for the reader; ``category`` groups metrics.
         mode: ``likelihood`` gives the item a blank a question, for its letter.
 
     Raises:
@@ -108,7 +108,7 @@ def _blank(choice: Choice) -> Blank:
 def spread(items: Sequence[Item], limit: int) -> list[Item]:
     """At most ``limit`` items at even distances: data sets keep their categories together."""
     count = min(limit, len(items))
-    return [items[place * len(items) // count] for place in range(count)]
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def choices_of(item: Item) -> list[Choice]:
@@ -137,8 +137,8 @@ def _shuffled(identifier: str, question: Question, seed: int) -> Choice:
     if question.right not in options:
         raise DataError(f"Item '{identifier}': the right answer is none of its options.")
 
-    def place(option: str) -> bytes:
+    def rank(option: str) -> bytes:
         return hashlib.sha256("\0".join([str(seed), identifier, option]).encode()).digest()
 
-    order = tuple(sorted(options, key=place))
+    order = tuple(sorted(options, key=rank))
     return Choice(question.name, order, LETTERS[order.index(question.right)])

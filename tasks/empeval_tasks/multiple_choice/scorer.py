@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from empeval import Metric, Sample, Score, Scored, Scorer, ScorerCard, ValueCard
-from empeval_tasks.multiple_choice.figures import figures
+from empeval_tasks.multiple_choice.metrics import all_metrics
 from empeval_tasks.multiple_choice.parsing import read_choices
 from empeval_tasks.multiple_choice.questions import PROVIDES, choices_of
 
@@ -45,7 +45,7 @@ class ChoicesScorer(Scorer):
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Accuracy by two conventions, what could not be read, and the reference points."""
-        return figures(CORRECT, scored)
+        return all_metrics(CORRECT, scored)
 
 
 def _score(sample: Sample) -> Score:

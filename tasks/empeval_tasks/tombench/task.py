@@ -99,13 +99,13 @@ class ToMBenchEmotion(Task):
     def _file(self, part: str) -> Path:
         directory = data_directory()
         if self.folder is not None:
-            place = Path(self.folder).expanduser()
+            base = Path(self.folder).expanduser()
         elif directory is not None:
-            place = directory.joinpath(*REPOSITORY.split("/"))
+            base = directory.joinpath(*REPOSITORY.split("/"))
         else:
-            place = None
+            base = None
         names = (f"{part}.jsonl", f"{part.lower().replace(' ', '_')}.jsonl")
-        for folder in () if place is None else (place, place / "data"):
+        for folder in () if base is None else (base, base / "data"):
             for name in names:
                 if (folder / name).is_file():
                     return folder / name

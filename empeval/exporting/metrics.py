@@ -1,4 +1,4 @@
-"""The figures of a run as other programs want them: with a standard error, a method, a range."""
+"""The metrics of a run as other programs want them: with a standard error, a method, a range."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from empeval.estimates import figure_of, item_values, numbered, source_of
+from empeval.estimates import estimate_of, item_values, numbered, source_of
 from empeval.records import Estimate, Metric
 from empeval.runs import RunFiles
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure that has a value.
+class KnownMetric:
+    """A metric that has a value.
 
     Attributes:
         metric: as ``metrics.json`` has it.
@@ -33,7 +33,7 @@ class Figure:
 
     @property
     def standard_error(self) -> float | None:
-        """Over clusters, in the figure's unit; ``None`` where it is not known."""
+        """Over clusters, in the metric's unit; ``None`` where it is not known."""
         return self.estimate.standard_error if self.estimate else None
 
     @property
@@ -76,7 +76,7 @@ class Figure:
         return {name: value for name, value in found.items() if value is not None}
 
     def sentence(self) -> str:
-        """The figure's name, interval and n, for a note."""
+        """The metric's name, interval and n, for a note."""
         parts = [self.name]
         if self.interval:
             parts.append(f"95 % interval {self.interval[0]:.4g} to {self.interval[1]:.4g}")
@@ -86,37 +86,39 @@ class Figure:
         return ", ".join(parts)
 
 
-def figures_of(files: RunFiles, task: str) -> list[Figure]:
-    """The figures of a task that have a value, in the order of ``metrics.json``."""
+def metrics_of(files: RunFiles, task: str) -> list[KnownMetric]:
+    """The metrics of a task that have a value, in the order of ``metrics.json``."""
     means = files.metrics(task)
     return [
-        Figure(metric, metric.value, _estimate(files, means.get((metric.scorer, metric.metric))))
+        KnownMetric(
+            metric, metric.value, _estimate(files, means.get((metric.scorer, metric.metric)))
+        )
         for metric in files.run.metrics()
         if metric.task == task and metric.value is not None
     ]
 
 
-def item_figures(files: RunFiles, figure: Figure, ids: list[str]) -> list[float | None]:
-    """What each item has in a figure, in its unit; ``None`` where the scorer gave no value.
+def values_by_item(files: RunFiles, known: KnownMetric, ids: list[str]) -> list[float | None]:
+    """What each item has in a metric, in its unit; ``None`` where the scorer gave no value.
 
     Args:
         files: the run.
-        figure: a plain mean.
+        known: a plain mean.
         ids: of the items.
     """
-    mean = files.metrics(figure.metric.task)[figure.metric.scorer, figure.metric.metric]
+    mean = files.metrics(known.metric.task)[known.metric.scorer, known.metric.metric]
     values = item_values(files.scores(mean.task, mean.scorer), ids, mean, own=True)
     return [None if math.isnan(value) else float(value) for value in values]
 
 
 def _estimate(files: RunFiles, mean: Metric | None) -> Estimate | None:
-    """The figure from its items; ``None`` where that is not what ``metrics.json`` says."""
+    """The metric from its items; ``None`` where that is not what ``metrics.json`` says."""
     if mean is None or mean.value is None:
         return None
     answers = files.answers(mean.task)
     values = item_values(files.scores(mean.task, mean.scorer), list(answers), mean)
     clusters = numbered(answer.item.cluster for answer in answers.values())
-    made = figure_of(values, clusters, mean)
+    made = estimate_of(values, clusters, mean)
     if made.value is None or not math.isclose(made.value, mean.value, rel_tol=1e-9, abs_tol=1e-9):
         return None
     same_interval = (

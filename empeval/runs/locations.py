@@ -29,9 +29,9 @@ def document_path(path: str | os.PathLike[str], option: str) -> Path:
     Raises:
         UsageError: a run keeps something of its own there.
     """
-    place = Path(os.path.abspath(path))
-    for folder in place.parents:
-        first = place.relative_to(folder).parts[0].casefold()
+    absolute = Path(os.path.abspath(path))
+    for folder in absolute.parents:
+        first = absolute.relative_to(folder).parts[0].casefold()
         if is_run(folder) and (first in KEPT or first.startswith(".run.json")):
             raise UsageError(
                 f"{option} {path} would overwrite what the run {folder} keeps; name another file."

@@ -1,4 +1,4 @@
-"""The figures of an EQ-Bench run: conventions, readable shares, reasons and reference points."""
+"""The metrics of an EQ-Bench run: conventions, readable shares, reasons and reference points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from empeval import Metric, Scored, ValueCard, mean_metric
 from empeval_tasks.eqbench.reasons import REASONS
 from empeval_tasks.eqbench.scoring import best_constant, constant_scores, random_score
 from empeval_tasks.eqbench.values import FIRST_PASS, LM_EVAL, REVISED, STRICT, references
-from empeval_tasks.figures import reference_point, share
+from empeval_tasks.metrics import reference_point, share
 
 SUCCESS = 100 * 5 / 6
 """Percent of answers that the official benchmark must be able to read, or the run has failed."""
@@ -19,8 +19,8 @@ SUCCESS = 100 * 5 / 6
 _COMPARABLE = 0.95
 
 
-def figures(scored: Sequence[Scored]) -> list[Metric]:
-    """Every figure of a run, the official score first. Scores are out of 100."""
+def all_metrics(scored: Sequence[Scored]) -> list[Metric]:
+    """Every metric of a run, the official score first. Scores are out of 100."""
     first = _mean(FIRST_PASS, scored, "eqbench_first_pass")
     revised = _mean(REVISED, scored, "eqbench_revised")
     critiqued = any(s.score.labels.get("form") == "revise" for s in scored)

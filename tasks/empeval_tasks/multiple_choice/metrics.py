@@ -1,4 +1,4 @@
-"""The figures of a run of questions with options."""
+"""The metrics of a run of questions with options."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 
 from empeval import Metric, Scored, ValueCard, mean_metric
-from empeval_tasks.figures import reference_point, share
+from empeval_tasks.metrics import reference_point, share
 from empeval_tasks.multiple_choice.questions import Choice, choices_of
 
 
-def figures(correct: ValueCard, scored: Sequence[Scored]) -> list[Metric]:
-    """Every figure, in percent: accuracy, what guessing would give, shares by part and category.
+def all_metrics(correct: ValueCard, scored: Sequence[Scored]) -> list[Metric]:
+    """Every metric, in percent: accuracy, what guessing would give, shares by part and category.
 
     Args:
         correct: the value that says whether an item was answered right.
@@ -64,16 +64,16 @@ def _parts(scored: Sequence[Scored]) -> list[Metric]:
     if len(names) != 1 or len(next(iter(names))) < 2:
         return []
     return [
-        share(f"accuracy_{name}", scored, _part_is_right(place), good=True)
-        for place, name in enumerate(next(iter(names)))
+        share(f"accuracy_{name}", scored, _part_is_right(index), good=True)
+        for index, name in enumerate(next(iter(names)))
     ]
 
 
-def _part_is_right(place: int) -> Callable[[Scored], bool]:
+def _part_is_right(index: int) -> Callable[[Scored], bool]:
     def hit(scored: Scored) -> bool:
         chosen = scored.score.labels.get("chosen", "").split()
-        right = choices_of(scored.sample.item)[place].right
-        return len(chosen) > place and chosen[place] == right
+        right = choices_of(scored.sample.item)[index].right
+        return len(chosen) > index and chosen[index] == right
 
     return hit
 

@@ -1,4 +1,4 @@
-"""The figures that two runs have, by item: what is compared, and what it is called."""
+"""The metrics that two runs have, by item: what is compared, and what it is called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from empeval.records import Metric
 
 @dataclass(frozen=True)
 class Paired:
-    """One figure's item values in both runs, shape (items,) each; NaN where there is none.
+    """One metric's item values in both runs, shape (items,) each; NaN where there is none.
 
     ``words`` has how many more the candidate's answer has, shape (items,). Of base and candidate,
     ``items`` counts all of a run's items, not the shared ones alone, ``unscored`` those without a
@@ -39,16 +39,16 @@ class Paired:
         return change if self.counted is None else np.where(self.counted, change, np.nan)
 
 
-def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[Paired]:
-    """The figures that both runs have, in the base's order.
+def paired_metrics(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[Paired]:
+    """The metrics that both runs have, in the base's order.
 
-    A figure may come from another value in each run (EQ-Bench counts first or revised scores);
+    A metric may come from another value in each run (EQ-Bench counts first or revised scores);
     each run's own source is used.
     """
     words = words_of(joined.candidate) - words_of(joined.base)
     files, task = (base, candidate), joined.task
     found = []
-    for own in figures_of(files, task):
+    for own in metrics_of(files, task):
         before, after = (
             item_values(one.scores(task, metric.scorer), joined.ids, metric)
             for one, metric in zip(files, own, strict=True)
@@ -71,7 +71,7 @@ def paired_figures(base: RunFiles, candidate: RunFiles, joined: Joined) -> list[
 
 
 def uncompared(files: RunFiles, metric: Metric, shared: Sequence[str]) -> int:
-    """How many items of a run have a value of a figure and are not among the shared ones."""
+    """How many items of a run have a value of a metric and are not among the shared ones."""
     answers = files.answers(metric.task)
     if len(answers) == len(shared):
         return 0
@@ -79,10 +79,10 @@ def uncompared(files: RunFiles, metric: Metric, shared: Sequence[str]) -> int:
     return len(left) - files.lacking(metric, left)
 
 
-def figures_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]:
-    """The figures of a task that every run has, in the first one's order: each as each run has it.
+def metrics_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]:
+    """The metrics of a task that every run has, in the first one's order: each as each run has it.
 
-    A run whose scorer could not give a single figure counts as one without values: that its
+    A run whose scorer could not give a single metric counts as one without values: that its
     answers cannot be read is what is to be seen.
     """
     own = [files.metrics(task, valueless=True) for files in every]
@@ -90,17 +90,17 @@ def figures_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
         {
             label
             for label in files.run.manifest.scorers.get(task, {})
-            if all(scorer != label for scorer, _ in figures)
+            if all(scorer != label for scorer, _ in metrics)
         }
-        for files, figures in zip(every, own, strict=True)
+        for files, metrics in zip(every, own, strict=True)
     ]
-    keys = dict.fromkeys(key for figures in own for key in figures)
+    keys = dict.fromkeys(key for metrics in own for key in metrics)
     found = []
     for key in keys:
-        known = next(figures[key] for figures in own if key in figures)
+        known = next(metrics[key] for metrics in own if key in metrics)
         columns = [
-            figures.get(key) or (known if key[0] in quiet else None)
-            for figures, quiet in zip(own, silent, strict=True)
+            metrics.get(key) or (known if key[0] in quiet else None)
+            for metrics, quiet in zip(own, silent, strict=True)
         ]
         there = tuple(one for one in columns if one is not None)
         if len(there) == len(every):
@@ -109,7 +109,7 @@ def figures_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
 
 
 def with_values(pairs: Sequence[Paired], chosen: Sequence[str] | None) -> list[Paired]:
-    """The figures of which either run has a value, and those that are asked for by name."""
+    """The metrics of which either run has a value, and those that are asked for by name."""
     names = set(chosen or ())
     return [
         pair
@@ -121,7 +121,7 @@ def with_values(pairs: Sequence[Paired], chosen: Sequence[str] | None) -> list[P
 
 
 def headline_of(metrics: Sequence[Metric], chosen: Sequence[str] | None) -> set[int]:
-    """Which figures are headlines: those named, or else the first of the task's first scorer.
+    """Which metrics are headlines: those named, or else the first of the task's first scorer.
 
     A name is ``metric``, ``scorer.metric`` or ``task.scorer.metric``.
     """
@@ -134,7 +134,7 @@ def headline_of(metrics: Sequence[Metric], chosen: Sequence[str] | None) -> set[
 
 
 def names_of(metric: Metric | Difference) -> set[str]:
-    """The ways in which a user may name a figure."""
+    """The ways in which a user may name a metric."""
     scorer = f"{metric.scorer}.{metric.metric}"
     return {metric.metric, scorer, f"{metric.task}.{scorer}", f"{metric.task}.{metric.metric}"}
 

@@ -1,4 +1,4 @@
-"""Figures that several tasks' scorers give beside the means of their values."""
+"""Metrics that several tasks' scorers give beside the means of their values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def share(
         for s in scored
     ]
     card = msgspec.structs.replace(_SHARE, higher_is_better=good)
-    figure = mean_metric(card, seen, metric=name, note=note)
-    return msgspec.structs.replace(figure, source=None)  # 'share' is no value of the scores
+    metric = mean_metric(card, seen, metric=name, note=note)
+    return msgspec.structs.replace(metric, source=None)  # 'share' is no value of the scores
 
 
 def reference_point(
@@ -41,11 +41,11 @@ def reference_point(
     """What a trivial way of answering would have scored on the same items.
 
     Args:
-        name: of the figure.
+        name: of the metric.
         scored: all samples.
         points: what it scores on each of them, before ``scale``.
         scale: multiplies mean and interval.
-        unit: of the figure.
+        unit: of the metric.
         note: what the way of answering is.
     """
     clusters = [s.sample.item.cluster for s in scored]
