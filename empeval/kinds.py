@@ -1,19 +1,16 @@
-"""What a component is: its kind, what is known of it, and whether a class will do."""
+"""What a component of a kind must be: whether a class will do."""
 
 from __future__ import annotations
 
 import inspect
 import typing
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from empeval.cards import ScorerCard, TaskCard
+from empeval.components import Component, Kind
 from empeval.errors import UsageError
 from empeval.interfaces import INTERFACE_VERSION, Generator, Scorer, Task
 
-Kind = Literal["tasks", "generators", "scorers"]
-KINDS: tuple[Kind, ...] = ("tasks", "generators", "scorers")
 BASES: dict[Kind, type] = {"tasks": Task, "generators": Generator, "scorers": Scorer}
 _CARDS: dict[type, type] = {Task: TaskCard, Scorer: ScorerCard}
 
@@ -22,32 +19,6 @@ class PluginError(UsageError):
     """A plugin was asked for by name and could not be loaded."""
 
     code = "plugin-unusable"
-
-
-class Component(msgspec.Struct, frozen=True):
-    """One registered task, generator or scorer, as its distribution's metadata states it."""
-
-    kind: str
-    name: str
-    value: str
-    distribution: str
-    version: str
-    local: bool = False
-    """Not installed: from a file or an object; ``version`` is then the hash of its source."""
-
-    @property
-    def origin(self) -> str:
-        """Distribution and version, as a run folder keeps them."""
-        return f"{self.distribution} {self.version}".strip()
-
-    def identity(self, version: str) -> str:
-        """A card's version, with the source's hash where nobody releases versions."""
-        return f"{version}+{self.version}" if self.local and self.version else version
-
-    @property
-    def full_name(self) -> str:
-        """``distribution/name``: unambiguous even when two distributions share a name."""
-        return f"{self.distribution}/{self.name}"
 
 
 def value_of(cls: type[Any]) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from empeval.components import Component, Kind
 from empeval.contained import ContainedError
 from empeval.errors import UsageError, nearest
-from empeval.kinds import BASES, Component, Kind, PluginError, checked_class, value_of
+from empeval.kinds import BASES, PluginError, checked_class, value_of
 from empeval.notices import waiting
 from empeval.references import Reference, Source, digest, import_file, read_source
 

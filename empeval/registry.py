@@ -11,17 +11,17 @@ import importlib
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from empeval.cards import ModelCard, ScorerCard, TaskCard
+from empeval.components import KINDS, Component, Kind, components
 from empeval.contained import ContainedError, contained
 from empeval.errors import UnknownNameError, UsageError
-from empeval.installed import entry_points, left_out
+from empeval.installed import left_out
 from empeval.interfaces import Generator, Scorer, Task
-from empeval.kinds import BASES, KINDS, Component, Kind, PluginError, checked_class, value_of
+from empeval.kinds import BASES, PluginError, checked_class, value_of
 from empeval.local import (
     component_in_file,
     component_of_class,
@@ -51,23 +51,6 @@ __all__ = [
 ]  # fmt: skip
 
 Card = TypeVar("Card", TaskCard, ModelCard, ScorerCard)
-
-
-@lru_cache(maxsize=8)
-def components(kind: Kind) -> tuple[Component, ...]:
-    """All components of a kind, by name, without importing any."""
-    points, _ = entry_points(f"empeval.{kind}")
-    found = {
-        (entry.name, entry.value, distribution): Component(
-            kind=kind,
-            name=entry.name,
-            value=entry.value,
-            distribution=distribution,
-            version=version,
-        )
-        for distribution, version, entry in points
-    }
-    return tuple(found[key] for key in sorted(found))
 
 
 def find(kind: Kind, name: str, prefer: str | None = None) -> Component:

@@ -102,8 +102,9 @@ def test_nothing_is_loaded_from_elsewhere(run, report):
 def test_the_summary_has_verdicts_metrics_and_licences(run, report):
     page = report(run("a"), run("b", 1.0), margins=0.5)
     text = " ".join(" ".join(page.text).split())
-    assert "warmth: better by 1.000 points" in text
-    assert "by more than the margin of 0.500" in text
+    assert "B is better on talks warmth: " in text
+    assert "points, of 60 items that both runs have a value of" in text
+    assert "That it is more than the margin is shown." in text
     assert "60 items of 60 clusters (none)" in text
     assert page.tags.count("svg") >= 3
     bars = page.attributes.count(("svg", "class", "bar"))

@@ -104,6 +104,14 @@ def test_help_imports_nothing_of_others_but_pluggy(tmp_path, command):
     assert needless == []
 
 
+@pytest.mark.parametrize("kind", ["tasks", "generators"])
+def test_a_list_of_names_needs_a_table_and_no_records(tmp_path, kind):
+    told = python(OTHERS, json.dumps(["list", kind]), folder=tmp_path)
+    assert told.code == 0, told.err
+    others, _ = json.loads(told.err.splitlines()[-1])
+    assert set(others) <= {"pluggy", "tabulate", "wcwidth"}
+
+
 @pytest.mark.parametrize(("command", "most"), [(["--help"], 2), (["--version"], 1)])
 def test_what_is_installed_is_read_once_for_the_verbs_and_once_for_the_examples(
     tmp_path, command, most

@@ -12,7 +12,7 @@ from empeval.auditing import plots as drawn
 from empeval.auditing import words
 from empeval.certificates import Certificate, one_line
 from empeval.files import write_text
-from empeval.report import plots
+from empeval.report import canvas
 from empeval.report.build import inline_svg
 
 
@@ -39,8 +39,8 @@ def page(certificates: Sequence[Certificate]) -> str:
     css = (files("empeval.report") / "assets" / "report.css").read_text(encoding="utf-8")
     css += (assets / "audit.css").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    unplotted = plots.unplotted("the page of the audit")
-    with plots.style():
+    unplotted = canvas.unplotted("the page of the audit")
+    with canvas.style():
         made = [] if unplotted else list(_plots(certificates))
     return environment.from_string((assets / "audit.html.j2").read_text(encoding="utf-8")).render(
         version=__version__,
@@ -52,8 +52,9 @@ def page(certificates: Sequence[Certificate]) -> str:
             {
                 "title": title,
                 "alt": alt,
+                "space": canvas.space(figure),
                 # drawn by matplotlib, which escapes what it writes as text
-                "svg": Markup(inline_svg(plots.svg(figure, themed=True), number)),  # noqa: S704
+                "svg": Markup(inline_svg(canvas.svg(figure, themed=True), number)),  # noqa: S704
             }
             for number, (title, alt, figure) in enumerate(made)
         ],
@@ -68,8 +69,9 @@ def _plots(certificates: Sequence[Certificate]) -> list[tuple[str, str, Any]]:
         title = f"{rated}: {dimension}"
         alt = f"Spearman with the ratings of {title} of each scorer and of the trivial rivals."
         found.append((title, alt, drawn.agreement_plot(certificates, rated, dimension, ends)))
-    for index, certificate in enumerate(certificates):
-        figure = drawn.trial_plot(certificate, index)
+    trial_ends = drawn.trial_ends(certificates)
+    for certificate in certificates:
+        figure = drawn.trial_plot(certificate, trial_ends)
         if figure is not None:
             title = f"What can fool {certificate.scorer}"
             found.append((title, f"{title}: mean change of each trial.", figure))

@@ -146,13 +146,24 @@ def remarks(certificate: Certificate) -> list[str]:
         for a in certificate.agreements
         if a.value in compared
     ]
+    same: dict[str, list[str]] = {}  # what is said of several sets is said once
     for a in certificate.agreements:
-        where = f"{a.rated_set} {a.dimension}"
-        said += [f"{where}: {note}" for note in a.notes]
-        if a.ceiling is None:
-            said.append(f"{where}: {a.ceiling_kind}")
-    # the same said of every dimension of a set is said once
+        for note in [*a.notes, *([a.ceiling_kind] if a.ceiling is None else [])]:
+            same.setdefault(note, []).append(f"{a.rated_set} {a.dimension}")
+    said += [f"{', '.join(dict.fromkeys(where))}: {note}" for note, where in same.items()]
     return list(dict.fromkeys(said))
+
+
+def rivals_line(certificate: Certificate) -> str:
+    """How far the headline's agreement is from each trivial rival's; a dash where none was."""
+    best = certificate.headline
+    against = {} if best is None else best.against
+    return ", ".join(f"{name} {short(less)}" for name, less in against.items()) or "-"
+
+
+def failed_line(certificate: Certificate) -> str:
+    """The names of the trials that were failed; a dash where none was."""
+    return ", ".join(t.name for t in certificate.trials if t.passed is False) or "-"
 
 
 def failed_trials(certificate: Certificate) -> list[str]:

@@ -143,45 +143,18 @@ def run(options: argparse.Namespace) -> int:
 
 def print_certificate(certificate: Certificate, form: str) -> None:
     """A certificate as tables that fit a terminal, or as Markdown."""
-    from empeval.auditing import words
+    from empeval.auditing.words import markdown
     from empeval.certificates import one_line
-    from empeval.cli.text import print_rows, say
+    from empeval.cli.findings import print_findings
+    from empeval.cli.text import print_wrapped
 
     if form == "md":
-        print(words.markdown(certificate))
+        print(markdown(certificate))
         return
-    _print_wrapped([f"{certificate.scorer}: {one_line(certificate)}"])
+    print_wrapped([f"{certificate.scorer}: {one_line(certificate)}"])
     print()
-    if certificate.agreements:
-        for rows in words.agreement_tables(certificate):
-            print_rows(rows, form)
-            print()
-    for kind, title in words.KINDS.items():
-        trials = [trial for trial in certificate.trials if trial.kind == kind]
-        if trials:
-            say(f"{title}: {certificate.primary}")
-            print()
-            print_rows(words.trial_rows(trials), form)
-            print()
-    _print_wrapped(
-        [
-            *(f"FAILED {text}" for text in words.failed_trials(certificate)),
-            f"cost: {words.cost_line(certificate)}",
-            f"audited on: {words.domain_line(certificate)}; parts: {words.part_of(certificate)}",
-            *(f"note: {text}" for text in words.undecided_trials(certificate)),
-            *(f"note: {text}" for text in words.remarks(certificate)),
-        ]
-    )
+    print_findings(certificate, form)
     print()
-
-
-def _print_wrapped(lines: Sequence[str]) -> None:
-    import textwrap
-
-    from empeval.escaping import plain
-
-    for line in lines:
-        print(textwrap.fill(plain(line), 100, subsequent_indent="  "))
 
 
 def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
@@ -201,7 +174,7 @@ def _gather(options: argparse.Namespace) -> tuple[list[Gathered], list[str]]:
 def _list_ratings(form: str) -> None:
     from empeval.auditing.layouts import LAYOUTS
     from empeval.auditing.own import OPTIONAL, REQUIRED
-    from empeval.cli.text import print_rows
+    from empeval.cli.text import print_rows, print_wrapped
 
     rows = [
         {"rated set": one.name, "columns": " ".join(sorted(one.columns)), "what": one.source}
@@ -220,7 +193,7 @@ def _list_ratings(form: str) -> None:
     lines = []
     for row in rows:
         lines += [f"{row['rated set']}: {row['what']}", f"  columns: {row['columns']}"]
-    _print_wrapped(lines)
+    print_wrapped(lines)
 
 
 def _warn(remarks: Sequence[str]) -> None:

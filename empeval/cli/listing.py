@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from empeval.cli.options import add_format
 
 if TYPE_CHECKING:
-    from empeval.registry import Component
+    from empeval.components import Component
 
 EPILOG = """examples:
   empeval list tasks
@@ -29,10 +29,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the installed components of a kind, from metadata alone."""
-    from empeval import registry
     from empeval.cli.text import print_rows
+    from empeval.components import components
 
-    print_rows([_row(c) for c in registry.components(options.kind)], options.format)
+    print_rows([_row(c) for c in components(options.kind)], options.format)
     return 0
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from empeval.certificates import Certificate
     from empeval.registry import Component
 
+INDENT = 15
+"""Where a fact begins, behind what it is called."""
 EPILOG = """examples:
   empeval show empeval-runs/NAME
   empeval show {task}
@@ -44,11 +46,10 @@ def show_component(name: str, form: str) -> int:
     import msgspec
 
     from empeval import registry
-    from empeval.auditing.words import agreement_rows
     from empeval.certificates import one_line
-    from empeval.cli.text import ALONE, print_json, print_rows, say
+    from empeval.cli.findings import print_findings
+    from empeval.cli.text import ALONE, print_json, print_rows, print_wrapped
     from empeval.errors import UnknownNameError
-    from empeval.escaping import lines
 
     matches = registry.named(name)
     if not matches:
@@ -87,12 +88,12 @@ def show_component(name: str, form: str) -> int:
             print_rows([{"what": k, "value": _flat(v)} for k, v in shown.items()], form)
             continue
         for key, value in shown.items():
-            print(lines(f"{key:14} {_flat(value)}"))
+            for number, line in enumerate(_flat(value).splitlines()):
+                print_wrapped([f"{'' if number else key:{INDENT}}{line}"], indent=" " * INDENT)
         print()
-        if certificate is not None and certificate.agreements:
-            print_rows(agreement_rows(certificate), form)
-            print()
-            say(f"audited {certificate.made} by empeval {certificate.empeval}")
+        if certificate is not None:
+            print_findings(certificate, form)
+            print_wrapped([f"audited {certificate.made} by empeval {certificate.empeval}"], form)
             print()
     return 0
 
@@ -121,5 +122,5 @@ def _flat(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k}={_flat(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list | tuple):
-        return "\n               ".join(_flat(v) for v in value)
+        return "\n".join(_flat(v) for v in value)
     return str(value)

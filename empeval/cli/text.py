@@ -121,6 +121,24 @@ def say(text: object, form: str = "table") -> None:
     print(markdown(text) if form == "md" else _line(text), file=beside)
 
 
+def print_wrapped(texts: Sequence[str], form: str = "table", indent: str = "  ") -> None:
+    """Print sentences: at a terminal broken at its width, in Markdown as a list.
+
+    Args:
+        texts: a sentence each.
+        form: of the tables beside them.
+        indent: of what does not fit a sentence's first line.
+    """
+    import textwrap
+
+    beside, width = sys.stderr if form in ALONE else None, _width()
+    for text in texts:
+        line = f"- {markdown(text)}" if form == "md" else plain(text)
+        if form == "table" and width:
+            line = textwrap.fill(line, width, subsequent_indent=indent)
+        print(line, file=beside)
+
+
 def _line(text: object) -> str:
     """A line for a terminal; one that is a verdict and nothing else is in its colour."""
     return colour.word(plain(text), sys.stdout)

@@ -20,7 +20,7 @@ from empeval.errors import UsageError
 from empeval.estimates import source_of
 from empeval.files import write_bytes, write_text
 from empeval.marks import mark_lines, mark_warnings, marks_of, other_warnings
-from empeval.report import front, plots
+from empeval.report import canvas, front, plots
 from empeval.report.collect import (
     MOST_RUNS,
     Column,
@@ -88,7 +88,7 @@ def build_report(
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
     if figures is not None:
-        plots.require_matplotlib()
+        canvas.require_matplotlib()
     every = columns(runs, partial=partial)
     options: dict[str, Any] = {"margins": margins, "force": force, "resamples": resamples}
     base, *others = every
@@ -105,24 +105,25 @@ def build_report(
         )
         for one in others
     ]
-    unplotted = plots.unplotted("the report")
-    with plots.style():
+    unplotted = canvas.unplotted("the report")
+    with canvas.style():
         made = [] if unplotted else list(_plots(every, compared))
         page = _page(every, compared, many, made, unplotted)
         written = _write(out, page)
         if figures is not None:
             for plot in made:
                 written += _write(
-                    figures / f"{plot.name}.svg", plots.svg(plot.figure, themed=False)
+                    figures / f"{plot.name}.svg", canvas.svg(plot.figure, themed=False)
                 )
-                written += _write(figures / f"{plot.name}.png", plots.png(plot.figure))
+                written += _write(figures / f"{plot.name}.png", canvas.png(plot.figure))
     return written
 
 
 def _plots(every: Sequence[Column], compared: Sequence[tuple[str, Comparison]]) -> Iterator[Plot]:
     letters = [one.letter for one in every]
+    differences = [d for _, comparison in compared for d in comparison.differences]
     for letter, comparison in compared:
-        figure = plots.forest(comparison.differences)
+        figure = plots.forest(comparison.differences, differences)
         if figure is not None:
             yield Plot(
                 f"differences-{letter}",
@@ -213,8 +214,9 @@ def _page(
             {
                 "title": plot.title,
                 "alt": plot.alt,
+                "space": canvas.space(plot.figure),
                 # drawn by matplotlib, which escapes what it writes as text
-                "svg": Markup(inline_svg(plots.svg(plot.figure, themed=True), number)),  # noqa: S704
+                "svg": Markup(inline_svg(canvas.svg(plot.figure, themed=True), number)),  # noqa: S704
             }
             for number, plot in enumerate(made)
         ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from empeval.amounts import amount, interval
+from empeval.amounts import amount, interval, probability
 from empeval.comparing.many import ManyRuns
 from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.words import matrix_cells, name_of, ranks_of, sentence, verdict_of
@@ -31,12 +31,14 @@ class Bar:
     Attributes:
         low, value, high: of the interval.
         margin: from where to where a difference does not matter.
+        ends: what 0 and ``BAR`` stand for.
     """
 
     low: float
     value: float
     high: float
     margin: tuple[float, float] | None
+    ends: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Board:
     """Runs in order by one metric, with their intervals drawn to one scale.
 
     Attributes:
-        metric: its name. items: that were asked; ``shared``: those of which all runs have a value.
+        figure: its name. items: that were asked; ``shared``: those of which all runs have a value.
+        ends: what the ends of the bars stand for.
         rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
         cells: (row's letter, column's letter) -> the row less the column, and a star where they
             differ.
@@ -90,6 +93,7 @@ class Board:
     metric: str
     items: int
     shared: int
+    ends: tuple[str, str]
     rows: list[dict[str, Any]]
     cells: dict[tuple[str, str], str]
 
@@ -139,10 +143,9 @@ def bands(comparison: Comparison, name: str) -> list[Band]:
 
 def _band(d: Difference, name: str) -> Band:
     verdict = verdict_of(d)
-    words = sentence(d)
     change = d.change.value
     if verdict not in ("better", "worse") or d.too_unscored or change is None:
-        return Band(verdict, words, "", _bar(d))
+        return Band(verdict, sentence(d), _rests_on(d), _bar(d))
     sign = "+" if change > 0 else ""
     margin = "" if d.margin is None else f", margin {amount(d.margin)}"
     said = (
@@ -150,7 +153,23 @@ def _band(d: Difference, name: str) -> Band:
         f"{amount(d.sides.candidate.mean)}, {sign}{amount(change)} "
         f"({interval(d.change.interval)}){margin}"
     )
-    return Band(verdict, said, words, _bar(d))
+    return Band(verdict, said, f"{_rests_on(d)}. {_beside_margin(d)}.", _bar(d))
+
+
+def _rests_on(d: Difference) -> str:
+    """What a difference is of: unit, items, clusters, p."""
+    groups = f" in {d.change.clusters} clusters" if d.change.clusters < d.change.n else ""
+    p = probability(d.p_values.holm)
+    told = "" if p == "-" else f"; p {p}, adjusted over the headline figures"
+    return f"{d.unit}, of {d.change.n} items{groups} that both runs have a value of{told}"
+
+
+def _beside_margin(d: Difference) -> str:
+    if d.margin is None:
+        return "No margin was given, so any difference counts, however small"
+    ends = d.change.interval
+    shown = ends is not None and (ends.low > d.margin or ends.high < -d.margin)
+    return f"That it is more than the margin is {'shown' if shown else 'not shown'}"
 
 
 def _bar(d: Difference) -> Bar | None:
@@ -161,9 +180,9 @@ def _bar(d: Difference) -> Bar | None:
     most = 1.15 * max(abs(reach.low), abs(reach.high), margin)
     if not most:
         return None
-    ends = (_position(-margin, most), _position(margin, most)) if margin else None
-    low, middle, high = (_position(v, most) for v in (reach.low, value, reach.high))
-    return Bar(low, middle, high, ends)
+    ends = (_place(-margin, most), _place(margin, most)) if margin else None
+    low, middle, high = (_place(v, most) for v in (reach.low, value, reach.high))
+    return Bar(low, middle, high, ends, (amount(-most), f"+{amount(most)}"))
 
 
 def _position(value: float, most: float) -> float:
@@ -243,6 +262,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
         ends = [x for r in matrix.ranking for x in _reach(r.estimate)]
         low, high = min(ends), max(ends)
         room = 0.05 * (high - low) or 1.0
+        ends_said = amount(low - room), amount(high + room)
         rows = []
         for ranked in matrix.ranking:
             bar = None
@@ -250,7 +270,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
                 left, middle, right = (
                     _along(v, low - room, high + room) for v in _reach(ranked.estimate)
                 )
-                bar = Bar(left, middle, right, None)
+                bar = Bar(left, middle, right, None, ends_said)
             rows.append(
                 {
                     "rank": ranked.rank,
@@ -264,7 +284,7 @@ def boards(many: ManyRuns, letters: Mapping[str, str]) -> list[Board]:
             )
         cells = {(letters[a], letters[b]): text for (a, b), text in matrix_cells(matrix).items()}
         name = f"{matrix.task} {matrix.scorer}.{matrix.metric}"
-        found.append(Board(name, matrix.items, matrix.shared, rows, cells))
+        found.append(Board(name, matrix.items, matrix.shared, ends_said, rows, cells))
     return found
 
 

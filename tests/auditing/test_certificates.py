@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import msgspec
@@ -135,6 +136,43 @@ def test_show_prints_it(cli, package):
     assert "set-100 empathy" in outcome.out
     (shown,) = json.loads(cli("show", "gentle", "--format", "json").out)
     assert shown["certificate"]["primary"] == "empathy"
+
+
+def test_show_prints_the_rivals_and_each_trial_within_a_terminals_width(cli, package, monkeypatch):
+    found = Figure(value=0.024, interval=Interval(0.014, 0.035), n=60)
+    trials = (
+        Trial(name="a stock phrase", kind="flattery", change=found, unit="points", n=60, sds=0.42,
+              rule="adds no more than 0.0114 (0.2 sd) on average", passed=False),
+        Trial(name="capitals", kind="flattery", change=found, unit="points", n=58, sds=0.11,
+              rule="moves the score by no more than 0.1", passed=True),
+        Trial(name="device", kind="invariance", change=None, unit="", n=0, passed=None,
+              rule="no score moves", note="no GPU here"),
+    )  # fmt: skip
+    less = Figure(value=0.22, interval=Interval(0.14, 0.3), n=100)
+    rated = msgspec.structs.replace(agreement(), against={"length": less, "similarity": less})
+    package.write_bytes(msgspec.json.encode(certificate(agreements=(rated,), trials=trials)))
+    monkeypatch.setenv("COLUMNS", "80")
+    out = cli("show", "gentle").out
+    assert max(map(len, out.splitlines())) <= 80
+    rows = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
+    assert ["less a rival's", "length", "similarity"] in rows
+    assert ["set-100 empathy", ".22 [.14, .30]", ".22 [.14, .30]"] in rows
+    changed = ["+0.024 [+0.014, +0.035]", "points"]
+    assert ["a stock phrase", "NO", *changed, "+0.42", "60"] in rows
+    assert ["capitals", "yes", *changed, "+0.11", "58"] in rows
+    assert ["device", "-", "-", "-", "0"] in rows
+    assert "asked: adds no more than 0.0114 (0.2 sd) on average" in " ".join(out.split())
+    (shown,) = json.loads(cli("show", "gentle", "--format", "json").out)
+    made = certificate(agreements=(rated,), trials=trials)
+    assert msgspec.convert(shown["certificate"], Certificate) == made
+
+
+@pytest.mark.parametrize("form", ["csv", "latex"])
+def test_show_prints_one_table_where_a_table_stands_alone(cli, package, form):
+    tables = {"csv": "what,value", "latex": "begin{tabular}"}
+    out = cli("show", "gentle", "--format", form).out
+    assert out.count(tables[form]) == 1
+    assert "set-100" not in out
 
 
 def test_show_does_not_print_another_checkpoints(cli, package):
