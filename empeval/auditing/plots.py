@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from empeval.certificates import Agreement, Certificate, Figure, Trial
+from empeval.certificates import Agreement, Certificate, KnownEstimate, Trial
 from empeval.estimates import times
 from empeval.records import Estimate
 from empeval.report import canvas
@@ -13,9 +13,9 @@ from empeval.report import canvas
 MOST_COLOURS = len(canvas.RUN_COLOURS)
 
 
-def colour(place: int) -> str:
-    """Of the scorer at a place."""
-    return canvas.RUN_COLOURS[place % MOST_COLOURS]
+def colour(index: int) -> str:
+    """Of the scorer at an index."""
+    return canvas.RUN_COLOURS[index % MOST_COLOURS]
 
 
 def agreement_plot(
@@ -44,10 +44,10 @@ def agreement_plot(
     if first.one_rater is not None:
         rows.append(("one rater", first.one_rater, canvas.INK_COLOUR))
     made, axes = canvas.figure(canvas.WIDTH, 0.75 + 0.27 * len(rows))
-    for place, (_, one, ink) in enumerate(reversed(rows)):
+    for position, (_, one, ink) in enumerate(reversed(rows)):
         if one.interval is not None:
-            axes.plot([one.interval.low, one.interval.high], [place] * 2, color=ink, linewidth=2)
-        axes.plot([one.value], [place], "o", color=ink, markersize=5)
+            axes.plot([one.interval.low, one.interval.high], [position] * 2, color=ink, linewidth=2)
+        axes.plot([one.value], [position], "o", color=ink, markersize=5)
     axes.axvline(0, color=canvas.FAINT, linewidth=1)
     if first.ceiling is not None:
         axes.axvline(first.ceiling.value, color=canvas.INK_COLOUR, linewidth=1, linestyle="--")

@@ -37,9 +37,9 @@ WIDTH = 3.9
 """Inches of a plot: three stand side by side on a wide page, one is readable on a phone."""
 
 
-def colour_of(place: int) -> str:
-    """The colour of a run by its place; the ninth has that of the first."""
-    return RUN_COLOURS[place % len(RUN_COLOURS)]
+def colour_of(index: int) -> str:
+    """The colour of a run by its index; the ninth has that of the first."""
+    return RUN_COLOURS[index % len(RUN_COLOURS)]
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:

@@ -83,7 +83,7 @@ class Board:
     """Runs in order by one metric, with their intervals drawn to one scale.
 
     Attributes:
-        figure: its name. items: that were asked; ``shared``: those of which all runs have a value.
+        metric: its name. items: that were asked; ``shared``: those of which all runs have a value.
         ends: what the ends of the bars stand for.
         rows: rank, its interval, letter, mean, interval of the mean, groups, bar.
         cells: (row's letter, column's letter) -> the row less the column, and a star where they
@@ -160,7 +160,7 @@ def _rests_on(d: Difference) -> str:
     """What a difference is of: unit, items, clusters, p."""
     groups = f" in {d.change.clusters} clusters" if d.change.clusters < d.change.n else ""
     p = probability(d.p_values.holm)
-    told = "" if p == "-" else f"; p {p}, adjusted over the headline figures"
+    told = "" if p == "-" else f"; p {p}, adjusted over the headline metrics"
     return f"{d.unit}, of {d.change.n} items{groups} that both runs have a value of{told}"
 
 
@@ -180,8 +180,8 @@ def _bar(d: Difference) -> Bar | None:
     most = 1.15 * max(abs(reach.low), abs(reach.high), margin)
     if not most:
         return None
-    ends = (_place(-margin, most), _place(margin, most)) if margin else None
-    low, middle, high = (_place(v, most) for v in (reach.low, value, reach.high))
+    ends = (_position(-margin, most), _position(margin, most)) if margin else None
+    low, middle, high = (_position(v, most) for v in (reach.low, value, reach.high))
     return Bar(low, middle, high, ends, (amount(-most), f"+{amount(most)}"))
 
 

@@ -24,7 +24,7 @@ from empeval.report.canvas import (
 from empeval.report.collect import LETTERS, Values
 
 SMALL = (WIDTH, 2.5)
-"""Inches of a plot of one figure of one task."""
+"""Inches of a plot of one metric of one task."""
 
 MOST_LINES = 3
 """Runs that can be told apart where they are drawn over each other."""

@@ -139,7 +139,7 @@ def test_show_prints_it(cli, package):
 
 
 def test_show_prints_the_rivals_and_each_trial_within_a_terminals_width(cli, package, monkeypatch):
-    found = Figure(value=0.024, interval=Interval(0.014, 0.035), n=60)
+    found = KnownEstimate(value=0.024, interval=Interval(0.014, 0.035), n=60)
     trials = (
         Trial(name="a stock phrase", kind="flattery", change=found, unit="points", n=60, sds=0.42,
               rule="adds no more than 0.0114 (0.2 sd) on average", passed=False),
@@ -148,7 +148,7 @@ def test_show_prints_the_rivals_and_each_trial_within_a_terminals_width(cli, pac
         Trial(name="device", kind="invariance", change=None, unit="", n=0, passed=None,
               rule="no score moves", note="no GPU here"),
     )  # fmt: skip
-    less = Figure(value=0.22, interval=Interval(0.14, 0.3), n=100)
+    less = KnownEstimate(value=0.22, interval=Interval(0.14, 0.3), n=100)
     rated = msgspec.structs.replace(agreement(), against={"length": less, "similarity": less})
     package.write_bytes(msgspec.json.encode(certificate(agreements=(rated,), trials=trials)))
     monkeypatch.setenv("COLUMNS", "80")
