@@ -232,6 +232,8 @@ def one_line(certificate: Certificate) -> str:
         decided = [t.passed for t in certificate.trials if t.kind == kind and t.passed is not None]
         if decided:
             said.append(f"{kind} {sum(decided)} of {len(decided)} passed")
+    if not certificate.trials:
+        said.append("nothing was tried to fool it")
     return ", ".join(said)
 
 

@@ -97,6 +97,10 @@ class Generator(ABC):
         charges: whether its answers may cost money. Such a generator reserves what a question may
             take of ``spending`` before it asks, ends early when nothing is left, and brings in what
             is on its way.
+        takes_more: whether ``generate``, given a deque, takes items out of it as it asks them and
+            looks into it again after each answer that it yields, since its caller may have put
+            there what can be asked now. The answers of such a generator depend on their own item
+            alone.
         spending: what the run may spend, set before ``generate``; ``None`` outside of a run.
         wrapped: the generator whose answers these are, where one hands them on unchanged; a run
             is that one's.
@@ -109,6 +113,7 @@ class Generator(ABC):
     gives_likelihood: ClassVar[bool] = False
     counts_tokens: ClassVar[bool] = True
     charges: ClassVar[bool] = False
+    takes_more: ClassVar[bool] = False
     spending: Spending | None = None
     wrapped: Generator | None = None
 

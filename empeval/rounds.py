@@ -1,8 +1,9 @@
-"""A task's items in the order in which they can be asked: dialogues turn by turn, all together."""
+"""A task's items in the order in which they can be asked: dialogues turn by turn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from empeval.answering import finish
@@ -31,7 +32,8 @@ class Rounds:
     """The first turn of every dialogue, then the second one of every dialogue, and so on.
 
     A round holds all of its turns, answered or not, so that a generator groups them in the same
-    way wherever a run was interrupted. Items without a script are one round.
+    way wherever a run was interrupted. Items without a script are one round. Where a generator
+    groups nothing, each dialogue goes on by itself (``begin``, ``after``).
 
     Args:
         asked: the task.
@@ -42,6 +44,7 @@ class Rounds:
         self._asked = asked
         self._replies: dict[str, str] = {}
         self._causes: dict[str, tuple[ResponseStatus, str]] = {}
+        self._turns: dict[str, Item] = {}
         self._by_turn: dict[int, list[Item]] = {}
         for item in asked.items:
             self._by_turn.setdefault(max(item.turn, 1), []).append(item)
@@ -61,16 +64,54 @@ class Rounds:
 
     def __iter__(self) -> Iterator[Round]:
         for number in sorted(self._by_turn):
-            items: list[Item] = []
-            ended: list[ResponseLine] = []
-            for item in self._by_turn[number]:
-                kept = self._with_replies(item)
-                cause = self._causes.get(_id(item, number - 1)) if number > 1 else None
-                if cause is None:
-                    items.append(kept)
-                else:
-                    ended.append(finish(Response(item.id, "", cause[0], note=cause[1]), kept))
-            yield Round(items, [with_system(i, self._asked.system) for i in items], ended)
+            yield self._round(self._by_turn[number])
+
+    def begin(self, done: Collection[str]) -> Round:
+        """The first turn without an answer of every dialogue.
+
+        Args:
+            done: ids that have one.
+        """
+        self._turns = {item.id: item for item in self._asked.items if item.turn}
+        starts = [self._onward(item, done) for item in self._asked.items if item.turn < 2]
+        return Round(*(list(chain(*parts)) for parts in zip(*starts, strict=True)))
+
+    def after(self, line: ResponseLine, done: Collection[str]) -> Round:
+        """The next turn of an answer's dialogue, which has begun.
+
+        Args:
+            line: the answer, which was taken.
+            done: ids that have one.
+        """
+        return self._onward(self._next(line.item), done)
+
+    def _next(self, item: Item) -> Item | None:
+        return self._turns.get(_id(item, item.turn + 1)) if item.turn else None
+
+    def _onward(self, turn: Item | None, done: Collection[str]) -> Round:
+        """From a turn on: the first that can be asked, and before it those that cannot."""
+        ended: list[ResponseLine] = []
+        while turn is not None:
+            if turn.id not in done:
+                one = self._round([turn])
+                if one.items:
+                    return one._replace(ended=ended)
+                ended += one.ended
+                self.take(one.ended[0])
+            turn = self._next(turn)
+        return Round([], [], ended)
+
+    def _round(self, turns: Iterable[Item]) -> Round:
+        items: list[Item] = []
+        ended: list[ResponseLine] = []
+        for turn in turns:
+            kept = self._with_replies(turn)
+            cause = self._causes.get(_id(turn, turn.turn - 1)) if turn.turn > 1 else None
+            if cause is None:
+                items.append(kept)
+            else:
+                ended.append(finish(Response(turn.id, "", cause[0], note=cause[1]), kept))
+        return Round(items, [with_system(i, self._asked.system) for i in items], ended)
 
     def _with_replies(self, item: Item) -> Item:
         if item.turn < 2:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -70,7 +71,8 @@ def generate_stage(
                 ),
             )
 
-        for one in rounds:
+        streams = asked.scripted and generator.takes_more
+        for one in [rounds.begin(done)] if streams else rounds:
             for line in one.ended:
                 if line.id not in done:
                     keep(line)
@@ -81,9 +83,18 @@ def generate_stage(
                 continue
             spending.require(_unanswered(asked, done))
             by_id = {item.id: item for item in one.items}
-            for line in answers(generator, todo, by_id, sampling, done, asked.name):
+            waiting = deque(todo)
+            given = waiting if streams else todo
+            for line in answers(generator, given, by_id, sampling, done, asked.name):
                 spending.add(line)
                 keep(line)
+                if streams:
+                    more = rounds.after(line, done)
+                    for ended in more.ended:
+                        keep(ended)
+                    del by_id[line.id]
+                    by_id |= {item.id: item for item in more.items}
+                    waiting += more.shown
                 spending.check(line, charges=generator.charges)
                 if not generator.charges and not spending.allows():
                     break

@@ -46,7 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         machine: whether speed and memory are measured.
-        bases: the most replies that are changed in trials.
+        bases: the most replies that are changed in trials; with 0 there are no trials, and no
+            cost is measured: agreement alone.
     """
 
     machine: bool = True
@@ -93,9 +94,8 @@ def audit(
     bases = choose_bases(sets, settings.bases)
     rated = _texts(sets)
     book.ask(rated, "rated replies", progress=progress)
-    book.ask(
-        [*flattery.trial_texts(bases), *invariance.people_texts()], "trials", progress=progress
-    )
+    tried = [*flattery.trial_texts(bases), *invariance.people_texts()] if bases else []
+    book.ask(tried, "trials", progress=progress)
     given = book.names()
     if not given:
         reasons = book.failures(base.text for base in bases)
@@ -118,7 +118,7 @@ def audit(
             agreements += [made] if made is not None else []
             notes += [problem] if problem else []
     stick = yardstick(asked, primary, book.values([base.text for base in bases], primary), bases)
-    if stick.sd == 0:
+    if bases and stick.sd == 0:
         notes.append("all base replies got the same score: the trials of flattery mean nothing")
     certificate = Certificate(
         scorer=spec,
@@ -136,13 +136,14 @@ def audit(
         primary=primary,
         notes=tuple(notes),
     )
-    trials = [
-        *flattery.flattery_trials(book, primary, sign, bases, stick),
-        flattery.length_trial(certificate.headline),
-    ]
-    certificate = _with_machine(
-        certificate, asked, spec, book, bases, stick, tuple(trials), settings, progress=progress
-    )
+    if bases:
+        trials = [
+            *flattery.flattery_trials(book, primary, sign, bases, stick),
+            flattery.length_trial(certificate.headline),
+        ]
+        certificate = _with_machine(
+            certificate, asked, spec, book, bases, stick, tuple(trials), settings, progress=progress
+        )
     fields = {name: getattr(certificate, name) for name in Certificate.__struct_fields__}
     finished = Finished(**fields, asked=identity)
     write_json(path, finished)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from empeval.cli.options import add_format, positive
+from empeval.cli.options import add_format, not_negative, positive
 
 if TYPE_CHECKING:
     from empeval.auditing.gathering import Gathered
@@ -63,10 +63,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--trials",
-        type=positive,
+        type=not_negative,
         default=200,
         metavar="N",
-        help="change at most N replies to see what fools a scorer (default 200)",
+        help="change at most N replies to see what fools a scorer (default 200); 0: agreement "
+        "alone, without trials and cost",
     )
     parser.add_argument("--no-cost", action="store_true", help="measure no speed and no memory")
     parser.add_argument(
@@ -111,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
             "another --out."
         )
     sets, remarks = _gather(options)
+    if not sets and not options.trials:
+        raise UsageError("--trials 0 measures agreement alone; give rated replies with --ratings.")
     rivals, left_out = rival_scorers() if sets else ([], [])
     remarks += left_out
     out = Path(options.out)

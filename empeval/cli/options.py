@@ -171,12 +171,21 @@ def names(text: str) -> list[str]:
 
 def positive(text: str) -> int:
     """A whole number of 1 or more."""
+    return _from(1, text)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of 0 or more."""
+    return _from(0, text)
+
+
+def _from(least: int, text: str) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
     return value
 
 

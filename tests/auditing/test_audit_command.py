@@ -143,6 +143,26 @@ def test_without_ratings_trials_are_made_on_our_own_replies(cli, biased, monkeyp
     assert "invariance 4 of 4 passed" in outcome.out
 
 
+def test_agreement_alone_asks_about_the_rated_replies_and_says_that_nothing_was_tried(
+    cli, biased, mine, tmp_path
+):
+    outcome = cli("audit", "marks", "--ratings", str(mine), "--trials", "0")
+    assert outcome.code == 0, outcome.err
+    assert "nothing was tried to fool it" in outcome.out.replace("\n", " ")
+    folder = tmp_path / "empeval-audits"
+    alone = read(folder / "marks/audit.json")
+    assert alone["trials"] == []
+    assert alone["peak_memory_mb"] is None
+    assert len((folder / "scores/marks.jsonl").read_text().splitlines()) == 120
+    assert cli("audit", "marks", "--ratings", str(mine), *QUICK).code == 0
+    whole = read(folder / "marks/audit.json")
+    assert whole["trials"]
+    assert alone["agreements"] == whole["agreements"]
+    refused = cli("audit", "marks", "--trials", "0")
+    assert refused.code == 2
+    assert "--trials 0 measures agreement alone" in refused.err
+
+
 def test_a_folder_of_ratings_may_stand_in_the_environment(cli, biased, mine, monkeypatch):
     monkeypatch.setenv("EMPEVAL_RATINGS", str(mine.parent))
     assert "on 120 replies" in cli("audit", "marks", *QUICK).out

@@ -46,6 +46,8 @@ class ModelServer:
         plan: (question, how often it was asked before) -> a fault, or ``None``.
         requests: bodies so far. headers: of each. most_at_once: requests under way together.
         delay: seconds before each answer. room: requests at once above which it answers 429.
+        crowd: requests that must have been under way together before any is answered but the
+            first, which may go alone; after 20 seconds they are answered all the same.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ModelServer:
         self.faulted: Counter[str] = Counter()
         self.delay = 0.0
         self.room = 1000
+        self.crowd = 1
         self.wait = "0.01"
         self.most_at_once = 0
         self.gone = False
@@ -94,6 +97,14 @@ class ModelServer:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             return self._at_once <= self.room
+
+    def gather(self) -> None:
+        """Wait for the crowd, if there is to be one."""
+        until = time.monotonic() + 20
+        while len(self.requests) > 1 and self.most_at_once < self.crowd:
+            if time.monotonic() > until:
+                return
+            time.sleep(0.005)
 
     def leave(self) -> None:
         with self._lock:
@@ -157,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         question = request["messages"][-1]["content"] if chat else request["prompt"]
         fault = model.fault(question)
         time.sleep(model.delay)
+        model.gather()
         if fault is None or fault in _SPOILING:
             self._reply(request, question, fault)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from empeval.records import Continuations, Item, LogLikelihood, Response, Sampli
 
 if TYPE_CHECKING:
     from empeval.generators.openai.client import Client
+    from empeval.generators.openai.throttle import Throttle
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,6 +75,7 @@ class OpenAI(Generator):
     )
     charges = True
     gives_likelihood = True
+    takes_more = True
 
     def __init__(
         self,
@@ -126,6 +128,7 @@ class OpenAI(Generator):
         self._retried: Counter[str] = Counter()
         self._requests = 0
         self._busiest = 0
+        self._throttle: Throttle | None = None
         self._answered = False
         self._refused: list[str] = []
         self._lost = 0
@@ -158,7 +161,7 @@ class OpenAI(Generator):
     def generate(self, items: Sequence[Item], sampling: Sampling) -> Iterator[Response]:
         """Yield answers as they come.
 
-        One question goes alone until one was answered; then there are up to ``concurrency``.
+        The first question goes alone until it was answered; then there are up to ``concurrency``.
 
         Raises:
             EmpevalError: a wrong key, an unknown model, no server, nothing left to pay with.
@@ -170,7 +173,7 @@ class OpenAI(Generator):
         spending = self.spending
         self._answered |= spending is not None and spending.answers > 0
         crew = Crew(
-            items,
+            items if isinstance(items, deque) else deque(items),
             self._concurrency,
             lambda: self._open(lambda client: self._answerer(client, sampling)),
             lambda item, alone: self._may_ask(item, sampling, alone),
@@ -198,7 +201,7 @@ class OpenAI(Generator):
         spending = self.spending
         self._answered |= spending is not None and spending.answers > 0
         crew: Crew[Continuations, LogLikelihood] = Crew(
-            requests,
+            deque(requests),
             self._concurrency,
             lambda: self._open(self._reading),
             self._may_read,
@@ -255,9 +258,8 @@ class OpenAI(Generator):
         from empeval.generators.openai.client import Client
         from empeval.generators.openai.throttle import Throttle
 
-        client = Client(
-            self._server, self._asking, self._reader, Throttle(self._concurrency), self._patience
-        )
+        self._throttle = Throttle(self._concurrency, self._throttle)
+        client = Client(self._server, self._asking, self._reader, self._throttle, self._patience)
 
         async def close() -> None:
             self._requests += client.requests

@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -29,6 +30,8 @@ from empeval.records import Item, Response, Sampling
 from empeval.redacting import HIDDEN, SHORTEST
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 T = TypeVar("T")
@@ -78,7 +81,7 @@ class Client:
         self.patience = patience
         self.retried: Counter[str] = Counter()
         self.requests = 0
-        self.answered = False
+        self.answered = throttle.opened
         self._key = server.key()
         self._http = open_http(server, self._key, throttle.most, patience.timeout)
 
@@ -250,6 +253,14 @@ class Client:
         return random.uniform(0.5, 1.0) * longest  # noqa: S311 - spreads requests, hides nothing
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """What a client makes for itself, read once: a client is opened for each call of the model."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
 def open_http(server: Server, key: str | None, most: int, timeout: float) -> httpx2.AsyncClient:
     """An HTTP client with the key in its headers.
 
@@ -266,6 +277,7 @@ def open_http(server: Server, key: str | None, most: int, timeout: float) -> htt
         headers["authorization"] = f"Bearer {key}"
     return httpx2.AsyncClient(
         headers=headers,
+        verify=_authorities(),
         timeout=httpx2.Timeout(timeout, connect=min(10.0, timeout), pool=None),
         limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
         trust_env=not server.here,  # no proxy lies before this machine

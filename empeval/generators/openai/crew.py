@@ -7,25 +7,23 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-LOOKED_AFTER = 0.02
-"""Seconds between two looks at whether one more may be asked."""
-
 
 class Crew(Generic[T, R]):
-    """An event loop in a thread of its own, and workers in it that take one item each.
+    """An event loop in a thread of its own, and a task in it for each item that is under way.
 
     So answers go on arriving while the caller writes the last one down, and Ctrl-C reaches the
     caller alone, never the inside of the loop.
 
     Args:
-        items: in the order in which they are begun.
-        most: workers.
+        waiting: items in the order in which they are begun; taken out as they are. The caller may
+            append others while it has a result in hand.
+        most: under way at once.
         open_worker: called inside of the loop; gives what answers an item, and what is awaited
             at the end.
         may_ask: whether an item may be asked now; told whether no other is under way.
@@ -34,7 +32,7 @@ class Crew(Generic[T, R]):
 
     def __init__(
         self,
-        items: Sequence[T],
+        waiting: deque[T],
         most: int,
         open_worker: Callable[
             [], tuple[Callable[[T], Awaitable[R]], Callable[[], Coroutine[Any, Any, None]]]
@@ -42,8 +40,8 @@ class Crew(Generic[T, R]):
         may_ask: Callable[[T, bool], bool],
         handed: Callable[[R], None],
     ) -> None:
-        self._waiting = deque(items)
-        self._most = min(most, len(items))
+        self._waiting = waiting
+        self._most = most
         self._open = open_worker
         self._may_ask = may_ask
         self._done_with = handed
@@ -51,6 +49,8 @@ class Crew(Generic[T, R]):
         self._begun = 0  # counted in the loop's thread
         self._handed = 0  # counted in the caller's
         self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stirred = asyncio.Event()  # set and waited for within the loop
         self._thread = threading.Thread(target=self._run, name="empeval-openai", daemon=True)
 
     def results(self) -> Iterator[R]:
@@ -77,6 +77,7 @@ class Crew(Generic[T, R]):
                 yield result
                 self._done_with(result)  # only now has the caller counted it
                 self._handed += 1
+                self._wake()
         finally:
             self._stop()
 
@@ -89,7 +90,14 @@ class Crew(Generic[T, R]):
 
     def _stop(self) -> None:
         self._stopping.set()
+        self._wake()
         self._thread.join()
+
+    def _wake(self) -> None:
+        """Have the loop look at what the caller did; it may have ended."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stirred.set)
 
     def _run(self) -> None:
         try:
@@ -99,32 +107,37 @@ class Crew(Generic[T, R]):
             self._out.put((None, error))
 
     async def _work(self) -> None:
+        self._loop = asyncio.get_running_loop()
         answer, close = self._open()
-        workers = [asyncio.create_task(self._worker(answer)) for _ in range(self._most)]
+        under_way: set[asyncio.Task[None]] = set()
         try:
-            while workers:
-                done, _ = await asyncio.wait(
-                    workers, timeout=LOOKED_AFTER, return_when=asyncio.FIRST_COMPLETED
-                )
-                for worker in done:
-                    workers.remove(worker)
-                    worker.result()
-                if self._stopping.is_set():
+            while not self._stopping.is_set():
+                self._stirred.clear()
+                settled = self._begun == self._handed  # before a look at what waits
+                while self._waiting and len(under_way) < self._most and self._may_begin():
+                    under_way.add(self._begin(answer))
+                if settled and not under_way:
                     break
+                await self._stirred.wait()
+                for task in [task for task in under_way if task.done()]:
+                    under_way.remove(task)
+                    task.result()
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
             await close()
 
-    async def _worker(self, answer: Callable[[T], Awaitable[R]]) -> None:
-        while self._waiting and not self._stopping.is_set():
-            alone = self._begun == self._handed
-            if not self._may_ask(self._waiting[0], alone):
-                if alone:
-                    return
-                await asyncio.sleep(LOOKED_AFTER)
-                continue
-            item = self._waiting.popleft()
-            self._begun += 1
+    def _may_begin(self) -> bool:
+        return self._may_ask(self._waiting[0], self._begun == self._handed)
+
+    def _begin(self, answer: Callable[[T], Awaitable[R]]) -> asyncio.Task[None]:
+        item = self._waiting.popleft()
+        self._begun += 1
+
+        async def ask() -> None:
             self._out.put((await answer(item), None))
+
+        task = asyncio.create_task(ask())
+        task.add_done_callback(lambda _: self._stirred.set())
+        return task

@@ -15,20 +15,25 @@ class Throttle:
 
     Args:
         most: the largest number at once.
+        before: of the same server in an event loop that has ended; what it has learned stays.
 
     Attributes:
-        limit: the number now. busiest: the largest number that there was.
+        limit: the number now. busiest: the largest number that there was. opened: whether a
+            request was answered.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, before: Throttle | None = None) -> None:
         self.most = most
         self.limit = 1.0
         self.busiest = 0
-        self._opened = False
+        self.opened = False
         self._active = 0
         self._until = 0.0
         self._cut = 0.0
         self._freed = asyncio.Event()
+        if before is not None:
+            self.limit, self.opened, self._cut = before.limit, before.opened, before._cut
+            self._until = 0.0 if before._until == float("inf") else before._until
 
     async def enter(self) -> float:
         """Wait until one more may go; the loop's time, for ``slow_down``."""
@@ -59,8 +64,8 @@ class Throttle:
 
     def answered(self) -> None:
         """A request was answered: there may be more at once."""
-        if not self._opened:
-            self._opened, self.limit = True, float(self.most)
+        if not self.opened:
+            self.opened, self.limit = True, float(self.most)
         else:
             self.limit = min(float(self.most), self.limit + 1 / self.limit)
         self._freed.set()
