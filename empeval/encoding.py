@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from empeval.batching import by_length
+from empeval.engines import TORCH, Engine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,10 +75,14 @@ def mean_pool(states: Tensor, mask: Tensor) -> Tensor:
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
+EXAMPLE = (TokenRow([1] * 9, second=4), TokenRow([1] * 5))
+"""What a model is traced with: two rows of unlike length."""
+
+
 class PooledEncoder:
     """A transformer without an output layer, and what it takes to get vectors from it.
 
-    Runs on the GPU if there is one. A row's vector does not depend on the rows beside it, but for
+    Runs on the GPU if there is one, or as ``engine`` says. A row's vector does not depend on the rows beside it, but for
     the rounding of float sums (below 1e-6 in float32), which depends on how long the longest is.
 
     Args:
@@ -86,10 +91,14 @@ class PooledEncoder:
         padding: the number of the token that fills rows up.
         segments: whether the model reads ``token_type_ids``.
         batch_tokens: as ``BATCH_TOKENS``.
+        engine: what computes; ``openvino`` on the CPU, where a GPU is as well.
 
     Attributes:
         model, device: what runs, and where: ``cpu`` or ``cuda``.
         batch_tokens: the most tokens of a batch there.
+
+    Raises:
+        EmpevalError: the engine cannot compute the model.
     """
 
     def __init__(
@@ -100,15 +109,23 @@ class PooledEncoder:
         padding: int = 0,
         segments: bool = False,
         batch_tokens: Mapping[str, int] = BATCH_TOKENS,
+        engine: Engine = TORCH,
     ) -> None:
         import torch
 
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        on_gpu = engine.engine == "torch" and torch.cuda.is_available()
+        self.device = "cuda" if on_gpu else "cpu"
         self.model = model.to(self.device).eval()
         self._pooling = pooling
         self._padding = padding
         self._segments = segments
         self.batch_tokens = batch_tokens[self.device]
+        self._compiled: Callable[[dict[str, Tensor]], Tensor] | None = None
+        if engine.engine == "openvino":
+            from empeval.compiled import CompiledEncoder
+
+            example = padded(EXAMPLE, padding=padding, segments=segments)
+            self._compiled = CompiledEncoder(self.model, example, engine.precision)
 
     def batches(
         self,
@@ -159,6 +176,8 @@ class PooledEncoder:
             return torch.cat(parts)[back.to(self.device)]
 
     def _last(self, given: dict[str, Tensor]) -> Sequence[Tensor]:
+        if self._compiled is not None:
+            return [self._compiled(given)]
         return [self.model(**given).last_hidden_state]
 
     def _pool(self, states: Tensor, rows: Sequence[TokenRow], pooling: Pooling) -> Tensor:

@@ -1,0 +1,154 @@
+"""A transformer of transformers, compiled by OpenVINO for this machine's CPU.
+
+It is traced and compiled in memory each time, which takes seconds; nothing is kept on the disk.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from empeval.engines import Precision
+from empeval.errors import EmpevalError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GROUP = 32
+"""Numbers of an input that are rounded to 8 bits together, by a scale of their own."""
+STEPS = 127
+"""Steps from 0 to the largest weight of a row."""
+
+_REPORTS = "openvino_telemetry"
+
+
+@contextmanager
+def unreported() -> Iterator[None]:
+    """Import and use openvino without its reports of use, which it sends unless told otherwise.
+
+    Its modules look for the package that sends them when they are imported, and go without it.
+    """
+    known = sys.modules.get(_REPORTS)
+    sys.modules[_REPORTS] = None  # type: ignore[assignment]  # Python's way to say: not there
+    try:
+        yield
+    finally:
+        del sys.modules[_REPORTS]
+        if known is not None:
+            sys.modules[_REPORTS] = known
+
+
+class CompiledEncoder:
+    """The last hidden states of a transformer, computed by OpenVINO.
+
+    Takes as many threads as torch would. The model itself is left as it is.
+
+    Args:
+        model: of transformers, on the CPU, set to evaluate.
+        example: a batch as the model takes it, of two rows or more.
+        precision: of the matrix products.
+
+    Raises:
+        UsageError: the processor has no bfloat16.
+        EmpevalError: the model cannot be traced or compiled, or has no matrix to round.
+    """
+
+    def __init__(self, model: Any, example: Mapping[str, Tensor], precision: Precision) -> None:
+        with unreported():
+            import openvino
+
+        core = openvino.Core()
+        if precision == "bfloat16":
+            able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            if "BF16" not in able:
+                raise UsageError("This processor does not compute in bfloat16: leave it out.")
+        kind = type(model).__name__
+        try:
+            traced = _traced(model, example)
+            if precision == "int8" and not _round_weights(traced):
+                raise EmpevalError(f"OpenVINO finds no matrix of {kind} to round to int8.")
+            compiled = core.compile_model(traced, "CPU", _properties(precision))
+        except EmpevalError:
+            raise
+        except Exception as error:  # tracing and compiling raise whatever they like
+            said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+            raise EmpevalError(f"OpenVINO cannot compile {kind}: {said}.") from error
+        self._request = compiled.create_infer_request()
+        self._running = threading.Lock()
+
+    def __call__(self, given: Mapping[str, Tensor]) -> Tensor:
+        """The states, shape (rows, tokens, width), float32.
+
+        Args:
+            given: as the example, of any number of rows and tokens.
+        """
+        import torch
+
+        with self._running:  # a request holds one batch
+            found = self._request.infer({name: one.numpy() for name, one in given.items()})
+            return torch.from_numpy(found[0].copy())
+
+
+def _properties(precision: Precision) -> dict[str, Any]:
+    import torch
+
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if precision == "int8" else 0,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # or processes beside each other share a core
+    }
+
+
+def _traced(model: Any, example: Mapping[str, Tensor]) -> Any:
+    """OpenVINO's graph of a model, for any number of rows and tokens."""
+    import openvino
+    import torch
+
+    names = list(example)
+
+    class States(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *given: Tensor) -> Tensor:
+            states: Tensor = self.model(**dict(zip(names, given, strict=True))).last_hidden_state
+            return states
+
+    with unreported(), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the tracer, about sizes; a test compares other ones
+        graph = openvino.convert_model(
+            States().eval(),
+            example_input=tuple(example.values()),
+            input=[openvino.PartialShape([-1, -1]) for _ in names],
+        )
+    for port, name in zip(graph.inputs, names, strict=True):
+        port.get_tensor().set_names({name})
+    return graph
+
+
+def _round_weights(graph: Any) -> int:
+    """Give each matrix of weights 8 bits a number and a scale a row; how many there were."""
+    import numpy as np
+    from openvino import opset13
+
+    count = 0
+    for node in graph.get_ops():
+        weights = node.input_value(1).get_node() if node.get_type_name() == "MatMul" else None
+        if weights is None or weights.get_type_name() != "Constant" or len(weights.shape) != 2:
+            continue
+        own = np.array(weights.data, dtype=np.float32)
+        across = 1 if node.get_attributes()["transpose_b"] else 0
+        scale = np.abs(own).max(across, keepdims=True) / STEPS
+        scale[scale == 0] = 1
+        steps = opset13.constant(np.rint(own / scale).astype(np.int8))
+        back = opset13.multiply(opset13.convert(steps, "f32"), opset13.constant(scale))
+        node.input(1).replace_source_output(back.output(0))
+        count += 1
+    return count
