@@ -5,14 +5,12 @@ It is traced and compiled in memory each time, which takes seconds; nothing is k
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from empeval.engines import Precision
+from empeval.engines import Precision, unreported
 from empeval.errors import EmpevalError, UsageError
 
 if TYPE_CHECKING:
@@ -22,24 +20,6 @@ GROUP = 32
 """Numbers of an input that are rounded to 8 bits together, by a scale of their own."""
 STEPS = 127
 """Steps from 0 to the largest weight of a row."""
-
-_REPORTS = "openvino_telemetry"
-
-
-@contextmanager
-def unreported() -> Iterator[None]:
-    """Import and use openvino without its reports of use, which it sends unless told otherwise.
-
-    Its modules look for the package that sends them when they are imported, and go without it.
-    """
-    known = sys.modules.get(_REPORTS)
-    sys.modules[_REPORTS] = None  # type: ignore[assignment]  # Python's way to say: not there
-    try:
-        yield
-    finally:
-        del sys.modules[_REPORTS]
-        if known is not None:
-            sys.modules[_REPORTS] = known
 
 
 class CompiledEncoder:
@@ -109,6 +89,7 @@ def _traced(model: Any, example: Mapping[str, Tensor]) -> Any:
     """OpenVINO's graph of a model, for any number of rows and tokens."""
     import openvino
     import torch
+    from transformers.utils import logging
 
     names = list(example)
 
@@ -121,13 +102,18 @@ def _traced(model: Any, example: Mapping[str, Tensor]) -> Any:
             states: Tensor = self.model(**dict(zip(names, given, strict=True))).last_hidden_state
             return states
 
-    with unreported(), warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the tracer, about sizes; a test compares other ones
-        graph = openvino.convert_model(
-            States().eval(),
-            example_input=tuple(example.values()),
-            input=[openvino.PartialShape([-1, -1]) for _ in names],
-        )
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # about training, which is not meant
+    try:
+        with unreported(), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # about fixed sizes; tests have other ones
+            graph = openvino.convert_model(
+                States().eval(),
+                example_input=tuple(example.values()),
+                input=[openvino.PartialShape([-1, -1]) for _ in names],
+            )
+    finally:
+        logging.set_verbosity(verbosity)
     for port, name in zip(graph.inputs, names, strict=True):
         port.get_tensor().set_names({name})
     return graph

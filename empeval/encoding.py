@@ -82,8 +82,9 @@ EXAMPLE = (TokenRow([1] * 9, second=4), TokenRow([1] * 5))
 class PooledEncoder:
     """A transformer without an output layer, and what it takes to get vectors from it.
 
-    Runs on the GPU if there is one, or as ``engine`` says. A row's vector does not depend on the rows beside it, but for
-    the rounding of float sums (below 1e-6 in float32), which depends on how long the longest is.
+    Runs on the GPU if there is one, or as ``engine`` says. A row's vector does not depend on the
+    rows beside it, but for the rounding of float sums (below 1e-6 in float32), which depends on how
+    long the longest is.
 
     Args:
         model: of transformers; it is moved to the device and set to evaluate.

@@ -6,6 +6,9 @@ target, as those of ``judge:`` do. Nothing heavy is imported to read them.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -18,6 +21,7 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 EXAMPLE = "engine=openvino&precision=int8"
 _MARK = " engine="
+_REPORTS = "openvino_telemetry"
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +29,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         engine: ``torch``, on the GPU where there is one; or ``openvino``, on the CPU.
-        precision: ``float32``; with ``openvino`` also ``bfloat16``, or ``int8``: matrices with 8-bit
+        precision: ``float32``; with ``openvino`` also ``bfloat16``, or ``int8``: matrices of 8-bit
             weights, whose inputs are rounded to 8 bits where the processor multiplies such.
     """
 
@@ -94,3 +98,19 @@ def read_engine(target: str | None) -> tuple[str | None, Engine]:
     if engine.engine == "openvino":
         require("engine=openvino", "openvino")
     return place or None, engine
+
+
+@contextmanager
+def unreported() -> Iterator[None]:
+    """Import and use openvino without its reports of use, which it sends unless told otherwise.
+
+    Its modules look for the package that sends them when they are imported, and go without it.
+    """
+    known = sys.modules.get(_REPORTS)
+    sys.modules[_REPORTS] = None  # type: ignore[assignment]  # Python's way to say: not there
+    try:
+        yield
+    finally:
+        del sys.modules[_REPORTS]
+        if known is not None:
+            sys.modules[_REPORTS] = known

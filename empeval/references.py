@@ -65,7 +65,7 @@ def parse_reference(text: str) -> Reference | None:
 def split_target(spec: str) -> tuple[str, str | None]:
     """``NAME:TARGET`` or ``FILE.py:ATTRIBUTE:TARGET`` in two; ``None`` where there is no target.
 
-    Of ``NAME?option=value`` all from the ``?`` on is the target, as it is of ``NAME:?option=value``.
+    Of ``NAME?option=value`` all from the ``?`` on is the target, as of ``NAME:?option=value``.
     """
     found = parse_reference(spec)
     if found is None:
