@@ -1,17 +1,23 @@
 """Speed and memory of empathy scorers: one reply at a time, and in bulk, on one CPU thread.
 
     python benchmarks/empathy_scorers.py mvc stm baseline mvc:FOLDER --json scorers.json
+    python benchmarks/empathy_scorers.py mvc 'mvc?engine=openvino&precision=int8' --against mvc \
+      --agreement --processor-time
 
 What is timed is ``Scorer.score``, as ``empeval score`` calls it: tokens, network and the table of
 values. The items have no human reply, which would be judged beside the model's and take its time.
 
 * alone: one call a reply; the median over ``--replies``;
 * in bulk: one call for ``--bulk`` replies; the median over ``--rounds``;
-* to baseline: the median of the ratios to ``--against``. For each reply and each round the scorers
-  take turns, beginning with another one each time, so that a machine that slows down slows all of
-  them, and a ratio is of times measured within moments of each other;
+* to baseline, or whichever ``--against`` names: the median of the ratios. For each reply and each
+  round the scorers take turns, beginning with another one each time, so that a machine that slows
+  down slows all of them, and a ratio is of times measured within moments of each other;
 * peak memory: of a process of its own that scores the bulk once, libraries included;
 * bytes: of the checkpoint's folder; and of the encoder's weights, where it is an adapter.
+
+``--agreement`` adds how far each one's empathy lies from that of ``--against`` on the bulk, and how
+many of the emotions are the same. ``--processor-time`` counts the seconds that the processor worked
+for this process, for machines that have other work to do.
 
 All are warmed up with the whole bulk. Replies are drawn by ``--seed`` from the test split of
 EmpatheticDialogues where ``EMPEVAL_DATA`` has it; elsewhere they are the replies of ed-mini, each
@@ -37,12 +43,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from empeval import EmpevalError, HubError, Item, Message, Response, Sample, UsageError
+from empeval import EmpevalError, HubError, Item, Message, Response, Sample, Score, UsageError
 from empeval.checkpoints import WEIGHTS, locate
 from empeval.data import data_directory
+from empeval.engines import read_engine
 from empeval.english import looks_english
 from empeval.errors import nearest
 from empeval.memory import peak_memory
+from empeval.references import split_target
 from empeval_empathy.checkpoints import BUNDLED, read_facts
 from empeval_empathy.scorers import MVC, STM, Baseline, EmpathyScorer, context_of
 from empeval_tasks.ed_empathy.rows import DATASET
@@ -50,6 +58,9 @@ from empeval_tasks.ed_empathy.task import EDEmpathy
 from empeval_tasks.ed_mini.task import EDMini
 
 CLASSES: dict[str, type[EmpathyScorer]] = {"baseline": Baseline, "stm": STM, "mvc": MVC}
+
+SETTINGS = ("replies", "bulk", "rounds", "seed", "processor_time")
+"""Options that a figure depends on."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Contestant:
 
 
 def contestant(name: str) -> Contestant:
-    """The scorer called ``name``: one of three, or with a checkpoint, such as ``mvc:FOLDER``.
+    """The scorer called ``name``: one of three, perhaps with a checkpoint and an engine.
 
     The encoder that an adapter goes on is fetched here, unless it is there.
 
@@ -76,11 +87,12 @@ def contestant(name: str) -> Contestant:
         UsageError: there is no such scorer, or the target is no checkpoint for it.
         EmpevalError: the checkpoint or its encoder cannot be had.
     """
-    kind, _, target = name.partition(":")
+    kind, target = split_target(name)
     if kind not in CLASSES or name.endswith(":"):
         raise UsageError(f"Unknown empathy scorer '{name}'.{nearest(kind, CLASSES)}")
-    scorer = CLASSES[kind](target or None)
-    folder = locate(target) if target else BUNDLED / kind
+    scorer = CLASSES[kind](target)
+    place, _ = read_engine(target)
+    folder = locate(place) if place else BUNDLED / kind
     facts = read_facts(folder, scorer.architecture)
     own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     encoder = None
@@ -172,26 +184,48 @@ def measure(
     torch.set_num_threads(1)
     bulk, alone = replies[: options.bulk], replies[: options.replies]
     scorers = [one.scorer for one in contestants]
+    clock = time.process_time if options.processor_time else time.perf_counter
     try:
-        unscored = [sum(s.status != "ok" for s in scorer.score(bulk)) for scorer in scorers]
+        scores = [scorer.score(bulk) for scorer in scorers]
         race(scorers, [[sample] for sample in alone[:5]])
-        single = race(scorers, [[sample] for sample in alone])
-        whole = race(scorers, [bulk] * options.rounds)
+        single = race(scorers, [[sample] for sample in alone], clock)
+        whole = race(scorers, [bulk] * options.rounds, clock)
     finally:
         torch.set_num_threads(threads)
     reference = [one.name for one in contestants].index(against)
-    measured = {}
+    measured: dict[str, dict[str, Any]] = {}
     for index, one in enumerate(contestants):
         measured[one.name] = {
             "alone_ms": 1000 * statistics.median(single[index]),
             "alone_to_baseline": ratio(single[index], single[reference]),
             "bulk_per_second": len(bulk) / statistics.median(whole[index]),
             "bulk_to_baseline": ratio(whole[index], whole[reference]),
-            "unscored": unscored[index],
+            "unscored": sum(score.status != "ok" for score in scores[index]),
             "checkpoint_bytes": one.bytes,
             "encoder_bytes": one.encoder_bytes,
         }
+        if options.agreement and index != reference:
+            measured[one.name]["agreement"] = agreement(scores[index], scores[reference])
     return measured
+
+
+def agreement(scores: Sequence[Score], reference: Sequence[Score]) -> dict[str, float]:
+    """How two scorers agree on the replies that both scored.
+
+    Returns:
+        ``difference``, the largest one of empathy; ``spearman`` of empathy; ``emotion``, the share
+        of replies with the same one; ``replies``.
+    """
+    from scipy.stats import spearmanr
+
+    pairs = [(a, b) for a, b in zip(scores, reference, strict=True) if a.status == b.status == "ok"]
+    own, other = ([one.values["empathy"] for one in side] for side in zip(*pairs, strict=True))
+    return {
+        "replies": len(pairs),
+        "difference": max(abs(a - b) for a, b in zip(own, other, strict=True)),
+        "spearman": float(spearmanr(own, other).statistic),
+        "emotion": statistics.fmean(a.labels["emotion"] == b.labels["emotion"] for a, b in pairs),
+    }
 
 
 def peak_of(name: str, options: Any) -> int | None:
@@ -239,6 +273,17 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
     return tabulate(rows, ["scorer", *columns], tablefmt="github", disable_numparse=True)
 
 
+def agreements(figures: dict[str, dict[str, Any]], against: str) -> str:
+    """How the scorers agree with one of them, in Markdown; empty where nobody asked."""
+    found = {name: facts["agreement"] for name, facts in figures.items() if "agreement" in facts}
+    rows = [
+        [name, f"{one['difference']:.5f}", f"{one['spearman']:.5f}", f"{100 * one['emotion']:.1f}"]
+        for name, one in found.items()
+    ]
+    heads = [f"empathy against {against}", "largest difference", "Spearman", "same emotion, %"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True) if rows else ""
+
+
 def count_from_one(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 on")
@@ -254,7 +299,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="SCORER",
         default=[*CLASSES],
-        help="baseline, stm, mvc, or one with a checkpoint, such as mvc:FOLDER",
+        help="baseline, stm, mvc, or one with a checkpoint or an engine, such as mvc:FOLDER",
     )
     parser.add_argument("--against", metavar="SCORER", help="of the ratios; default: baseline")
     parser.add_argument("--replies", type=count_from_one, default=100, help="scored alone")
@@ -265,6 +310,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     parser.add_argument("--no-memory", action="store_true", help="leave out the peak memory")
+    parser.add_argument("--agreement", action="store_true", help="with the scores of --against")
+    parser.add_argument("--processor-time", action="store_true", help="in the place of seconds")
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     return parser
 
@@ -288,10 +335,13 @@ def check_writable(path: Path) -> None:
 def _report(measured: dict[str, dict[str, Any]], facts: dict[str, Any]) -> Iterable[str]:
     yield table(measured)
     yield ""
+    if agreed := agreements(measured, facts["against"]):
+        yield agreed + "\n"
     yield (
         f"Medians over {facts['replies']} replies alone and {facts['rounds']} rounds of "
         f"{facts['bulk']}, out of {facts['source']} (seed {facts['seed']}); ratios to "
-        f"{facts['against']}; {facts['device']}, one thread, torch {facts['torch']}."
+        f"{facts['against']}; {facts['device']}, one thread, torch {facts['torch']}"
+        + (", processor time." if facts["processor_time"] else ".")
     )
     for name, scorer in measured.items():
         if scorer["unscored"]:
@@ -315,7 +365,7 @@ def run(options: Any) -> int:
     import torch
 
     facts = {
-        **{name: getattr(options, name) for name in ("replies", "bulk", "rounds", "seed")},
+        **{name: getattr(options, name) for name in SETTINGS},
         "against": against,
         "source": source,
         "threads": 1,

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from empeval.engines import weights_of
 from empeval.installed import entry_points
 from empeval.interfaces import Scorer
 from empeval.records import Estimate
+from empeval.references import split_target
 from empeval.registry import Component
 from empeval.renamed import attributes
 
 NOT_AUDITED = "not audited"
 OTHER_VERSION = "audited another version"
 OTHER_CHECKPOINT = "audited another checkpoint"
+OTHER_ENGINE = "audited with another engine or precision"
 
 
 class KnownEstimate(Estimate, frozen=True, kw_only=True):
@@ -186,10 +189,11 @@ def certificate_of(name: str, scorer: Scorer) -> tuple[Certificate | None, str]:
         scorer: built.
 
     Returns:
-        The certificate and ``""``; or ``None`` and ``NOT_AUDITED``, ``OTHER_VERSION`` or
-        ``OTHER_CHECKPOINT``: another version's or other weights' estimates are not this one's.
+        The certificate and ``""``; or ``None`` and ``NOT_AUDITED``, ``OTHER_VERSION``,
+        ``OTHER_CHECKPOINT`` or ``OTHER_ENGINE``: estimates of another version, of other weights or
+        of the same ones computed otherwise are not this one's.
     """
-    wanted = name.partition(":")[0].rpartition("/")[2]
+    wanted = split_target(name)[0].rpartition("/")[2]
     found = next(
         (path for n, m in _registered(type(scorer)) if n == wanted and (path := _beside(m, n))),
         None,
@@ -207,8 +211,10 @@ def match(certificate: Certificate, scorer: Scorer) -> tuple[Certificate | None,
     """The certificate where it is this scorer's, or the reason why it is not."""
     if certificate.version != scorer.card.version:
         return None, OTHER_VERSION
-    if certificate.fingerprint != scorer.fingerprint():
-        return None, OTHER_CHECKPOINT
+    found = scorer.fingerprint()
+    if certificate.fingerprint != found:
+        same = weights_of(certificate.fingerprint) == weights_of(found)
+        return None, OTHER_ENGINE if same else OTHER_CHECKPOINT
     return certificate, ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from empeval.batching import by_length
+from empeval.engines import TORCH, Engine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,11 +75,32 @@ def mean_pool(states: Tensor, mask: Tensor) -> Tensor:
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
+EXAMPLE = (TokenRow([1] * 9, second=4), TokenRow([1] * 5))
+"""What a model is traced with: two rows of unlike length."""
+
+
+def states_of(
+    model: Any, given: Mapping[str, Tensor], layers: Sequence[int] | None
+) -> list[Tensor]:
+    """Hidden states of layers, each of shape (rows, tokens, width).
+
+    Args:
+        model: of transformers.
+        given: as of ``padded``.
+        layers: which, 0 being the embeddings; ``None`` is the last one alone.
+    """
+    if layers is None:
+        return [model(**given).last_hidden_state]
+    every = model(**given, output_hidden_states=True).hidden_states
+    return [every[layer] for layer in layers]
+
+
 class PooledEncoder:
     """A transformer without an output layer, and what it takes to get vectors from it.
 
-    Runs on the GPU if there is one. A row's vector does not depend on the rows beside it, but for
-    the rounding of float sums (below 1e-6 in float32), which depends on how long the longest is.
+    Runs on the GPU if there is one, or as ``engine`` says. A row's vector does not depend on the
+    rows beside it, but for the rounding of float sums (below 1e-6 in float32), which depends on how
+    long the longest is.
 
     Args:
         model: of transformers; it is moved to the device and set to evaluate.
@@ -88,10 +110,14 @@ class PooledEncoder:
         batch_tokens: as ``BATCH_TOKENS``.
         layers: whose states are pooled and stand side by side, 0 being the embeddings; ``None``
             is the last one.
+        engine: what computes; ``openvino`` on the CPU, where a GPU is as well.
 
     Attributes:
         model, device: what runs, and where: ``cpu`` or ``cuda``.
         batch_tokens: the most tokens of a batch there.
+
+    Raises:
+        EmpevalError: the engine cannot compute the model.
     """
 
     def __init__(
@@ -103,16 +129,24 @@ class PooledEncoder:
         segments: bool = False,
         batch_tokens: Mapping[str, int] = BATCH_TOKENS,
         layers: Sequence[int] | None = None,
+        engine: Engine = TORCH,
     ) -> None:
         import torch
 
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        on_gpu = engine.engine == "torch" and torch.cuda.is_available()
+        self.device = "cuda" if on_gpu else "cpu"
         self.model = model.to(self.device).eval()
         self._pooling = pooling
         self._padding = padding
         self._segments = segments
         self._layers = layers
         self.batch_tokens = batch_tokens[self.device]
+        self._compiled: Callable[[dict[str, Tensor]], Sequence[Tensor]] | None = None
+        if engine.engine == "openvino":
+            from empeval.compiled import CompiledEncoder
+
+            example = padded(EXAMPLE, padding=padding, segments=segments)
+            self._compiled = CompiledEncoder(self.model, example, engine.precision, layers)
 
     def batches(
         self,
@@ -163,10 +197,9 @@ class PooledEncoder:
             return torch.cat(parts)[back.to(self.device)]
 
     def _states(self, given: dict[str, Tensor]) -> Sequence[Tensor]:
-        if self._layers is None:
-            return [self.model(**given).last_hidden_state]
-        every = self.model(**given, output_hidden_states=True).hidden_states
-        return [every[layer] for layer in self._layers]
+        if self._compiled is not None:
+            return self._compiled(given)
+        return states_of(self.model, given, self._layers)
 
     def _pool(self, states: Tensor, rows: Sequence[TokenRow], pooling: Pooling) -> Tensor:
         import torch

@@ -26,7 +26,7 @@ EXTRAS = {
     "train": ("empeval_training", "datasets", "sklearn", "trl"),
     "quantized": ("bitsandbytes",),
     "vllm": ("vllm",),
-    "openvino": ("openvino_genai",),
+    "openvino": ("openvino_genai", "openvino"),
     "ray": ("ray",),
 }
 """Extra -> the packages, by the name that is imported, for which it is named when one is missing.

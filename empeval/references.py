@@ -63,10 +63,16 @@ def parse_reference(text: str) -> Reference | None:
 
 
 def split_target(spec: str) -> tuple[str, str | None]:
-    """``NAME:TARGET`` or ``FILE.py:ATTRIBUTE:TARGET`` in two; ``None`` where there is no target."""
+    """``NAME:TARGET`` or ``FILE.py:ATTRIBUTE:TARGET`` in two; ``None`` where there is no target.
+
+    Of ``NAME?option=value`` all from the ``?`` on is the target, as of ``NAME:?option=value``.
+    """
     found = parse_reference(spec)
     if found is None:
         name, _, target = spec.partition(":")
+        if "?" in name and "=" in name:
+            name = name.partition("?")[0]
+            return name, spec.removeprefix(name)
         return name, target or None
     if not found.target:
         return spec, None

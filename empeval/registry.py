@@ -267,7 +267,7 @@ def expand(kind: Kind, names: Sequence[Any]) -> list[Any]:
     made: list[Any] = []
     for name in names:
         pattern = isinstance(name, str) and any(c in name for c in "*?[")
-        if not pattern or parse_reference(name) is not None or ":" in name:
+        if not pattern or parse_reference(name) is not None or set(name) & set(":="):
             made.append(name)
             continue
         known = dict.fromkeys(c.name for c in components(kind))

@@ -41,6 +41,7 @@ _HOMES = {
     "empeval.checkpoints": "ADAPTER PACKAGED WEIGHTS check_target fingerprint load_encoder locate "
     "on_disk target_fingerprint",
     "empeval.encoding": "PooledEncoder TokenRow mean_pool padded",
+    "empeval.engines": "Engine read_engine",
     "empeval.english": "looks_english",
     "empeval.errors": "nearest",
     "empeval.escaping": "plain",
@@ -59,6 +60,7 @@ __all__ = [
     "PACKAGED",
     "WEIGHTS",
     "Document",
+    "Engine",
     "PooledEncoder",
     "TokenRow",
     "by_length",
@@ -74,6 +76,7 @@ __all__ = [
     "padded",
     "parse_pairs",
     "plain",
+    "read_engine",
     "read_text",
     "read_yaml",
     "refuses",
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
         target_fingerprint,
     )
     from empeval.encoding import PooledEncoder, TokenRow, mean_pool, padded
+    from empeval.engines import Engine, read_engine
     from empeval.english import looks_english
     from empeval.errors import nearest
     from empeval.escaping import plain

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from empeval.toolkit import PooledEncoder, TokenRow
+from empeval.toolkit import Engine, PooledEncoder, TokenRow
 from empeval_empathy.checkpoints import load_checkpoint
 from empeval_empathy.modeling import CascadeModel, EmpathyModel
 from empeval_empathy.sharing import share_weights, shared_tokenizer
@@ -47,6 +47,7 @@ class Judge:
 
     Args:
         folder: the checkpoint.
+        engine: what computes its encoder, when it is not torch.
 
     Attributes:
         emotions: the names of the emotions, by number.
@@ -55,7 +56,7 @@ class Judge:
         UsageError: the folder holds no usable checkpoint.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine | None = None) -> None:
         model, tokenizer = load_checkpoint(folder)
         topic = model.config.topic
         self._views = ViewBuilder(shared_tokenizer(tokenizer), model.config.max_length)
@@ -66,6 +67,7 @@ class Judge:
             segments=self._views.segments,
             batch_tokens=BATCH_TOKENS,
             layers=topic and topic["layers"],
+            engine=engine or Engine(),
         )
         self._model: EmpathyModel = model.to(self._encoder.device)
         share_weights(self._model)

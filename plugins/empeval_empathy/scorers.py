@@ -21,6 +21,7 @@ from empeval.toolkit import (
     locate,
     looks_english,
     on_disk,
+    read_engine,
     remarks,
     unusable,
 )
@@ -76,6 +77,7 @@ class EmpathyScorer(Scorer):
 
     Args:
         target: a checkpoint: a folder, or a hub id; ``None`` is the one that comes with empeval.
+            Behind it may stand ``?engine=openvino&precision=int8``, see ``toolkit.read_engine``.
     """
 
     requires = ("torch", "transformers", "peft")
@@ -86,9 +88,12 @@ class EmpathyScorer(Scorer):
         """Check the target; load nothing yet.
 
         Raises:
-            UsageError: the target is no empathy checkpoint of this scorer's kind.
+            UsageError: the target is no empathy checkpoint of this scorer's kind, or its options
+                make no sense.
         """
+        target, self._engine = read_engine(target)
         self._target = target
+        self.short = self._engine.short(target)
         self._judge: Judge | None = None
         self._folder: Path | None = None
         self._fingerprint: str | None = None
@@ -135,9 +140,12 @@ class EmpathyScorer(Scorer):
         return figures_of(scored)
 
     def fingerprint(self) -> str:
-        """``sha256:...`` of the checkpoint, and the key of the encoder that an adapter goes on."""
+        """``sha256:...`` of the checkpoint, the key of the encoder that an adapter goes on, and
+        what computes them unless it is torch.
+        """
         if self._fingerprint is None:
-            self._fingerprint = checkpoint_fingerprint(self._home(), self._facts())
+            own = checkpoint_fingerprint(self._home(), self._facts())
+            self._fingerprint = self._engine.sign(own)
         return self._fingerprint
 
     def _facts(self) -> dict[str, Any]:
@@ -153,7 +161,7 @@ class EmpathyScorer(Scorer):
             from empeval_empathy.judge import Judge
 
             self._facts()
-            self._judge = Judge(self._home())
+            self._judge = Judge(self._home(), self._engine)
         return self._judge
 
 

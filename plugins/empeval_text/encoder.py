@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from empeval import UsageError
-from empeval.toolkit import PooledEncoder, TokenRow, load_encoder
+from empeval.toolkit import Engine, PooledEncoder, TokenRow, load_encoder
 
 Keep = Literal["start", "end"]
 
@@ -42,6 +42,10 @@ class Encoder:
     configuration says so. Runs on the GPU when there is one. Weights are read from safetensors
     only and no code from the folder is run.
 
+    Args:
+        folder: the encoder.
+        engine: what computes it, when it is not torch.
+
     Attributes:
         max_length: the most tokens of a text, special ones included.
 
@@ -49,12 +53,14 @@ class Encoder:
         UsageError: the folder holds no encoder that can be used so.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine | None = None) -> None:
         pooling = _pooling(folder)
         # BERT's pooler is not used.
         model, self._tokenizer = load_encoder(folder, str(folder), optional="pooler.")
         padding = self._tokenizer.pad_token_id or 0
-        self._encoder = PooledEncoder(model, pooling=pooling, padding=padding)
+        self._encoder = PooledEncoder(
+            model, pooling=pooling, padding=padding, engine=engine or Engine()
+        )
         self.max_length = _max_length(folder, self._tokenizer, model.config)
 
     def encode(self, texts: Sequence[Text]) -> list[Embedded]:

@@ -17,7 +17,7 @@ from empeval import (
     mean_metric,
     packaged_model,
 )
-from empeval.toolkit import check_target, fingerprint, locate, remarks, unusable
+from empeval.toolkit import check_target, fingerprint, locate, read_engine, remarks, unusable
 from empeval_text.encoder import Embedded, Encoder, Text
 
 DEFAULT_ENCODER = "all-minilm-l6-v2"
@@ -27,7 +27,8 @@ class Similarity(Scorer):
     """Cosine of sentence embeddings: is the reply on the subject, is it like a person's?
 
     ``similarity`` uses the packaged all-MiniLM-L6-v2; ``similarity:TARGET`` a folder or a hub
-    model with mean or first-token pooling.
+    model with mean or first-token pooling. Behind it may stand
+    ``?engine=openvino&precision=int8``, see ``toolkit.read_engine``.
     """
 
     requires = ("torch", "transformers")
@@ -69,8 +70,10 @@ class Similarity(Scorer):
         """Remember which encoder to use.
 
         Raises:
-            UsageError: ``target`` is neither a folder nor a hub id.
+            UsageError: ``target`` is neither a folder nor a hub id, or its options make no sense.
         """
+        target, self._engine = read_engine(target)
+        self.short = self._engine.short(target)
         if target is not None:
             check_target(target, "sentence encoder")
         self._target = target
@@ -105,9 +108,9 @@ class Similarity(Scorer):
         ]
 
     def fingerprint(self) -> str:
-        """``sha256:...`` over the encoder's files."""
+        """``sha256:...`` over the encoder's files, and what computes it unless it is torch."""
         if self._fingerprint is None:
-            self._fingerprint = fingerprint(self._folder())
+            self._fingerprint = self._engine.sign(fingerprint(self._folder()))
         return self._fingerprint
 
     def _folder(self) -> Path:
@@ -115,7 +118,7 @@ class Similarity(Scorer):
 
     def _embed(self, texts: Sequence[Text]) -> dict[Text, Embedded]:
         if self._encoder is None:
-            self._encoder = Encoder(self._folder())
+            self._encoder = Encoder(self._folder(), self._engine)
         return dict(zip(texts, self._encoder.encode(texts), strict=True))
 
     def _compare(self, sample: Sample, embedded: dict[Text, Embedded]) -> Score:

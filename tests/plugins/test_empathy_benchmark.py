@@ -12,6 +12,7 @@ import pytest
 from support.hub_server import ROOT
 from support.tiny_checkpoints import make_tiny_adapter
 
+from empeval import Score
 from empeval_empathy.scorers import MVC
 
 SMALL = ("--replies", "6", "--bulk", "12", "--rounds", "3")
@@ -110,6 +111,24 @@ def test_the_scorers_take_turns_and_begin_with_another_one_each_time(benchmark):
     # In a machine that slows down to a tenth half-way the medians' ratio would be 6.
     assert benchmark.ratio([2, 20, 2, 20], [1, 10, 1, 10]) == 2
     assert benchmark.ratio([2, 20, 20], [1, 1, 10]) == 2
+
+
+def test_agreement_is_of_the_replies_that_both_scored(benchmark):
+    def scores(*empathy):
+        return [
+            Score(str(number), values={"empathy": value}, labels={"emotion": "sad"[: int(value)]})
+            if value
+            else Score(str(number), status="unparsed", note="no word")
+            for number, value in enumerate(empathy)
+        ]
+
+    found = benchmark.agreement(scores(1.5, 2, 3, 0, 1), scores(1.25, 3.5, 3, 2, 0))
+    assert found == {"replies": 3, "difference": 1.5, "spearman": 0.5, "emotion": 2 / 3}
+    table = benchmark.agreements({"a": {}, "b": {"agreement": found}}, "a")
+    assert [cell.strip() for cell in table.splitlines()[2].split("|")[1:5]] == [
+        "b", "1.50000", "0.50000", "66.7"
+    ]  # fmt: skip
+    assert benchmark.agreements({"a": {}}, "a") == ""
 
 
 def test_replies_differ_so_that_none_is_scored_twice_and_the_seed_decides(benchmark):

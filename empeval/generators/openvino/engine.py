@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from empeval.engines import unreported
 from empeval.errors import EmpevalError
 from empeval.generators.hf.decode import Decoded, Row
 from empeval.generators.hf.text import Text, special_tokens
@@ -38,7 +39,8 @@ class Engine:
     def __init__(
         self, path: Path, properties: Mapping[str, Any], tokenizer: Any, ends: Sequence[int]
     ) -> None:
-        import openvino_genai
+        with unreported():
+            import openvino_genai
 
         scheduler = openvino_genai.SchedulerConfig()
         # States kept from one batch to the next would let answers depend on what came before.
