@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from empeval.engines import Precision, unreported
+from empeval.engines import Precision, states_of, unreported
 from empeval.errors import EmpevalError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class CompiledEncoder:
         model: of transformers, on the CPU, set to evaluate.
         example: a batch as the model takes it, of two rows or more.
         precision: of the matrix products.
-        layers: whose states, as of ``encoding.states_of``.
+        layers: whose states, as of ``engines.states_of``.
 
     Raises:
         UsageError: the processor has no bfloat16.
@@ -98,8 +98,6 @@ def _traced(model: Any, example: Mapping[str, Tensor], layers: Sequence[int] | N
     import openvino
     import torch
     from transformers.utils import logging
-
-    from empeval.encoding import states_of
 
     names = list(example)
 

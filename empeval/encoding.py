@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from empeval.batching import by_length
-from empeval.engines import TORCH, Engine
+from empeval.engines import TORCH, Engine, states_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,22 +77,6 @@ def mean_pool(states: Tensor, mask: Tensor) -> Tensor:
 
 EXAMPLE = (TokenRow([1] * 9, second=4), TokenRow([1] * 5))
 """What a model is traced with: two rows of unlike length."""
-
-
-def states_of(
-    model: Any, given: Mapping[str, Tensor], layers: Sequence[int] | None
-) -> list[Tensor]:
-    """Hidden states of layers, each of shape (rows, tokens, width).
-
-    Args:
-        model: of transformers.
-        given: as of ``padded``.
-        layers: which, 0 being the embeddings; ``None`` is the last one alone.
-    """
-    if layers is None:
-        return [model(**given).last_hidden_state]
-    every = model(**given, output_hidden_states=True).hidden_states
-    return [every[layer] for layer in layers]
 
 
 class PooledEncoder:

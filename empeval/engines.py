@@ -7,15 +7,18 @@ target, as those of ``judge:`` do. Nothing heavy is imported to read them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from empeval.errors import UnknownNameError, UsageError
 from empeval.extras import require
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
@@ -114,3 +117,19 @@ def unreported() -> Iterator[None]:
         del sys.modules[_REPORTS]
         if known is not None:
             sys.modules[_REPORTS] = known
+
+
+def states_of(
+    model: Any, given: Mapping[str, Tensor], layers: Sequence[int] | None
+) -> list[Tensor]:
+    """Hidden states of layers, each of shape (rows, tokens, width).
+
+    Args:
+        model: of transformers.
+        given: as of ``encoding.padded``.
+        layers: which, 0 being the embeddings; ``None`` is the last one alone.
+    """
+    if layers is None:
+        return [model(**given).last_hidden_state]
+    every = model(**given, output_hidden_states=True).hidden_states
+    return [every[layer] for layer in layers]
