@@ -9,10 +9,15 @@ import re
 import shutil
 import subprocess
 import time
+from importlib.resources import files
+from pathlib import Path
 
+import msgspec
 import pytest
 from support.made_runs import make_run, normal
 
+from empeval.auditing.page import write_page
+from empeval.certificates import Certificate
 from empeval.report import build_report
 
 BROWSER = next(
@@ -84,11 +89,11 @@ PROBE = """
 """
 
 
-def browse(path, *options):
+def browse(path, *options, seconds=120):
     plain = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000")
     command = [BROWSER, *plain, *options, "--dump-dom", path.as_uri()]
     environment = {**os.environ, "HOME": str(path.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment)
     found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found[1]))
@@ -145,6 +150,64 @@ def test_a_script_in_a_reply_is_text(page):
 def test_dark_and_light_are_a_button_apart_and_a_phone_needs_no_sideways_scrolling(page):
     found = browse(page, "--window-size=500,900")
     assert found["theme"][0] != found["theme"][1]
+    assert found["wide"]
+
+
+AXE = os.environ.get("EMPEVAL_AXE", "")
+"""Where the file ``axe.min.js`` of the npm package axe-core lies."""
+LOOK = """
+<pre id="probe"></pre>
+<script>
+axe.run(document).then((found) => {
+  const root = document.documentElement;
+  document.getElementById("probe").textContent = JSON.stringify({
+    violations: found.violations.map((v) => [v.id, v.nodes.map((n) => n.html).slice(0, 3)]),
+    checked: found.passes.length,
+    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    wide: root.scrollWidth <= innerWidth + 1,
+  });
+});
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A report of two runs and of eleven, and an audit that ships, as files with axe in them."""
+    root = tmp_path_factory.mktemp("axe")
+    targets = [{"emotion": EMOTIONS[n % 3]} for n in range(60)]
+    runs = [
+        make_run(
+            root / f"run-{n}",
+            [None if i < n else v - n / 9 for i, v in enumerate(normal(60, 1))],
+            targets=targets,
+        )
+        for n in range(11)
+    ]
+    build_report(runs[:2], root / "two.html", resamples=200)
+    build_report(runs, root / "eleven.html", resamples=200)
+    shipped = files("empeval_empathy") / "certificates" / "mvc.json"
+    write_page([msgspec.json.decode(shipped.read_bytes(), type=Certificate)], root / "audit.html")
+    axe = Path(AXE).read_text(encoding="utf-8")
+    for path in root.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        if "script-src" not in text:  # the audit's page has no script
+            text = text.replace("style-src", "script-src 'unsafe-inline'; style-src", 1)
+        path.write_text(text.replace("</body>", f"<script>{axe}</script>{LOOK}</body>"))
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not AXE, reason="EMPEVAL_AXE does not say where axe.min.js lies")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1300, 500])
+@pytest.mark.parametrize("name", ["two", "eleven", "audit"])
+def test_axe_finds_no_violation_and_nothing_is_wider_than_the_page(pages, name, width, dark):
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    found = browse(pages / f"{name}.html", f"--window-size={width},900", scheme, seconds=600)
+    assert found["dark"] == dark
+    assert found["checked"] > 10
+    assert found["violations"] == []
     assert found["wide"]
 
 
