@@ -73,6 +73,7 @@ class ModelServer:
         self.gone = False
         self._at_once = 0
         self._lock = threading.Lock()
+        self._came = threading.Condition(self._lock)
         self._asked: Counter[str] = Counter()
         draws = random.Random(seed)
 
@@ -96,15 +97,14 @@ class ModelServer:
         with self._lock:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+            self._came.notify_all()
             return self._at_once <= self.room
 
     def gather(self) -> None:
         """Wait for the crowd, if there is to be one."""
-        until = time.monotonic() + 20
-        while len(self.requests) > 1 and self.most_at_once < self.crowd:
-            if time.monotonic() > until:
-                return
-            time.sleep(0.005)
+        with self._lock:
+            if len(self.requests) > 1:
+                self._came.wait_for(lambda: self.most_at_once >= self.crowd, timeout=20)
 
     def leave(self) -> None:
         with self._lock:
