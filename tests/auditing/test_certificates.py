@@ -126,7 +126,13 @@ def test_the_line_is_of_the_set_with_most_replies_and_the_headline_value():
         "agrees with people: Spearman .31 [.25, .37] on 803 replies rated 1-5 "
         "(58 % of raters' ceiling), flattery 1 of 2 passed, invariance 1 of 1 passed"
     )
-    assert one_line(certificate(agreements=())) == "agreement with people not measured"
+    tried = (trial("flattery", True),)
+    assert one_line(certificate(agreements=(), trials=tried)) == (
+        "agreement with people not measured, flattery 1 of 1 passed"
+    )
+    assert one_line(certificate(agreements=(), trials=())) == (
+        "agreement with people not measured, nothing was tried to fool it"
+    )
 
 
 def test_show_prints_it(cli, package):
