@@ -80,3 +80,14 @@ def test_batches_hold_every_row_once_and_keep_the_budget(lengths, budget):
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 1000))
+def test_no_batch_is_mostly_padding(lengths, budget):
+    for batch in by_length(lengths, budget):
+        own = [lengths[i] for i in batch]
+        assert len(own) * max(own) - sum(own) <= max(32, len(own) * max(own) / 4)
+
+
+def test_a_short_reply_is_not_filled_up_to_a_long_dialogue():
+    assert list(by_length([70, 18, 52], 1024)) == [[1], [2, 0]]
