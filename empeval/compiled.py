@@ -1,6 +1,6 @@
 """A transformer of transformers, compiled by OpenVINO for this machine's CPU.
 
-It is traced and compiled in memory each time, which takes seconds; nothing is kept on the disk.
+It is traced and compiled in memory each time, which takes about a second; nothing is kept on disk.
 """
 
 from __future__ import annotations
