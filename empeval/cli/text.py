@@ -25,6 +25,8 @@ ALONE = ("csv", "latex")
 """Forms in which a table stands alone on standard output."""
 STATES = ("", "gate", "result", "state", "status", "verdict")
 """Columns in which a word says how something stands."""
+WIDE = 100
+"""Characters of a line of a sentence where no terminal says how wide it is."""
 LONG, NARROWEST = 14, 5
 """Characters of a word that is not broken if need not be, and that a column keeps at least, when
 a table is made to fit."""
@@ -122,7 +124,7 @@ def say(text: object, form: str = "table") -> None:
 
 
 def print_wrapped(texts: Sequence[str], form: str = "table", indent: str = "  ") -> None:
-    """Print sentences: at a terminal broken at its width, in Markdown as a list.
+    """Print sentences that may be longer than a line; in Markdown as a list.
 
     Args:
         texts: a sentence each.
@@ -131,11 +133,11 @@ def print_wrapped(texts: Sequence[str], form: str = "table", indent: str = "  ")
     """
     import textwrap
 
-    beside, width = sys.stderr if form in ALONE else None, _width()
+    beside = sys.stderr if form in ALONE else None
     for text in texts:
         line = f"- {markdown(text)}" if form == "md" else plain(text)
-        if form == "table" and width:
-            line = textwrap.fill(line, width, subsequent_indent=indent)
+        if form == "table":
+            line = textwrap.fill(line, _width() or WIDE, subsequent_indent=indent)
         print(line, file=beside)
 
 
