@@ -1,14 +1,16 @@
 """A real model behind a server that fails: the same metrics, whatever is asked at once.
 
-A packaged model answers behind a loopback server (each question once; greedy answers are kept, so
-what takes time is the first run alone: ``--limit`` and ``--max-tokens`` size it). Then the task is
-asked through ``openai:``: without faults, with 30 % of the requests failing in twelve ways at
-several numbers of requests at once, with a wrong key, and with a limit of the cost that stops the
-run half-way and a higher one that ends it. Last, the keys are searched for in every file
-that was written. The exit code says whether all of it was as it should be.
+A packaged model answers all questions beforehand, in batches; they are handed out by a loopback
+server that takes a while for each (``--seconds``), as a model would, and answers none before as
+many are there as there can be. Then the task is asked through
+``openai:``: without faults, with 30 % of the requests failing in twelve ways at several numbers of
+requests at once, with a wrong key, and with a limit of the cost that stops the run half-way and a
+higher one that ends it. A server without faults and with 200 short questions shows how many are
+under way and how long it takes. Last, the keys are searched for in every file that was written. The
+exit code says whether all of it was as it should be.
 
-    python benchmarks/served_faults.py --limit 8 --max-tokens 40
-    python benchmarks/served_faults.py --limit 28 --max-tokens 256 --concurrency 1,2,4,8,16,32,64
+    python benchmarks/served_faults.py
+    python benchmarks/served_faults.py --task eqbench-mini --max-tokens 256 --concurrency 1,16
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from tabulate import tabulate
 
 import empeval
 from empeval import EmpevalError, Item, Message, Sampling
+from empeval.asked import AskedTask
 from empeval.generators.packaged import Packaged
 from empeval.runs import Run
 
@@ -37,32 +40,50 @@ WRONG_KEY = "sk-wrong-0123456789abcdef"
 PRICES = {"price_in": "1", "price_out": "2"}
 
 
+class Questions(empeval.Task):
+    """Short questions, to count how many are under way.
+
+    Args:
+        count: how many.
+    """
+
+    card = empeval.TaskCard(
+        version="1", summary="Questions.", provides=("reply",), scorers=("surface",), license="none"
+    )
+
+    def __init__(self, *, count: int = 200) -> None:
+        self.count = count
+
+    def items(self) -> Iterator[Item]:
+        """Each of its own cluster."""
+        for number in map(str, range(self.count)):
+            yield Item(number, (Message("user", f"What of thing {number}?"),), number)
+
+
 class Behind:
-    """A packaged model as what answers behind a server: one question at a time, each once."""
+    """A packaged model as what answers behind a server: each question once, beforehand."""
 
     def __init__(self, name: str) -> None:
         self._generator = Packaged(name.removeprefix("packaged:"), dtype="float32")
         self._known: dict[str, dict[str, Any]] = {}
-        self._lock = threading.Lock()
 
     def __call__(self, question: str, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request."""
-        key = repr((request["messages"], request["max_tokens"], request.get("stop")))
-        with self._lock:
-            if key not in self._known:
-                self._known[key] = self._ask(request)
-            return self._known[key]
+        return self._known[repr([(m["role"], m["content"]) for m in request["messages"]])]
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        messages = tuple(Message(m["role"], m["content"]) for m in request["messages"])
-        sampling = Sampling(max_tokens=request["max_tokens"], stop=tuple(request.get("stop", ())))
-        (response,) = self._generator.generate([Item("1", messages, "1")], sampling)
-        return {
-            "text": response.response,
-            "finish_reason": "length" if response.stop == "length" else "stop",
-            "prompt_tokens": response.prompt_tokens,
-            "completion_tokens": response.completion_tokens,
-        }
+    def learn(self, items: Sequence[Item], sampling: Sampling) -> None:
+        """Have the model answer items."""
+        by_id = {item.id: item for item in items}
+        planned = [item for group in self._generator.plan(items, sampling) for item in group]
+        for response in self._generator.generate(planned, sampling):
+            messages = [(m.role, m.content) for m in by_id[response.id].messages]
+            self._known[repr(messages)] = {
+                "text": response.response,
+                "finish_reason": "length" if response.stop == "length" else "stop",
+                "prompt_tokens": response.prompt_tokens,
+                "completion_tokens": response.completion_tokens,
+            }
+        self._generator.close()
 
 
 def main() -> int:
@@ -70,19 +91,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", default="packaged:smollm2-135m-instruct", help="a packaged model")
-    add("--task", default="eqbench-mini")
-    add("--limit", type=int, default=8, help="items (%(default)s)")
-    add("--max-tokens", type=int, default=40, help="of an answer (%(default)s)")
+    add("--task", default="ed-mini")
+    add("--limit", type=int, help="items (default: all)")
+    add("--max-tokens", type=int, default=16, help="of an answer (%(default)s)")
     add("--concurrency", default="1,8,64", help="requests at once, a run each (%(default)s)")
+    add("--seconds", type=float, default=0.5, help="the server takes for each (%(default)s)")
     add("--share", type=float, default=0.3, help="of requests that fail (%(default)s)")
     options = parser.parse_args()
     os.environ["OPENAI_API_KEY"] = KEY
     behind = Behind(options.model)
     with tempfile.TemporaryDirectory() as temporary:
-        shows = Shows(Path(temporary), behind, options.task, options.limit, options.max_tokens)
+        shows = Shows(Path(temporary), behind, options)
         shows.whole()
-        for most in map(int, options.concurrency.split(",")):
+        several = [int(most) for most in options.concurrency.split(",")]
+        for most in several:
             shows.faulty(most, options.share)
+        for most in several:
+            shows.at_once(most)
         shows.wrong_key()
         shows.limited()
         shows.search()
@@ -93,23 +118,27 @@ def main() -> int:
 class Shows:
     """What is shown, a row each."""
 
-    def __init__(
-        self, folder: Path, behind: Behind, task: str, limit: int, max_tokens: int
-    ) -> None:
+    def __init__(self, folder: Path, behind: Behind, options: argparse.Namespace) -> None:
         self.folder = folder
         self.behind = behind
-        self.task = task
-        self.limit = limit
-        self.max_tokens = max_tokens
+        self.task: str = options.task
+        self.limit: int | None = options.limit
+        self.sampling = {"max_tokens": options.max_tokens}
+        self.seconds: float = options.seconds
         self.rows: list[dict[str, Any]] = []
+
+    def serve(self, **faults: Any) -> ModelServer:
+        """A server with the model behind it."""
+        server = ModelServer(self.behind, **faults)
+        server.delay, server.key = self.seconds, KEY
+        return server
 
     def ask(self, server: ModelServer, name: str, arguments: dict[str, str], **more: Any) -> Run:
         """One run."""
-        server.key = KEY
         given = {"base_url": server.url, "backoff": "0.02", "retries": "12", **arguments}
         return empeval.run(
-            f"openai:{MODEL}", [self.task], model_args=given, limit=self.limit,
-            sampling={"max_tokens": self.max_tokens}, out=self.folder / name, **more,
+            f"openai:{MODEL}", [self.task], ["surface"], model_args=given, limit=self.limit,
+            sampling=self.sampling, out=self.folder / name, **more,
         )  # fmt: skip
 
     def row(self, show: str, seconds: float, right: bool, said: str) -> None:
@@ -121,7 +150,13 @@ class Shows:
 
     def whole(self) -> None:
         """The run that the others are held against."""
-        server = ModelServer(self.behind)
+        started = time.perf_counter()
+        spec = empeval.RunSpec(sampling=self.sampling, limit=self.limit)
+        asked = AskedTask(self.task, {}, spec)
+        self.behind.learn(asked.shown, asked.entry.sampling)
+        said = f"{len(asked.shown)} questions, each asked of the model once"
+        self.row("answers", time.perf_counter() - started, True, said)
+        server = self.serve()
         started = time.perf_counter()
         self.expected = self.ask(server, "whole", {"concurrency": "4"})
         seconds = time.perf_counter() - started
@@ -142,19 +177,44 @@ class Shows:
 
     def faulty(self, most: int, share: float) -> None:
         """Ask while a share of the requests fails."""
-        server = ModelServer(self.behind, share=share, seed=most)
+        server = self.serve(share=share, seed=most)
+        reached = min(most, len(self.answers("whole")) - 1)  # the first goes alone
+        server.crowd = reached
         started = time.perf_counter()
         self.ask(server, f"faulty-{most}", {"concurrency": str(most)})
         seconds = time.perf_counter() - started
         server.close()
         n = len(server.requests)
         said = f"{server.faulted.total()} of {n} requests failed, {server.most_at_once} at once"
-        right = self.same(f"faulty-{most}") and server.most_at_once <= most
+        right = self.same(f"faulty-{most}") and reached <= server.most_at_once <= most
         self.row(f"{share:.0%} faults, concurrency {most}", seconds, right, said)
+
+    def at_once(self, most: int) -> None:
+        """Ask many short questions of a server that only takes its time."""
+        moments: list[float] = []
+
+        def answer(question: str, request: dict[str, Any]) -> dict[str, Any]:
+            moments.append(time.perf_counter())
+            return {"text": f"Of {question}"}
+
+        server = ModelServer(answer)
+        server.delay, server.crowd = self.seconds, most
+        given = {"base_url": server.url, "concurrency": str(most)}
+        run = empeval.run(
+            f"openai:{MODEL}", [Questions()], ["surface"], model_args=given,
+            out=self.folder / f"at-once-{most}",
+        )  # fmt: skip
+        server.close()
+        n = len(server.requests)
+        seconds = moments[-1] - moments[0] + self.seconds  # from the first to the last
+        mean = n * self.seconds / seconds
+        said = f"{n} requests, {server.most_at_once} at once, {mean:.1f} on average"
+        right = run.complete and server.most_at_once == most
+        self.row(f"{n} of {self.seconds:g} s, concurrency {most}", seconds, right, said)
 
     def wrong_key(self) -> None:
         """Ask with a key that the server refuses."""
-        server = ModelServer(self.behind)
+        server = self.serve()
         os.environ["OPENAI_API_KEY"] = WRONG_KEY
         started = time.perf_counter()
         try:
@@ -170,7 +230,7 @@ class Shows:
 
     def limited(self) -> None:
         """Stop at half of the cost, then go on."""
-        server = ModelServer(self.behind)
+        server = self.serve()
         arguments = {"concurrency": "16", **PRICES}
         costs = [
             (line.prompt_tokens * 1 + line.completion_tokens * 2) / 1e6

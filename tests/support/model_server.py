@@ -48,6 +48,7 @@ class ModelServer:
         delay: seconds before each answer. room: requests at once above which it answers 429.
         crowd: requests that must have been under way together before any is answered but the
             first, which may go alone; after 20 seconds they are answered all the same.
+        answered: whether one was.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ModelServer:
         self.delay = 0.0
         self.room = 1000
         self.crowd = 1
+        self.answered = False
         self.wait = "0.01"
         self.most_at_once = 0
         self.gone = False
@@ -103,7 +105,7 @@ class ModelServer:
     def gather(self) -> None:
         """Wait for the crowd, if there is to be one."""
         with self._lock:
-            if len(self.requests) > 1:
+            if self.answered:
                 self._came.wait_for(lambda: self.most_at_once >= self.crowd, timeout=20)
 
     def leave(self) -> None:
@@ -222,6 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(data).encode()
         if fault == "half":
             body = body[: len(body) // 2]
+        self.server.model.answered |= fault is None
         self._send_bytes(200, body, {}, cut=fault == "cut")
 
     def _send(self, status: int, data: Any, headers: dict[str, str] | None = None) -> None:
