@@ -21,6 +21,7 @@ from empeval_training.teacher.overall import (
     fit_overall,
     proportional_odds,
     said_of,
+    worth,
 )
 from empeval_training.teacher.targets import HEADS, NAMES
 
@@ -165,9 +166,13 @@ def test_the_sum_is_the_one_that_agrees_best_with_people(fitted):
 
 
 def test_the_smallest_multiple_that_tells_strangers_apart_is_taken(fitted):
-    """Relevance disagrees with people, and is all that tells strangers' replies from people's."""
+    """Relevance alone tells strangers' replies from people's, and larger multiples agree with people
+    as well: they would be worth more."""
     sets, found, _ = fitted
     dice = np.random.default_rng(3)
+    found = {name: rows.copy() for name, rows in found.items()}
+    for rows in found.values():
+        rows[:, COLUMNS.index("relevance")] = rows[:, COLUMNS.index("ratings")]
     turns, strangers = dice.normal(size=(2, 400, len(COLUMNS)))
     relevance = COLUMNS.index("relevance")
     turns[:, relevance] += 1.0
@@ -180,7 +185,9 @@ def test_the_smallest_multiple_that_tells_strangers_apart_is_taken(fitted):
     penalty = np.log1p(np.exp(-strangers[:, relevance])) - np.log1p(np.exp(-turns[:, relevance]))
     reached = [m for m in RELEVANCES if (apart + m * penalty > 0).mean() >= 0.9]
     assert 0 < min(reached) < max(RELEVANCES)
+    best = max(overall.agreement, key=lambda name: worth(overall.agreement[name]))
     assert overall.relevance == min(reached)
+    assert overall.chosen != best
 
 
 def test_pairs_within_a_dialogue_are_counted_by_a_loop(fitted):
