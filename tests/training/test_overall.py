@@ -166,8 +166,8 @@ def test_the_sum_is_the_one_that_agrees_best_with_people(fitted):
 
 
 def test_the_smallest_multiple_that_tells_strangers_apart_is_taken(fitted):
-    """Relevance alone tells strangers' replies from people's, and larger multiples agree with people
-    as well: they would be worth more."""
+    """Relevance alone tells strangers' replies from people's, and a larger multiple agrees with
+    people as well: it would be worth more."""
     sets, found, _ = fitted
     dice = np.random.default_rng(3)
     found = {name: rows.copy() for name, rows in found.items()}
