@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from support.made_runs import make_run, normal
 
 from empeval import UsageError
+from empeval.comparing.adjusting import told_apart
 from empeval.comparing.many import compare_many, groups
+from empeval.comparing.records import Difference, PValues, Side, Sides
+from empeval.records import Estimate, Interval
 
 QUICK = {"resamples": 500}
 
@@ -137,3 +140,17 @@ def test_runs_without_a_common_headline_are_refused(tmp_path):
     runs = [make_run(tmp_path / str(n), normal(9, n), higher_is_better=None) for n in range(3)]
     with pytest.raises(UsageError, match="no headline metric in common"):
         compare_many(runs, **QUICK)
+
+
+def test_an_interval_that_ends_at_zero_does_not_tell_two_runs_apart():
+    def between(low, high):
+        return Difference(
+            task="talks", scorer="warmth", metric="warmth", unit="points", higher_is_better=True,
+            change=Estimate(value=(low + high) / 2, interval=Interval(low, high)),
+            sides=Sides(base=Side(), candidate=Side()), p_values=PValues(holm=0.01),
+        )  # fmt: skip
+
+    assert told_apart(between(0.1, 2.0))
+    assert told_apart(between(-2.0, -0.1))
+    assert not told_apart(between(0.0, 2.0))
+    assert not told_apart(between(-2.0, 0.0))

@@ -6,7 +6,7 @@ import itertools
 
 import msgspec
 import pytest
-from support.made_runs import MadeScorer, MadeTask, Value, normal, write_run
+from support.made_runs import MadeScorer, MadeTask, Value, make_run, normal, write_run
 
 from empeval import UsageError
 from empeval.files import write_json
@@ -149,3 +149,14 @@ def test_the_latest_that_passed_is_one_with_the_same_tasks(made):
         note = Passed(outcome="pass", when=when, base="b", policy="p")
         write_json(run.path / "gate.json", note)
     assert find_base("latest-passed", candidate.path.parent, candidate).path == whole.path
+
+
+def test_answers_that_are_in_one_run_only_are_counted_where_failures_are_limited(tmp_path):
+    runs = [
+        make_run(tmp_path / name, normal(count, 1), ids=NAMES[:count])
+        for name, count in (("candidate", 45), ("base", COUNT))
+    ]
+    asking = asked(failures=[{"kind": "unparsed", "most": 5}])
+    checks = gate(*runs, asking, partial=True).checks
+    (said,) = [check.said for check in checks if check.kind == "failures"]
+    assert "15 of 60 answers to talks" in said

@@ -229,6 +229,7 @@ def test_the_latest_run_that_passed_is_found(cli, run, policy, tmp_path):
         (POLICY + '[[failures]]\nkind = "truncated"\nrise = nan\n', "percents from 0 to 100"),
         (POLICY + '[[failures]]\nkind = "truncated"\nmost = nan\n', "percents from 0 to 100"),
         (POLICY + '[[slices]]\nby = "emotion"\nmargin = nan\n', "slices by emotion: the margin"),
+        (POLICY + '[[slices]]\nby = "emotion"\nmargin = inf\n', "the margin is inf; it must"),
         ("resamples = 10000000\n" + POLICY, "from 100 to 1,000,000"),
         ("seed = -1\n" + POLICY, "seed is -1"),
         ("max_unscored = nan\n" + POLICY, "max_unscored is nan"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.made_runs import make_run
 
 from empeval import Response, RunFolderError, StorageError
 from empeval.redacting import remember
@@ -77,3 +78,13 @@ def test_a_scorer_has_them_only_while_it_scores(tmp_path):
         fail()
     assert during == [kept]
     assert scorer.judgements is None
+
+
+def test_each_scorer_has_a_file_of_its_own(tmp_path):
+    run = make_run(tmp_path / "run", [1.0, 2.0])
+    for scorer in ("judge:a", "judge:b"):
+        kept = run.judgements(scorer)
+        kept["question"] = Response("question", f"What {scorer} said.")
+        kept.close()
+    assert run.judgements("judge:a")["question"].response == "What judge:a said."
+    assert len(list((run.path / "judgements").glob("*.jsonl"))) == 2

@@ -264,3 +264,10 @@ def test_files_of_the_same_items_in_the_same_order_share_an_index(tmp_path):
     assert one.score_lines(TASK, SCORER).stored.index is shared
     assert other.lines(TASK).stored.index is not shared
     assert [line.id for line in other.lines(TASK)] == ["1", "0"]
+
+
+def test_a_figure_without_a_scorer_is_no_mean_of_values(tmp_path):
+    run = make_run(tmp_path / "run", normal(5, 1))
+    (metric,) = run.metrics()
+    run.write_metrics([metric, msgspec.structs.replace(metric, scorer="", source=None)])
+    assert list(RunFiles(run).metrics(TASK)) == [(SCORER, metric.metric)]

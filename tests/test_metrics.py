@@ -278,3 +278,12 @@ def test_several_metrics_are_made_in_one_walk_and_each_is_that_of_its_own_sample
     ]
     assert mean_metrics(asked, [])[1].value is None
     assert mean_metrics(asked, iter(scored))[1].n_failed == 4
+
+
+def test_a_value_counts_whatever_the_status_where_that_is_asked_for():
+    samples = scored(
+        Score("1", values={"warmth": 4.0}), Score("2", "refused", values={"warmth": 1.0})
+    )
+    assert mean_metric(WARMTH, samples).value == 4.0
+    every = mean_metric(WARMTH, samples, any_status=True)
+    assert (every.value, every.n, every.source.any_status) == (2.5, 2, True)

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from support.made_runs import make_run, normal
+from support.made_runs import MadeScorer, MadeTask, Value, make_run, normal, write_run
 
 from empeval import UsageError
 from empeval.comparing.planning import plan
@@ -80,3 +80,22 @@ def test_the_verb_reads_a_folder_of_runs(cli, runs, tmp_path):
     missing = cli("power", "--task", "talks")
     assert missing.code == 2
     assert "There is no folder empeval-runs" in missing.err
+
+
+def test_only_the_headline_figures_of_the_task_are_planned(tmp_path):
+    def scorer(seed):
+        values = [Value(name, normal(40, seed + n)) for n, name in enumerate(("first", "second"))]
+        return [MadeScorer("judge", values)]
+
+    ids = [str(n) for n in range(40)]
+    runs = [
+        write_run(
+            tmp_path / str(seed),
+            [
+                MadeTask(task, ids, scorer(10 * seed + n))
+                for n, task in enumerate(("talks", "logs"))
+            ],
+        )
+        for seed in range(2)
+    ]
+    assert [(p.task, p.metric) for p in plan(runs, "talks")] == [("talks", "first")]

@@ -59,6 +59,13 @@ def test_another_version_of_a_task_is_another_run_spec():
     assert spec_hash(MANIFEST) != spec_hash(other)
 
 
+def test_other_data_are_another_question():
+    (task,) = MANIFEST.tasks.values()
+    other = changed(tasks={"days": msgspec.structs.replace(task, data_fingerprint="sha256:02")})
+    assert differences(MANIFEST, other) == ["days data: sha256:00 -> sha256:02"]
+    assert spec_hash(MANIFEST) != spec_hash(other)
+
+
 def test_a_manifest_comes_back_as_it_was_written(tmp_path):
     Run.create(tmp_path / "run", MANIFEST)
     assert Run(tmp_path / "run").manifest == MANIFEST
