@@ -81,10 +81,11 @@ def test_layers_above_the_deepest_are_not_run(folder, layers, run):
 
     for index, block in enumerate(blocks):
         block.forward = counted(index, block.forward)
-    base.embed(passages(), layers=layers)
+    one = passages()[:1]  # of unlike lengths they would be several batches
+    base.embed(one, layers=layers)
     assert calls == run
     # What ends one pass early must not stay behind for the next.
-    base.embed(passages())
+    base.embed(one)
     assert calls == [count + 1 for count in run]
 
 
