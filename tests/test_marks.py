@@ -16,8 +16,8 @@ from empeval.certificates import OTHER_CHECKPOINT, OTHER_VERSION
 from empeval.schemas import schema
 
 AGREES = (
-    "warm: agrees with people: Spearman .31 [.25, .37] on 1,200 replies rated 1-3, nothing was tried "
-    "to fool it; its warmth against kindness in made-up"
+    "warm: agrees with people: Spearman .31 [.25, .37] on 1,200 replies rated 1-3, "
+    "nothing was tried to fool it; its warmth against kindness in made-up"
 )
 HEADING = "agreement with people:"
 
