@@ -1,5 +1,6 @@
 """The documents say what is so: links lead somewhere, commands are commands."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -32,6 +33,22 @@ def test_links_inside_the_project_lead_to_files(path: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
         if "://" not in link:
             assert (path.parent / link).exists(), f"{path.name} links to {link}"
+
+
+def test_links_of_the_site_lead_to_what_the_site_has() -> None:
+    """The site is built strictly; without mkdocs nobody would notice until it is."""
+    source = ast.parse((ROOT / "docs" / "pages.py").read_text(encoding="utf-8"))
+    (patterns,) = (
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTS"
+    )
+    pages = {path for pattern in patterns for path in ROOT.glob(pattern)}
+    pages.add(ROOT / "docs" / "reference" / "command-line.md")  # written when it is built
+    for page in sorted(path for path in pages if path.suffix == ".md" and path.exists()):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            if "://" not in link and not link.startswith("mailto:"):
+                assert (page.parent / link).resolve() in pages, f"{page.name} links to {link}"
 
 
 @pytest.mark.parametrize("command", commands())
