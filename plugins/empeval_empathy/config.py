@@ -38,7 +38,7 @@ class EmpathyConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has
             ``empathy`` is the expected value of the scale ``label``.
         topic: how a reply is held against what it replies to, for the scale ``relevance``:
             ``layers`` of the encoder (0 is its embeddings; its last one stands last) and ``width``
-            of the vectors. See ``modeling.Topic``. ``None``: it is not.
+            of the vectors. See ``heads.Topic``. ``None``: it is not.
         mechanisms: of a checkpoint without scales, as they were before: whether it has outputs for
             EPITOME's mechanisms beside its regression of empathy.
         id2label: the emotions, by number.

@@ -2,7 +2,7 @@
 
 The encoder stays as the stages before left it. Of a batch of contexts and the replies that people
 gave to them, each context's own reply is to be the nearest, and each reply's own context. Two
-linear maps learn it (``empeval_empathy.modeling.Topic``) from pooled states that are computed once.
+linear maps learn it (``empeval_empathy.heads.Topic``) from pooled states that are computed once.
 """
 
 from __future__ import annotations

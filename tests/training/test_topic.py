@@ -12,8 +12,8 @@ import torch
 from support.tiny_encoder import tiny_examples
 
 from empeval_empathy.checkpoints import load_checkpoint
+from empeval_empathy.heads import Topic
 from empeval_empathy.judge import Judge
-from empeval_empathy.modeling import Topic
 from empeval_empathy.views import Dialogue
 from empeval_training import topic as module
 from empeval_training.data import read_examples
