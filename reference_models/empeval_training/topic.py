@@ -95,13 +95,9 @@ def pooled_rows(model: Any, views: ViewBuilder, rows: Sequence[Row], recipe: Rec
     unique = {tuple(row.ids): None for row in rows}
     numbers = dict(zip(unique, range(len(unique)), strict=True))
     given = [TokenRow(ids) for ids in unique]
-    found = torch.zeros(len(given), 0)
     half = recipe.precision == "bf16" and encoder.device == "cpu"
     with torch.autocast("cpu", dtype=torch.bfloat16) if half else nullcontext():
-        for places, vectors in encoder.batches(given):
-            if not found.shape[1]:
-                found = torch.zeros(len(given), vectors.shape[1])
-            found[torch.tensor(places)] = vectors.float().cpu()
+        found = encoder.pooled(given).float().cpu()
     return found[[numbers[tuple(row.ids)] for row in rows]]
 
 
