@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from empeval import DataError, UsageError
 from empeval.files import write_text
 from empeval_empathy.checkpoints import BUNDLED
-from empeval_empathy.emotions import MECHANISMS
 from empeval_training.agreement import Agreement
 from empeval_training.audited import audits_text
 from empeval_training.data import PEOPLE, VALIDATION, read_prepared
@@ -24,35 +23,16 @@ from empeval_training.judges import Checkpoint, Scores, grid, rivals
 from empeval_training.labels import label_card, teacher_card
 from empeval_training.recipe import MODELS
 from empeval_training.teacher.labelling import Labeller
-
-AUTHORS = {
-    "baseline": (0.3977, 0.7396, 0.4150),
-    "stm": (0.4946, 0.7077, 0.3951),
-    "mvc": (0.3338, 0.7574, 0.4148),
-}
-"""MAE, Spearman and emotion accuracy as the models' authors state them, means of three seeds on
-labels of their own that are not published."""
-
-AUTHORS_SWEEP = {
-    "0.3": (0.4033, 0.7091, 0.4305),
-    "0.1": (0.3404, 0.7505, 0.4529),
-    "0.05": (0.3576, 0.7222, 0.2691),
-}
-CLAIMS = (
-    ("MVC has a lower MAE than Baseline", "mvc", "baseline", "mae", -1),
-    ("MVC has a higher Spearman than Baseline", "mvc", "baseline", "spearman", 1),
-    ("STM has a higher MAE than Baseline", "stm", "baseline", "mae", 1),
-    ("STM has a lower Spearman than Baseline", "stm", "baseline", "spearman", -1),
-    ("STM has a lower emotion accuracy than Baseline", "stm", "baseline", "emotion_accuracy", -1),
+from empeval_training.trained import (
+    claims,
+    mechanisms_table,
+    missing,
+    models_table,
+    people_table,
+    recipes,
+    sweep_table,
 )
-"""What the authors' figures say: better, worse, in what, and the sign of first less second."""
 
-SHIPPED = 0.1
-"""The weight of the emotion loss (``lambda_emo``) of the checkpoints that ship."""
-COLLAPSED = 0.15
-"""Below this Spearman a model has learned nothing to speak of."""
-
-RATED_AS = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
 SYSTEM_TURNS, TURNS = 300, 500
 """About so many test turns are looked at for published systems, and for strangers' replies."""
 
@@ -65,7 +45,8 @@ scale. What counts is the order of the three models on the same labels, and peop
 ## The three models
 
 ED test split, human replies alone, against the teacher's labels. MAE and spread are in points of
-the 1-5 scale; `sd` is over the seeds. `median` is the MAE of always predicting the median label.
+the 1-5 scale; `sd` is over the seeds. `median` is the MAE of always predicting the median label. A
+`soup` is one network, the mean of the weights of its seeds.
 
 {models}
 
@@ -154,15 +135,15 @@ def write_documents(
     judges.update(rivals())
     text = TEXT.format(
         fingerprint=read_prepared(data).fingerprint,
-        models=_models_table(results, "human"),
-        all_replies=_models_table(results, "all"),
-        mechanisms=_mechanisms_table(results),
-        recipes=_recipes(results),
-        missing=_missing(results),
-        claims=_claims(results),
-        people=_people_table(results, PEOPLE),
-        chosen_by=_people_table(results, VALIDATION),
-        sweep=_sweep_table(results),
+        models=models_table(results, "human"),
+        all_replies=models_table(results, "all"),
+        mechanisms=mechanisms_table(results),
+        recipes=recipes(results),
+        missing=missing(results),
+        claims=claims(results),
+        people=people_table(results, PEOPLE),
+        chosen_by=people_table(results, VALIDATION),
+        sweep=sweep_table(results),
         audits=audits_text(audits, labeller),
         systems=_systems_table(judges, systems),
         turns=len(turns),
@@ -187,137 +168,6 @@ def read_results(runs: Path) -> list[dict[str, Any]]:
 def thinned(rows: Sequence[Any], count: int) -> list[Any]:
     """Every so-manieth of them, so that about ``count`` are left."""
     return list(rows[:: max(1, len(rows) // count)])
-
-
-def _chosen(results: Sequence[dict[str, Any]], model: str, weight: float) -> list[dict[str, Any]]:
-    return [
-        r
-        for r in results
-        if r["recipe"]["model"] == model and abs(r["recipe"]["lambda_emo"] - weight) < 1e-9
-    ]
-
-
-def _spread(values: Sequence[float]) -> str:
-    spread = f" (sd {np.std(values, ddof=1):.4f})" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{spread}"
-
-
-def _models_table(results: Sequence[dict[str, Any]], part: str) -> str:
-    rows = []
-    for model in MODELS:
-        own = _chosen(results, model, SHIPPED)
-        if not own:
-            continue
-        names = ("mae", "spearman", "emotion_accuracy")
-        cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
-        figures = own[0]["figures"][part]
-        seeds = ", ".join(str(r["seed"]) for r in own)
-        stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
-        rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
-    headers = ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"]
-    return grid(rows, headers)
-
-
-def _mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
-    rows = [
-        [model, *(_spread([r["figures"]["human"][m] for r in own]) for m in MECHANISMS)]
-        for model in MODELS
-        if (own := _chosen(results, model, SHIPPED))
-    ]
-    return grid(rows, ["model", *MECHANISMS])
-
-
-def _people_table(results: Sequence[dict[str, Any]], part: str) -> str:
-    rows = []
-    for model in MODELS:
-        for own in _chosen(results, model, SHIPPED):
-            figures = own["figures"][part]
-            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
-        if every := _chosen(results, model, SHIPPED):
-            cells = [_spread([r["figures"][part][n] for r in every]) for n in RATED_AS]
-            rows.append([f"{model}, mean", *cells])
-    return grid(rows, ["", *RATED_AS])
-
-
-def _claims(results: Sequence[dict[str, Any]]) -> str:
-    rows = []
-    for claim, first, second, name, sign in CLAIMS:
-        one, other = (
-            {r["seed"]: r["figures"]["human"][name] for r in _chosen(results, model, SHIPPED)}
-            for model in (first, second)
-        )
-        shared = sorted(one.keys() & other.keys())
-        if not shared:
-            continue
-        gaps = [one[seed] - other[seed] for seed in shared]
-        held = sum(sign * gap > 0 for gap in gaps)
-        shown = ", ".join(f"{gap:+.4f}" for gap in gaps)
-        verdict = "holds" if held == len(gaps) else "does not hold" if not held else "undecided"
-        rows.append([claim, shown, f"{held} of {len(gaps)} seeds", verdict])
-    return grid(rows, ["claim", "differences", "with the claim", ""])
-
-
-def _recipes(results: Sequence[dict[str, Any]]) -> str:
-    parts = []
-    for model in MODELS:
-        for own in _chosen(results, model, SHIPPED)[:1]:
-            recipe = own["recipe"]
-            frozen = recipe["frozen_layers"]
-            where = f"above {frozen} frozen layers" if frozen else "in all layers"
-            people = ""
-            if recipe["people_epochs"]:
-                people = (
-                    f", then {recipe['people_epochs']:g} of what people rated (each reply "
-                    f"{recipe['rated_repeats']} times)"
-                )
-            if recipe.get("topic_epochs"):  # runs of before do not have it
-                people += f", then {recipe['topic_epochs']:g} of which reply was given where"
-            parts.append(
-                f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
-                f"{where}, {recipe['epochs']:g} epochs of {own['training_examples']} examples"
-                f"{people}, batch {recipe['batch_size']}, lr "
-                f"{recipe['learning_rate']:g}, {own['seconds']:.0f} s on {own['device']}"
-            )
-    return "; ".join(parts) + "."
-
-
-def _missing(results: Sequence[dict[str, Any]]) -> str:
-    lacking = [model for model in MODELS if not _chosen(results, model, SHIPPED)]
-    if not lacking:
-        return ""
-    have = "has" if len(lacking) == 1 else "have"
-    return (
-        f" {' and '.join(lacking)} {have} no run on these labels; what ships of it learned "
-        "labels of before, and stands in the tables of shipped checkpoints below."
-    )
-
-
-def _sweep_table(results: Sequence[dict[str, Any]]) -> str:
-    rows, failed = [], []
-    own = [r for r in results if r["recipe"]["model"] == "mvc"]
-    for run in sorted(own, key=lambda r: (-r["recipe"]["lambda_emo"], r["seed"])):
-        weight, figures = run["recipe"]["lambda_emo"], run["figures"]["human"]
-        stated = AUTHORS_SWEEP.get(f"{weight:g}")
-        rows.append(
-            [
-                f"{weight:g}",
-                run["seed"],
-                *(f"{figures[n]:.4f}" for n in ("mae", "spearman", "emotion_accuracy")),
-                "/".join(f"{x:.4f}" for x in stated) if stated else "-",
-            ]
-        )
-        # against single noisy ratings even a good model's MAE may be above the median's
-        if figures["mae"] > figures["mae_of_median"] and figures["spearman"] < COLLAPSED:
-            failed.append(f"{weight:g} (seed {run['seed']})")
-    headers = ["lambda_emo", "seed", "MAE", "Spearman", "emotion accuracy", "authors'"]
-    text = f"Human replies of the test split.\n\n{grid(rows, headers)}"
-    if failed:
-        text += (
-            f"\n\nWith {', '.join(failed)} the training failed: the MAE is above that of the "
-            "median label and the order says next to nothing. Another seed with the same weight "
-            "stands beside it."
-        )
-    return text
 
 
 def _mean_of(values: np.ndarray, _: np.ndarray, __: np.ndarray) -> float:

@@ -23,6 +23,9 @@ from empeval_training.data import NO_EMOTION, Collator, Labelled
 from empeval_training.networks import trainable_state
 from empeval_training.progress import bar, say, show_steps, watched
 
+BOTH_STAGE, PEOPLE_STAGE = "both", "people"
+"""The stage of emotions and scales together, and the last one, of what people rated."""
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from empeval_training.data import (
     Comments,
     Labelled,
     Prepared,
-    Tensors,
     class_weights,
     make_folder,
     only_humans,
@@ -53,7 +52,15 @@ from empeval_training.networks import (
 from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.selecting import MEASURED_VARIANTS, read_splits
-from empeval_training.stages import Stage, predict, run_stage, stage_is_done
+from empeval_training.soup import load_weights, mean_weights
+from empeval_training.stages import (
+    BOTH_STAGE,
+    PEOPLE_STAGE,
+    Stage,
+    predict,
+    run_stage,
+    stage_is_done,
+)
 from empeval_training.topic import given_replies, learn_topic, learning, mix_relevance
 
 
@@ -75,143 +82,208 @@ def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]
     Raises:
         UsageError: the folder holds another run, or the data or the encoder cannot be used.
     """
+    return _run(recipe, data, out, seed, {"seed": seed}, _Training.learn)
+
+
+def train_soup(
+    recipe: Recipe, data: Path, out: Path, *, runs: Mapping[int, Path]
+) -> dict[str, Any]:
+    """The mean of several seeds' weights as one checkpoint, measured as ``train`` does.
+
+    The mean is of what the runs' last stages ended with; what comes after them (which reply was
+    given where, the scale of ``empathy``) is fitted to it anew, with the first seed.
+
+    Args:
+        recipe: of all the runs.
+        data: what they learned from.
+        out: the folder to write, as of ``train``.
+        runs: seed -> folder of its finished run; two or more.
+
+    Raises:
+        UsageError: the folder holds another run, or a run lacks the weights of its last stage.
+    """
+    last = PEOPLE_STAGE if recipe.people_epochs else BOTH_STAGE
+    weights = [folder / "stages" / f"{last}.safetensors" for folder in runs.values()]
+
+    def mix(training: _Training) -> None:
+        mean = mean_weights([load_weights(path) for path in weights])
+        training.network.load_state_dict(mean, strict=False)
+
+    seeds = list(runs)
+    return _run(recipe, data, out, seeds[0], {"seeds": seeds}, mix)
+
+
+def _run(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    seed: int,
+    named: dict[str, Any],
+    learn: Callable[[_Training], None],
+) -> dict[str, Any]:
+    import transformers
+
     prepared = read_prepared(data)
     question = {
         "recipe": msgspec.to_builtins(recipe),
-        "seed": seed,
+        **named,
         "data": prepared.fingerprint,
     }
     before = finished(out, question)
     if before is not None:
         return before
     with quiet():
-        return _train(recipe, prepared, data, out, seed, question)
+        transformers.set_seed(seed)
+        started = time.perf_counter()
+        training = _Training(recipe, prepared, data, out, seed)
+        make_folder(out)
+        write_json(out / QUESTION, question)
+        learn(training)
+        return training.finish(question, started)
 
 
-def _train(
-    recipe: Recipe, prepared: Prepared, data: Path, out: Path, seed: int, question: dict[str, Any]
-) -> dict[str, Any]:
-    import torch
-    import transformers
+class _Training:
+    """A model in training: what it learns from, its stages, and what is measured at the end."""
 
-    from empeval_training.card import write_card
+    def __init__(
+        self, recipe: Recipe, prepared: Prepared, data: Path, out: Path, seed: int
+    ) -> None:
+        import torch
 
-    transformers.set_seed(seed)
-    started = time.perf_counter()
-    splits = read_splits(data, recipe, seed, prepared.emotions)
-    own = {example.id for example in only_humans(splits["test"])}
-    humans = np.array([example.id in own for example in splits["test"]])
-    base = encoder_folder(recipe.encoder)
-    tokenizer = load_tokenizer(base)
-    views = ViewBuilder(tokenizer, recipe.max_length)
-    model = build_model(recipe, base, prepared.emotions)
-    network = adapt(model, recipe)
-    if not torch.cuda.is_available():
-        # The backward pass of the fused kernel takes longer than plain products do on a CPU.
-        model.encoder.set_attn_implementation("eager")
-    cascade = ARCHITECTURE[recipe.model] == "cascade"
-    topical = recipe.topic_epochs > 0
-    tensors: Tensors = views.tensors
-    whole = model.encoder
-    if recipe.frozen_layers:
-        lower = lower_states(recipe, whole, views)
-        tensors = lower.tensors
-        model.encoder = UpperLayers(whole, recipe.frozen_layers)
-    collator = Collator(tensors, context=cascade)
+        self.recipe, self.prepared, self.data = recipe, prepared, data
+        self.out, self.seed = out, seed
+        self.splits = read_splits(data, recipe, seed, prepared.emotions)
+        base = encoder_folder(recipe.encoder)
+        self.tokenizer = load_tokenizer(base)
+        self.views = ViewBuilder(self.tokenizer, recipe.max_length)
+        self.model = build_model(recipe, base, prepared.emotions)
+        self.network = adapt(self.model, recipe)
+        if not torch.cuda.is_available():
+            # The backward pass of the fused kernel takes longer than plain products do on a CPU.
+            self.model.encoder.set_attn_implementation("eager")
+        self.cascade = ARCHITECTURE[recipe.model] == "cascade"
+        self.topical = recipe.topic_epochs > 0
 
-    training, validation, test = (
-        Labelled(splits[name], views, prepared.emotions) for name in ("train", "validation", "test")
-    )
-    make_folder(out)
-    write_json(out / QUESTION, question)
+    def labelled(self, examples: Sequence[Example]) -> Labelled:
+        """Examples as the network reads them."""
+        return Labelled(examples, self.views, self.prepared.emotions)
 
-    def prepare(rows: Sequence[dict[str, Any]]) -> None:
+    def learn(self) -> None:
+        """The stages up to the last one that changes the encoder."""
+        import torch
+
+        recipe, model, network, out = self.recipe, self.model, self.network, self.out
+        whole, tensors = model.encoder, self.views.tensors
+        lower: LowerStates | None = None
         if recipe.frozen_layers:
-            for view in ("full", "context") if cascade else ("full",):
-                lower.compute([getattr(row["views"], view) for row in rows], "frozen layers")
+            lower = lower_states(recipe, whole, self.views)
+            tensors = lower.tensors
+            model.encoder = UpperLayers(whole, recipe.frozen_layers)
+        collator = Collator(tensors, context=self.cascade)
+        training, validation = (self.labelled(self.splits[n]) for n in ("train", "validation"))
 
-    if not stage_is_done(out, "both"):
-        prepare([*training.rows, *validation.rows])
+        def prepare(rows: Sequence[dict[str, Any]]) -> None:
+            if lower is not None:
+                for view in ("full", "context") if self.cascade else ("full",):
+                    lower.compute([getattr(row["views"], view) for row in rows], "frozen layers")
 
-    if recipe.class_weights == "balanced":
-        weights = class_weights(training.emotion_labels, len(prepared.emotions))
-        model.emotion_weights = torch.tensor(weights)
+        def stage(name: str, epochs: float, data: Any, metric: str | None = None) -> None:
+            seen = validation if metric else None
+            one = Stage(name, epochs, metric)
+            run_stage(one, recipe, network, data, seen, collator, out, self.seed)
 
-    if recipe.pretrain_epochs:
-        comments = Comments("train", recipe.pretrain_examples, seed, views)
-        if recipe.frozen_layers:
-            lower.compute([row["views"].context for row in comments.rows], "frozen layers")
-        stage = Stage("goemotions", recipe.pretrain_epochs, metric=None)
-        _pretrain(stage, recipe, model, network, comments, CommentCollator(tensors), out, seed)
-    if recipe.emotion_epochs:
-        model.ratings_weight = 0.0
-        stage = Stage("emotion", recipe.emotion_epochs, metric="emotion_accuracy")
-        named, watched = training.with_emotion(), validation.with_emotion()
-        run_stage(stage, recipe, network, named, watched, collator, out, seed)
-        model.ratings_weight = 1.0
-    stage = Stage("both", recipe.epochs, metric=None)
-    if recipe.probe_learning_rate is None:
-        run_stage(stage, recipe, network, training, None, collator, out, seed)
-    else:
-        probing = msgspec.structs.replace(recipe, learning_rate=recipe.probe_learning_rate)
-        with encoder_kept(model.encoder):
-            run_stage(stage, probing, network, training, None, collator, out, seed)
-    if splits["people"]:
-        of_people = Labelled(splits["people"], views, prepared.emotions)
-        if not stage_is_done(out, "people"):
-            prepare(of_people.rows)
-        stage = Stage("people", recipe.people_epochs, metric=None)
-        run_stage(stage, recipe, network, of_people, None, collator, out, seed)
+        if not stage_is_done(out, BOTH_STAGE):
+            prepare([*training.rows, *validation.rows])
+        if recipe.class_weights == "balanced":
+            weights = class_weights(training.emotion_labels, len(self.prepared.emotions))
+            model.emotion_weights = torch.tensor(weights)
+        if recipe.pretrain_epochs:
+            comments = Comments("train", recipe.pretrain_examples, self.seed, self.views)
+            if lower is not None:
+                lower.compute([row["views"].context for row in comments.rows], "frozen layers")
+            self._pretrain(comments, CommentCollator(tensors))
+        if recipe.emotion_epochs:
+            model.ratings_weight = 0.0
+            stage("emotion", recipe.emotion_epochs, training.with_emotion(), "emotion_accuracy")
+            model.ratings_weight = 1.0
+        if recipe.probe_learning_rate is None:
+            stage(BOTH_STAGE, recipe.epochs, training)
+        else:
+            probing = msgspec.structs.replace(recipe, learning_rate=recipe.probe_learning_rate)
+            one = Stage(BOTH_STAGE, recipe.epochs, metric=None)
+            with encoder_kept(model.encoder):
+                run_stage(one, probing, network, training, None, collator, out, self.seed)
+        if self.splits["people"]:
+            of_people = self.labelled(self.splits["people"])
+            if not stage_is_done(out, PEOPLE_STAGE):
+                prepare(of_people.rows)
+            stage(PEOPLE_STAGE, recipe.people_epochs, of_people)
+        model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
 
-    model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
-    plain = merge(copy.deepcopy(network))
-    plain.encoder.set_attn_implementation("sdpa")
-    everything = Collator(views.tensors, context=cascade, reply=topical)
+    def _pretrain(self, comments: Comments, collator: CommentCollator) -> None:
+        """MVC's own stage: 28 GoEmotions classes from the pooled view of a comment."""
+        from empeval_training.networks import Pretraining
 
-    def predicted(examples: Sequence[Example]) -> dict[str, np.ndarray]:
-        return predict(plain, Labelled(examples, views, prepared.emotions), everything)
+        wrapped = Pretraining(self.model, self.network, comments.shares())
+        stage = Stage("goemotions", self.recipe.pretrain_epochs, metric=None)
+        run_stage(stage, self.recipe, wrapped, comments, None, collator, self.out, self.seed)
 
-    of_validation = read_examples(data, "validation")
-    if topical:
-        given = given_replies([*splits["train"], *splits["people"]])
-        learn_topic(plain, views, recipe, given, out, seed)
-        mix_relevance(plain, *own_and_others(of_validation), predicted)
-    overall = fit_scale(
-        of_validation, lambda examples: predicted(examples)["latents"], thresholds(plain)
-    )
-    if overall is not None:
-        plain.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
-    figures: dict[str, Any] = {}
-    chosen_by = [e for e in of_validation if e.variant in MEASURED_VARIANTS]
-    if chosen_by:
-        figures[VALIDATION] = people_figures(chosen_by, predicted(chosen_by))
-    if (data / f"{RATED}.jsonl").stat().st_size:  # without ratings there are no rated replies
-        rated = read_examples(data, RATED)
-        figures[PEOPLE] = people_figures(rated, predicted(rated))
-    if recipe.method == "lora":
-        if topical:
-            learning(model).load_state_dict(plain.topic.state_dict())
-        model.config.overall = plain.config.overall
-        save_adapter(network, recipe.encoder, out / "adapter")
-    every = predict(plain, test, everything)
-    figures["human"] = figures_of(test, every, humans)
-    figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
-    answer = {
-        **question,
-        "figures": figures,
-        "seconds": round(time.perf_counter() - started, 1),
-        "training_examples": len(training),
-        "device": str(plain.device),
-        "parameters": sum(p.numel() for p in plain.parameters()),
-    }
-    checkpoint = out / "checkpoint"
-    plain.save_pretrained(checkpoint)
-    tokenizer.save_pretrained(checkpoint)
-    for folder in (checkpoint, out / "adapter"):
-        if folder.is_dir():
-            write_card(folder, answer, prepared)
-    write_json(out / RESULT, answer)
-    return answer
+    def finish(self, question: dict[str, Any], started: float) -> dict[str, Any]:
+        """Fit what needs the encoder as it is in the end; measure and save; ``result.json``."""
+        from empeval_training.card import write_card
+
+        recipe, out = self.recipe, self.out
+        plain = merge(copy.deepcopy(self.network))
+        plain.encoder.set_attn_implementation("sdpa")
+        everything = Collator(self.views.tensors, context=self.cascade, reply=self.topical)
+
+        def predicted(examples: Sequence[Example]) -> dict[str, np.ndarray]:
+            return predict(plain, self.labelled(examples), everything)
+
+        of_validation = read_examples(self.data, "validation")
+        if self.topical:
+            given = given_replies([*self.splits["train"], *self.splits["people"]])
+            learn_topic(plain, self.views, recipe, given, out, self.seed)
+            mix_relevance(plain, *own_and_others(of_validation), predicted)
+        overall = fit_scale(
+            of_validation, lambda examples: predicted(examples)["latents"], thresholds(plain)
+        )
+        if overall is not None:
+            plain.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
+        figures: dict[str, Any] = {}
+        chosen_by = [e for e in of_validation if e.variant in MEASURED_VARIANTS]
+        if chosen_by:
+            figures[VALIDATION] = people_figures(chosen_by, predicted(chosen_by))
+        if (self.data / f"{RATED}.jsonl").stat().st_size:  # without ratings none are rated
+            rated = read_examples(self.data, RATED)
+            figures[PEOPLE] = people_figures(rated, predicted(rated))
+        if recipe.method == "lora":
+            if self.topical:
+                learning(self.model).load_state_dict(plain.topic.state_dict())
+            self.model.config.overall = plain.config.overall
+            save_adapter(self.network, recipe.encoder, out / "adapter")
+        test = self.labelled(self.splits["test"])
+        own = {example.id for example in only_humans(self.splits["test"])}
+        humans = np.array([example.id in own for example in self.splits["test"]])
+        every = predict(plain, test, everything)
+        figures["human"] = figures_of(test, every, humans)
+        figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
+        answer = {
+            **question,
+            "figures": figures,
+            "seconds": round(time.perf_counter() - started, 1),
+            "training_examples": len(self.splits["train"]),
+            "device": str(plain.device),
+            "parameters": sum(p.numel() for p in plain.parameters()),
+        }
+        checkpoint = out / "checkpoint"
+        plain.save_pretrained(checkpoint)
+        self.tokenizer.save_pretrained(checkpoint)
+        for folder in (checkpoint, out / "adapter"):
+            if folder.is_dir():
+                write_card(folder, answer, self.prepared)
+        write_json(out / RESULT, answer)
+        return answer
 
 
 _LOWER: dict[tuple[str, int, int, str], LowerStates] = {}
@@ -225,20 +297,3 @@ def lower_states(recipe: Recipe, encoder: Any, views: ViewBuilder) -> LowerState
         lower = copy.deepcopy(encoder)  # what trains later must not change what was computed
         _LOWER[key] = LowerStates(lower, recipe.frozen_layers, views, bf16=bf16)
     return _LOWER[key]
-
-
-def _pretrain(
-    stage: Stage,
-    recipe: Recipe,
-    model: Any,
-    network: Any,
-    comments: Comments,
-    collator: CommentCollator,
-    out: Path,
-    seed: int,
-) -> None:
-    """MVC's own stage: 28 GoEmotions classes from the pooled view of a comment."""
-    from empeval_training.networks import Pretraining
-
-    wrapped = Pretraining(model, network, comments.shares())
-    run_stage(stage, recipe, wrapped, comments, None, collator, out, seed)
