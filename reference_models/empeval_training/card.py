@@ -55,7 +55,7 @@ label):
 {people}
 ## Training
 
-* data: `{data}` ({examples} examples, {seeds}, {seconds:.0f} s on {device})
+* data: `{data}` ({examples} examples, seed {seed}, {seconds:.0f} s on {device})
 * emotions: {emotions}
 * recipe:
 
@@ -95,7 +95,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         people=_people(result["figures"].get(PEOPLE), recipe["model"]),
         data=result["data"],
         examples=result["training_examples"],
-        seeds=_seeds(result),
+        seed=result["seed"],
         seconds=result["seconds"],
         device=result["device"],
         emotions=len(prepared.emotions),
@@ -103,13 +103,6 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         licenses="\n".join(f"* {name}: {terms}" for name, terms in prepared.licenses.items()),
     )
     write_text(folder / "README.md", text)
-
-
-def _seeds(result: dict[str, Any]) -> str:
-    if "seed" in result:
-        return f"seed {result['seed']}"
-    named = ", ".join(map(str, result["seeds"]))
-    return f"the mean of the weights of seeds {named}, each trained by the recipe"
 
 
 def _people(figures: dict[str, float] | None, model: str) -> str:

@@ -13,7 +13,7 @@ EPILOG = """examples:
   empeval train teacher --ratings FOLDER --out teacher
   empeval train prepare-ed --teacher teacher --ratings FOLDER --out ed --conversations 3200
   empeval train baseline --data ed --out runs
-  empeval train mvc --data ed --out runs --config minilm --seed 17,39,43 --soup
+  empeval train mvc --data ed --out runs --config minilm --seed 17,39,43
   empeval train mvc --data ed --out runs --config minilm --sweep lambda_emo=0.3,0.1,0.05
   empeval train stm --data ed --out runs --config minilm --set train_examples=500 --set epochs=1
   empeval train prepare-sft --out sft-data --temperature 2
@@ -137,10 +137,6 @@ def _add_model(actions: Any, name: str, summary: str) -> None:
     parser.add_argument(
         "--sweep", metavar="KEY=V,V...", help="train one after the other with each value"
     )
-    parser.add_argument(
-        "--soup", action="store_true",
-        help="also the mean of the seeds' weights as one checkpoint: FOLDER/MODEL-soup",
-    )  # fmt: skip
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=f"{MIRROR} (GoEmotions)")
     parser.set_defaults(run=run_model, model=name)
 
@@ -236,15 +232,12 @@ def run_model(options: argparse.Namespace) -> int:
     _require_extra()
     from tabulate import tabulate
 
-    from empeval import UsageError
     from empeval.data import use_data_directory
     from empeval.pairs import parse_pairs
     from empeval_training.data import PEOPLE, VALIDATION
     from empeval_training.recipe import change, load_recipe
-    from empeval_training.train import train, train_soup
+    from empeval_training.train import train
 
-    if options.soup and len(set(options.seed)) < 2:
-        raise UsageError("--soup is the mean of several seeds; give them: --seed 17,39,43")
     changes: dict[str, str] = {}
     for text in options.changes:
         changes.update(parse_pairs(text, "--set"))
@@ -255,15 +248,10 @@ def run_model(options: argparse.Namespace) -> int:
         recipes = {f"-{key}={v}": change(recipe, {key: v}, "--sweep") for v in values}
     rows, people, names = [], [], ["run", "part"]
     for label, one in recipes.items():
-        base = options.out / f"{options.model}{label}"
-        done = {seed: base.with_name(f"{base.name}-{seed}") for seed in options.seed}
-        soup = base.with_name(f"{base.name}-soup")
-        for seed, out in [*done.items(), *([(None, soup)] if options.soup else [])]:
+        for seed in options.seed:
+            out = options.out / f"{options.model}{label}-{seed}"
             with use_data_directory(options.data_dir):
-                if seed is None:
-                    result = train_soup(one, options.data, out, runs=done)
-                else:
-                    result = train(one, options.data, out, seed=seed)
+                result = train(one, options.data, out, seed=seed)
             for part, f in result["figures"].items():
                 if part in (PEOPLE, VALIDATION):
                     parts = {PEOPLE: "test", VALIDATION: "validation"}

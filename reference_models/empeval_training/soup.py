@@ -1,40 +1,21 @@
-"""Several trainings of one recipe as one network: the mean of their weights.
+"""Several trainings from one beginning as one network: the mean of their weights.
 
-Trainings from one pretrained encoder end near one another, so that the mean of their weights is a
-network as well, and often a better one than any of them (Wortsman et al. 2022, Model soups,
-arXiv:2203.05482). It costs no more to run than one of them.
+Trainings that begin with the same weights and differ in the order of their examples end near one
+another, so that the mean of their weights is a network as well, and often a better one than any of
+them (Wortsman et al. 2022, Model soups, arXiv:2203.05482). It costs no more to run than one of
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from empeval import UsageError
-
 DOWN, UP = ".lora_A.", ".lora_B."
 FITTED_LATER = "topic."
 """Weights of what is learned after the mean is taken."""
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """The weights that a stage ended with.
-
-    Raises:
-        UsageError: they are not there, or cannot be read.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise UsageError(f"{path} is missing: a mean needs the weights of each run's last stage.")
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); train that seed anew.") from error
 
 
 def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

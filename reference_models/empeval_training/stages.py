@@ -131,9 +131,14 @@ class Steps(Protocol):
         """``auto``, ``fp32``, ``bf16`` or ``fp16``."""
 
 
+def stage_weights(out: Path, name: str) -> Path:
+    """Where a run's folder has the weights that a stage ended with."""
+    return out / "stages" / f"{name}.safetensors"
+
+
 def stage_is_done(out: Path, name: str) -> bool:
     """Whether a run's folder holds the weights that a stage ended with."""
-    return (out / "stages" / f"{name}.safetensors").is_file()
+    return stage_weights(out, name).is_file()
 
 
 def run_stage(
@@ -166,7 +171,7 @@ def run_stage(
         EmpevalError: the loss is no number any more.
     """
     folder = out / "stages" / stage.name
-    done = out / "stages" / f"{stage.name}.safetensors"
+    done = stage_weights(out, stage.name)
     if done.is_file():
         restore(network, done)
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,18 +48,21 @@ from empeval_training.networks import (
     load_tokenizer,
     merge,
     save_adapter,
+    trainable_state,
 )
 from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.selecting import MEASURED_VARIANTS, read_splits
-from empeval_training.soup import load_weights, mean_weights
+from empeval_training.soup import mean_weights
 from empeval_training.stages import (
     BOTH_STAGE,
     PEOPLE_STAGE,
     Stage,
     predict,
     run_stage,
+    save_weights,
     stage_is_done,
+    stage_weights,
 )
 from empeval_training.topic import given_replies, learn_topic, learning, mix_relevance
 
@@ -82,63 +85,24 @@ def train(recipe: Recipe, data: Path, out: Path, *, seed: int) -> dict[str, Any]
     Raises:
         UsageError: the folder holds another run, or the data or the encoder cannot be used.
     """
-    return _run(recipe, data, out, seed, {"seed": seed}, _Training.learn)
-
-
-def train_soup(
-    recipe: Recipe, data: Path, out: Path, *, runs: Mapping[int, Path]
-) -> dict[str, Any]:
-    """The mean of several seeds' weights as one checkpoint, measured as ``train`` does.
-
-    The mean is of what the runs' last stages ended with; what comes after them (which reply was
-    given where, the scale of ``empathy``) is fitted to it anew, with the first seed.
-
-    Args:
-        recipe: of all the runs.
-        data: what they learned from.
-        out: the folder to write, as of ``train``.
-        runs: seed -> folder of its finished run; two or more.
-
-    Raises:
-        UsageError: the folder holds another run, or a run lacks the weights of its last stage.
-    """
-    last = PEOPLE_STAGE if recipe.people_epochs else BOTH_STAGE
-    weights = [folder / "stages" / f"{last}.safetensors" for folder in runs.values()]
-
-    def mix(training: _Training) -> None:
-        mean = mean_weights([load_weights(path) for path in weights])
-        training.network.load_state_dict(mean, strict=False)
-
-    seeds = list(runs)
-    return _run(recipe, data, out, seeds[0], {"seeds": seeds}, mix)
-
-
-def _run(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    seed: int,
-    named: dict[str, Any],
-    learn: Callable[[_Training], None],
-) -> dict[str, Any]:
-    import transformers
-
     prepared = read_prepared(data)
     question = {
         "recipe": msgspec.to_builtins(recipe),
-        **named,
+        "seed": seed,
         "data": prepared.fingerprint,
     }
     before = finished(out, question)
     if before is not None:
         return before
     with quiet():
+        import transformers
+
         transformers.set_seed(seed)
         started = time.perf_counter()
         training = _Training(recipe, prepared, data, out, seed)
         make_folder(out)
         write_json(out / QUESTION, question)
-        learn(training)
+        training.learn()
         return training.finish(question, started)
 
 
@@ -187,10 +151,12 @@ class _Training:
                 for view in ("full", "context") if self.cascade else ("full",):
                     lower.compute([getattr(row["views"], view) for row in rows], "frozen layers")
 
-        def stage(name: str, epochs: float, data: Any, metric: str | None = None) -> None:
+        def stage(
+            name: str, epochs: float, data: Any, metric: str | None = None, again: int = 0
+        ) -> None:
             seen = validation if metric else None
             one = Stage(name, epochs, metric)
-            run_stage(one, recipe, network, data, seen, collator, out, self.seed)
+            run_stage(one, recipe, network, data, seen, collator, out, self.seed + again)
 
         if not stage_is_done(out, BOTH_STAGE):
             prepare([*training.rows, *validation.rows])
@@ -217,8 +183,22 @@ class _Training:
             of_people = self.labelled(self.splits["people"])
             if not stage_is_done(out, PEOPLE_STAGE):
                 prepare(of_people.rows)
+                if recipe.people_runs > 1:
+                    self._mean_of_runs(
+                        lambda name, n: stage(name, recipe.people_epochs, of_people, again=n)
+                    )
             stage(PEOPLE_STAGE, recipe.people_epochs, of_people)
         model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
+
+    def _mean_of_runs(self, run: Callable[[str, int], None]) -> None:
+        """The last stage several times from where it begins; the mean stands for the stage."""
+        begin = {name: w.clone() for name, w in trainable_state(self.network).items()}
+        ended = []
+        for n in range(self.recipe.people_runs):
+            self.network.load_state_dict(begin, strict=False)
+            run(f"{PEOPLE_STAGE}-{n + 1}", n)
+            ended.append({name: w.clone() for name, w in trainable_state(self.network).items()})
+        save_weights(mean_weights(ended), stage_weights(self.out, PEOPLE_STAGE))
 
     def _pretrain(self, comments: Comments, collator: CommentCollator) -> None:
         """MVC's own stage: 28 GoEmotions classes from the pooled view of a comment."""

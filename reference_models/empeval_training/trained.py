@@ -42,20 +42,13 @@ RATED_AS = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
 
 
 def _chosen(
-    results: Sequence[dict[str, Any]], model: str, weight: float = SHIPPED, *, soups: bool = False
+    results: Sequence[dict[str, Any]], model: str, weight: float = SHIPPED
 ) -> list[dict[str, Any]]:
-    """A model's runs of one seed each, or the means of their weights."""
     return [
         r
         for r in results
-        if r["recipe"]["model"] == model
-        and abs(r["recipe"]["lambda_emo"] - weight) < 1e-9
-        and ("seeds" in r) == soups
+        if r["recipe"]["model"] == model and abs(r["recipe"]["lambda_emo"] - weight) < 1e-9
     ]
-
-
-def _seeds(run: dict[str, Any]) -> str:
-    return ", ".join(map(str, run["seeds"] if "seeds" in run else [run["seed"]]))
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -67,16 +60,15 @@ def models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     """MAE, Spearman and emotion accuracy on replies of the test split, ``human`` or ``all``."""
     rows = []
     for model in MODELS:
-        apart, soups = (_chosen(results, model, soups=soups) for soups in (False, True))
-        for own in ([apart] if apart else []) + [[soup] for soup in soups]:
-            names = ("mae", "spearman", "emotion_accuracy")
-            cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
-            figures = own[0]["figures"][part]
-            seeds = ", ".join(_seeds(r) for r in own)
-            median = f"{figures['mae_of_median']:.4f}"
-            stated = "/".join(f"{x:.4f}" for x in AUTHORS[model]) if own is apart else "-"
-            name = model if own is apart else f"{model}, soup"
-            rows.append([name, seeds, figures["n"], *cells, median, stated])
+        own = _chosen(results, model)
+        if not own:
+            continue
+        names = ("mae", "spearman", "emotion_accuracy")
+        cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
+        figures = own[0]["figures"][part]
+        seeds = ", ".join(str(r["seed"]) for r in own)
+        stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
+        rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
     headers = ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"]
     return grid(rows, headers)
 
@@ -101,10 +93,6 @@ def people_table(results: Sequence[dict[str, Any]], part: str) -> str:
         if every := _chosen(results, model):
             cells = [_spread([r["figures"][part][n] for r in every]) for n in RATED_AS]
             rows.append([f"{model}, mean", *cells])
-        for own in _chosen(results, model, soups=True):
-            figures = own["figures"][part]
-            named = f"{model}, soup of {_seeds(own)}"
-            rows.append([named, *(f"{figures[n]:.3f}" for n in RATED_AS)])
     return grid(rows, ["", *RATED_AS])
 
 
@@ -141,6 +129,8 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
                     f", then {recipe['people_epochs']:g} of what people rated (each reply "
                     f"{recipe['rated_repeats']} times)"
                 )
+                if recipe.get("people_runs", 1) > 1:
+                    people += f", the mean of {recipe['people_runs']} such"
             if recipe.get("topic_epochs"):  # runs of before do not have it
                 people += f", then {recipe['topic_epochs']:g} of which reply was given where"
             parts.append(
@@ -167,7 +157,7 @@ def missing(results: Sequence[dict[str, Any]]) -> str:
 def sweep_table(results: Sequence[dict[str, Any]]) -> str:
     """MVC by the weight of the emotion loss, and which trainings failed."""
     rows, failed = [], []
-    own = [r for r in results if r["recipe"]["model"] == "mvc" and "seed" in r]
+    own = [r for r in results if r["recipe"]["model"] == "mvc"]
     for run in sorted(own, key=lambda r: (-r["recipe"]["lambda_emo"], r["seed"])):
         weight, figures = run["recipe"]["lambda_emo"], run["figures"]["human"]
         stated = AUTHORS_SWEEP.get(f"{weight:g}")

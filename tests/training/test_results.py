@@ -29,7 +29,6 @@ from empeval_training.trained import RATED_AS
 
 MAE = {("baseline", 1): 0.51, ("baseline", 2): 0.53, ("stm", 1): 0.52, ("stm", 2): 0.5,
        ("mvc", 1): 0.41, ("mvc", 2): 0.45}  # fmt: skip
-SOUP = 0.37
 
 
 def measured(mae, place):
@@ -57,9 +56,6 @@ def result(model, seed, mae, weight=0.1):
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     made = {f"{model}-{seed}": result(model, seed, mae) for (model, seed), mae in MAE.items()}
-    soup = result("mvc", 0, SOUP)
-    del soup["seed"]
-    made["mvc-soup"] = soup | {"seeds": [1, 2]}
     made["mvc-lambda_emo=0.3-1"] = result("mvc", 1, 0.9, weight=0.3)  # above the median's
     for name, one in made.items():
         (folder / name).mkdir()
@@ -200,15 +196,6 @@ def test_the_models_stand_with_mean_and_spread_over_their_seeds(text):
         for column, name in enumerate(MECHANISMS):
             values = [measured(MAE[model, seed], 1)[name] for seed in (1, 2)]
             assert mechanisms[model][column].startswith(f"{np.mean(values):.4f} (sd")
-
-
-def test_a_soup_stands_beside_its_seeds_and_in_none_of_their_means(text):
-    human, _, mechanisms = tables(section(text, "The three models"))
-    assert human["mvc, soup"] == ["1, 2", "40", "0.3700", "0.6300", "0.1850", "0.7700", "-"]
-    assert "mvc, soup" not in mechanisms
-    people, _ = tables(section(text, "People, seed by seed"))
-    expected = [f"{0.2 + SOUP / 10 + n / 100:.3f}" for n in range(len(RATED_AS))]
-    assert people["mvc, soup of 1, 2"] == expected
 
 
 def test_the_recipes_are_those_of_the_runs(text):
