@@ -35,7 +35,8 @@ def overall(latents: Mapping[str, Tensor], made: Overall) -> Tensor:
     )
     latent = torch.as_tensor(total) / sum(made.weights.values())
     if made.relevance:
-        latent = latent + made.relevance * functional.logsigmoid(latents[RELEVANCE] - made.unsure)
+        odds = latents[RELEVANCE] - made.unsure + made.prior
+        latent = latent + made.relevance * functional.logsigmoid(odds)
     steps = torch.tensor(made.thresholds, device=latent.device)
     return LOW + torch.sigmoid(made.slope * latent[:, None] - steps).sum(-1)
 

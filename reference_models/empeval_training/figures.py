@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.scales import RELEVANCE
 from empeval_training.data import NO_EMOTION, Labelled
 from empeval_training.examples import HUMAN, Example
-from empeval_training.scales import CANDIDATES, NAMES
+from empeval_training.scales import CANDIDATES, NAMES, PRIOR, RELEVANCES
 from empeval_training.teacher.labelling import MEASURED
 from empeval_training.teacher.overall import Fitted, Said, fit_overall
+
+STRANGERS = 2
+"""Replies to somebody else that each of people's replies of the validation part is held against."""
 
 
 def thresholds(model: Any) -> dict[str, list[float]]:
@@ -57,14 +62,24 @@ def fit_scale(
         steps[RELEVANCE][0],
         NAMES,
         CANDIDATES,
+        RELEVANCES,
+        PRIOR,
     )
 
 
 def own_and_others(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """People's replies, and in their place replies to somebody else; as long as one another."""
-    humans = {e.id: e for e in examples if e.variant == HUMAN}
-    others = [e for e in examples if e.variant == "stranger"]
-    return [humans[e.id.rpartition("~")[0]] for e in others], others
+    """People's replies, each ``STRANGERS`` times, and in their place replies of people to somebody
+    else, drawn always alike; as long as one another. None where all are of one conversation.
+    """
+    humans = [example for example in examples if example.variant == HUMAN]
+    dice = random.Random(len(humans))  # noqa: S311 - no secret hangs on it
+    own, others = [], []
+    for human in humans:
+        elsewhere = [e for e in humans if e.conversation != human.conversation]
+        for donor in dice.sample(elsewhere, min(STRANGERS, len(elsewhere))):
+            own.append(human)
+            others.append(msgspec.structs.replace(human, reply=donor.reply, variant="stranger"))
+    return own, others
 
 
 def figures_of(

@@ -41,14 +41,28 @@ COLLAPSED = 0.15
 RATED_AS = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
 
 
-def _chosen(
-    results: Sequence[dict[str, Any]], model: str, weight: float = SHIPPED
-) -> list[dict[str, Any]]:
-    return [
-        r
-        for r in results
-        if r["recipe"]["model"] == model and abs(r["recipe"]["lambda_emo"] - weight) < 1e-9
-    ]
+def _chosen(results: Sequence[dict[str, Any]], model: str) -> list[list[dict[str, Any]]]:
+    """A model's runs with the weight that ships, apart by how often the last stage was run."""
+    kinds: dict[int, list[dict[str, Any]]] = {}
+    for run in results:
+        recipe = run["recipe"]
+        if recipe["model"] == model and abs(recipe["lambda_emo"] - SHIPPED) < 1e-9:
+            kinds.setdefault(_runs(recipe), []).append(run)
+    return [kinds[count] for count in sorted(kinds)]
+
+
+def _runs(recipe: dict[str, Any]) -> int:
+    count: int = recipe.get("people_runs", 1)  # recipes of before do not have it
+    return count
+
+
+def _named(model: str, own: Sequence[dict[str, Any]]) -> str:
+    count = _runs(own[0]["recipe"])
+    return model if count == 1 else f"{model}, {count} runs' mean"
+
+
+def _kinds(results: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [(model, own) for model in MODELS for own in _chosen(results, model)]
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -59,16 +73,14 @@ def _spread(values: Sequence[float]) -> str:
 def models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     """MAE, Spearman and emotion accuracy on replies of the test split, ``human`` or ``all``."""
     rows = []
-    for model in MODELS:
-        own = _chosen(results, model)
-        if not own:
-            continue
+    for model, own in _kinds(results):
         names = ("mae", "spearman", "emotion_accuracy")
         cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
         figures = own[0]["figures"][part]
         seeds = ", ".join(str(r["seed"]) for r in own)
         stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
-        rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
+        name = _named(model, own)
+        rows.append([name, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
     headers = ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"]
     return grid(rows, headers)
 
@@ -76,9 +88,11 @@ def models_table(results: Sequence[dict[str, Any]], part: str) -> str:
 def mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
     """Spearman of the mechanisms with the labels, on the human replies."""
     rows = [
-        [model, *(_spread([r["figures"]["human"][m] for r in own]) for m in MECHANISMS)]
-        for model in MODELS
-        if (own := _chosen(results, model))
+        [
+            _named(model, own),
+            *(_spread([r["figures"]["human"][m] for r in own]) for m in MECHANISMS),
+        ]
+        for model, own in _kinds(results)
     ]
     return grid(rows, ["model", *MECHANISMS])
 
@@ -86,13 +100,14 @@ def mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
 def people_table(results: Sequence[dict[str, Any]], part: str) -> str:
     """Spearman with people's ratings, run by run, on the part ``PEOPLE`` or ``VALIDATION``."""
     rows = []
-    for model in MODELS:
-        for own in _chosen(results, model):
+    for model, every in _kinds(results):
+        name = _named(model, every)
+        for own in every:
             figures = own["figures"][part]
-            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
-        if every := _chosen(results, model):
+            rows.append([f"{name}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
+        if len(every) > 1:
             cells = [_spread([r["figures"][part][n] for r in every]) for n in RATED_AS]
-            rows.append([f"{model}, mean", *cells])
+            rows.append([f"{name}, over seeds", *cells])
     return grid(rows, ["", *RATED_AS])
 
 
@@ -101,7 +116,11 @@ def claims(results: Sequence[dict[str, Any]]) -> str:
     rows = []
     for claim, first, second, name, sign in CLAIMS:
         one, other = (
-            {r["seed"]: r["figures"]["human"][name] for r in _chosen(results, model)}
+            {
+                (_runs(r["recipe"]), r["seed"]): r["figures"]["human"][name]
+                for own in _chosen(results, model)
+                for r in own
+            }
             for model in (first, second)
         )
         shared = sorted(one.keys() & other.keys())
@@ -119,8 +138,9 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
     """What each model learned, how long and on what."""
     parts = []
     for model in MODELS:
-        for own in _chosen(results, model)[:1]:
-            recipe = own["recipe"]
+        for own in _chosen(results, model)[-1:]:
+            run = own[0]
+            recipe = run["recipe"]
             frozen = recipe["frozen_layers"]
             where = f"above {frozen} frozen layers" if frozen else "in all layers"
             people = ""
@@ -129,15 +149,15 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
                     f", then {recipe['people_epochs']:g} of what people rated (each reply "
                     f"{recipe['rated_repeats']} times)"
                 )
-                if recipe.get("people_runs", 1) > 1:
-                    people += f", the mean of {recipe['people_runs']} such"
+                if _runs(recipe) > 1:
+                    people += f", the mean of {_runs(recipe)} such runs' weights"
             if recipe.get("topic_epochs"):  # runs of before do not have it
                 people += f", then {recipe['topic_epochs']:g} of which reply was given where"
             parts.append(
                 f"{model}: {recipe['encoder']}, {recipe['method']} (rank {recipe['lora_rank']}) "
-                f"{where}, {recipe['epochs']:g} epochs of {own['training_examples']} examples"
+                f"{where}, {recipe['epochs']:g} epochs of {run['training_examples']} examples"
                 f"{people}, batch {recipe['batch_size']}, lr "
-                f"{recipe['learning_rate']:g}, {own['seconds']:.0f} s on {own['device']}"
+                f"{recipe['learning_rate']:g}, {run['seconds']:.0f} s on {run['device']}"
             )
     return "; ".join(parts) + "."
 

@@ -1,20 +1,15 @@
-"""The mean of several seeds' weights as one checkpoint."""
+"""The last stage several times, and the mean of the weights."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
-from safetensors.torch import save_file
-from support.small_recipes import SMALL, small_recipe
+from support.small_recipes import small_recipe
 
 from empeval import UsageError
-from empeval.data import use_data_directory
-from empeval_training.soup import load_weights, mean_weights
-from empeval_training.train import train_soup
+from empeval_training.soup import mean_weights
 
 
 def adapters(seed, rank=2):
@@ -65,73 +60,50 @@ def test_a_rank_above_the_matrix_keeps_the_whole_mean_and_the_shapes():
     }
 
 
-@pytest.mark.parametrize("model", ["baseline", "mvc"])
-def test_the_soups_checkpoint_is_the_mean_of_the_checkpoints(
-    run_small, encoder, prepared, comments, tmp_path, model
-):
-    runs = {seed: run_small(model, seed)[0] for seed in (1, 2)}
-    recipe = small_recipe(model, encoder)
-    with use_data_directory(comments):
-        result = train_soup(recipe, prepared, tmp_path / "soup", runs=runs)
-        again = train_soup(recipe, prepared, tmp_path / "soup", runs=runs)
-        with pytest.raises(UsageError, match="another recipe, seed or data"):
-            train_soup(recipe, prepared, tmp_path / "soup", runs=dict(reversed(runs.items())))
-    assert again == result
-    assert result["seeds"] == [1, 2]
-    assert "seed" not in result
-    one, other, soup = (
-        load_file(folder / "checkpoint" / "model.safetensors")
-        for folder in (*runs.values(), tmp_path / "soup")
-    )
-    changed = [name for name in soup if not np.allclose(one[name], other[name])]
-    assert len(changed) > 5
-    for name in changed:
-        assert soup[name] == pytest.approx((one[name] + other[name]) / 2, abs=1e-6), name
-    card = (tmp_path / "soup" / "checkpoint" / "README.md").read_text()
-    assert "the mean of the weights of seeds 1, 2" in card
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_last_stage_ends_with_the_mean_of_its_runs(run_small, encoder, prepared, method):
+    out, result = run_small("mvc", method=method, people_epochs="1", people_runs="3")
+    runs = [load_file(out / "stages" / f"people-{n}.safetensors") for n in (1, 2, 3)]
+    mean = load_file(out / "stages" / "people.safetensors")
+    assert result["recipe"]["people_runs"] == 3
+    apart = [name for name in mean if not np.allclose(runs[0][name], runs[1][name])]
+    assert len(apart) > 5
+    for name in apart:
+        if "lora_" not in name:
+            assert mean[name] == pytest.approx(np.mean([r[name] for r in runs], 0), abs=1e-6), name
+    for name in (n for n in mean if ".lora_A." in n):
+        other = name.replace("lora_A", "lora_B")
+        whole = np.mean([r[other] @ r[name] for r in runs], axis=0)
+        left, values, right = np.linalg.svd(whole)
+        rank = len(mean[name])
+        nearest = (left[:, :rank] * values[:rank]) @ right[:rank]
+        assert mean[other] @ mean[name] == pytest.approx(nearest, abs=1e-5), name
 
 
-def test_a_soup_of_adapters_has_an_adapter_that_gives_its_checkpoint(
-    run_small, encoder, prepared, comments, tmp_path
-):
-    from empeval_empathy.checkpoints import load_checkpoint
-
-    runs = {seed: run_small("baseline", seed, method="lora")[0] for seed in (1, 2)}
-    out = tmp_path / "soup"
-    with use_data_directory(comments):
-        train_soup(small_recipe("baseline", encoder, method="lora"), prepared, out, runs=runs)
-    whole, adapted = (
-        load_checkpoint(out / which)[0].state_dict() for which in ("checkpoint", "adapter")
-    )
-    assert whole.keys() == adapted.keys()
-    for name, weights in whole.items():
-        assert torch.allclose(weights, adapted[name], atol=2e-3), name  # it is in half precision
+def test_one_run_is_the_stage_itself_and_the_first_of_several(run_small, tmp_path):
+    changes = {"people_epochs": "1", "people_runs": "1"}
+    one, _ = run_small("baseline", out=tmp_path / "one", **changes)
+    several, _ = run_small("baseline", out=tmp_path / "two", **(changes | {"people_runs": "2"}))
+    assert not (one / "stages" / "people-1.safetensors").exists()
+    alone = load_file(one / "stages" / "people.safetensors")
+    first = load_file(several / "stages" / "people-1.safetensors")
+    assert alone.keys() == first.keys()
+    for name, own in alone.items():
+        assert own == pytest.approx(first[name], abs=1e-6), name
 
 
-def test_a_run_without_the_weights_of_its_last_stage_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="needs the weights of each run's last stage"):
-        load_weights(tmp_path / "both.safetensors")
-    (tmp_path / "both.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UsageError, match="train that seed anew"):
-        load_weights(tmp_path / "both.safetensors")
-    save_file({"a": torch.ones(1)}, tmp_path / "both.safetensors")
-    assert load_weights(tmp_path / "both.safetensors")["a"].tolist() == [1.0]
+def test_an_interrupted_mean_goes_on_with_the_runs_that_are_done(run_small, tmp_path):
+    changes = {"people_epochs": "1", "people_runs": "2"}
+    out, whole = run_small("baseline", **changes)
+    kept = (out / "stages" / "people-1.safetensors").read_bytes()
+    for name in ("people-2", "people", "topic"):
+        (out / "stages" / f"{name}.safetensors").unlink(missing_ok=True)
+    (out / "result.json").unlink()
+    _, again = run_small("baseline", **changes)
+    assert again["figures"] == whole["figures"]
+    assert (out / "stages" / "people-1.safetensors").read_bytes() == kept
 
 
-def test_the_command_trains_the_seeds_and_their_soup(cli, encoder, prepared, tmp_path):
-    small = ",".join(f"{k}={v}" for k, v in (SMALL | {"encoder": encoder}).items())
-    command = ("train", "baseline", "--data", prepared, "--out", "runs", "--config", "minilm",
-               "--set", small)  # fmt: skip
-    outcome = cli(*command, "--seed", "1,2", "--soup")
-    assert outcome.code == 0, outcome.err
-    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [
-        "baseline-1", "baseline-2", "baseline-soup",
-    ]  # fmt: skip
-    assert "runs/baseline-soup" in outcome.out
-    result = json.loads((tmp_path / "runs" / "baseline-soup" / "result.json").read_text())
-    assert result["seeds"] == [1, 2]
-    again = cli(*command, "--seed", "1,2", "--soup")
-    assert (again.code, again.out, again.err) == (0, outcome.out, "")
-    alone = cli(*command, "--seed", "1,1", "--soup")
-    assert alone.code == 2
-    assert "--seed 17,39,43" in alone.err
+def test_no_runs_at_all_are_refused(encoder):
+    with pytest.raises(UsageError, match="people_runs"):
+        small_recipe("baseline", encoder, people_runs="0")
