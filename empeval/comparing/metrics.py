@@ -90,9 +90,9 @@ def metrics_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
         {
             label
             for label in files.run.manifest.scorers.get(task, {})
-            if all(scorer != label for scorer, _ in metrics)
+            if all((task, label) != (m.task, m.scorer) for m in files.run.metrics())
         }
-        for files, metrics in zip(every, own, strict=True)
+        for files in every
     ]
     keys = dict.fromkeys(key for metrics in own for key in metrics)
     found = []
@@ -135,8 +135,13 @@ def headline_of(metrics: Sequence[Metric], chosen: Sequence[str] | None) -> set[
 
 def names_of(metric: Metric | Difference) -> set[str]:
     """The ways in which a user may name a metric."""
-    scorer = f"{metric.scorer}.{metric.metric}"
-    return {metric.metric, scorer, f"{metric.task}.{scorer}", f"{metric.task}.{metric.metric}"}
+    return ways_to_name(metric.task, metric.scorer, metric.metric)
+
+
+def ways_to_name(task: str, scorer: str, metric: str) -> set[str]:
+    """The ways in which a user may name a metric, by its name in three parts."""
+    own = f"{scorer}.{metric}"
+    return {metric, own, f"{task}.{own}", f"{task}.{metric}"}
 
 
 def words_of(answers: Iterable[Answer]) -> np.ndarray:
