@@ -86,14 +86,7 @@ def metrics_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
     answers cannot be read is what is to be seen.
     """
     own = [files.metrics(task, valueless=True) for files in every]
-    silent = [
-        {
-            label
-            for label in files.run.manifest.scorers.get(task, {})
-            if all((task, label) != (m.task, m.scorer) for m in files.run.metrics())
-        }
-        for files in every
-    ]
+    silent = [_silent(files, task) for files in every]
     keys = dict.fromkeys(key for metrics in own for key in metrics)
     found = []
     for key in keys:
@@ -106,6 +99,12 @@ def metrics_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
         if len(there) == len(every):
             found.append(there)
     return found
+
+
+def _silent(files: RunFiles, task: str) -> set[str]:
+    """The scorers that have no value of any metric of a task."""
+    known = {m.scorer for m in files.run.metrics() if m.task == task and m.value is not None}
+    return set(files.run.manifest.scorers.get(task, {})) - known
 
 
 def with_values(pairs: Sequence[Paired], chosen: Sequence[str] | None) -> list[Paired]:
