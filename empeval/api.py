@@ -37,7 +37,6 @@ from empeval.runs import (
     Manifest,
     Run,
     redacted,
-    require_scored,
     same_file,
 )
 from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec
@@ -214,7 +213,6 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
         labels = {name: [s.label for s in chosen] for name, chosen in prepared.scorers.items()}
         forget_errors(folder, labels)
         if folder.complete:
-            require_scored(folder)
             return folder
         hooks.fire(
             "empeval_run_started",

@@ -67,10 +67,13 @@ def item_values(
 
 
 def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
-    """A scorer's values as a metric counts them: scaled, and yes/no ones in percent."""
+    """A scorer's values as a metric counts them: scaled, and yes/no ones in percent.
+
+    One in percent that is neither 0 nor 1 says nothing of yes or no, and counts as none.
+    """
     scale = source_of(metric).scale
     if metric.unit == "percent":
-        return np.where(np.isnan(values), np.nan, 100 * scale * (values >= 0.5))
+        return np.where((values == 0) | (values == 1), 100 * scale * values, np.nan)
     return scale * values
 
 

@@ -79,7 +79,8 @@ class Mean(msgspec.Struct, frozen=True, kw_only=True):
         failed_as: count failed samples with this value instead of leaving them out.
         any_status: use the value of every sample that has it, whatever its status.
         of: how to get the number from a sample, when not ``values[value.name]``.
-        where: which samples it is about, failed ones too, when not all.
+        where: which samples it is about, failed ones too, when not all. Where others have the
+            value, too, runs cannot be compared by the metric: give it a value of its own then.
         note: one line for a person.
     """
 
@@ -136,18 +137,26 @@ class _Column:
         self._numbers = array("d")
         self._asked = bytearray()
         self._failed = 0
+        self._plain = mean.of is None
 
     def add(self, one: Scored) -> None:
         mean = self._mean
         asked = mean.where is None or mean.where(one)
         self._asked.append(asked)
         if not asked:
+            self._plain &= mean.failed_as is None and not counts(one.score, self._source)
             return
-        if counts(one.score, self._source):
+        share = mean.value.unit == "percent"
+        there = counts(one.score, self._source)
+        if there and share and not mean.of:
+            there = one.score.values[mean.value.name] in (0, 1)
+        if there:
             number = mean.of(one) if mean.of else one.score.values[mean.value.name]
         else:
             self._failed += 1
             number = self._missing
+        if share and number not in (0, 1) and not math.isnan(number):
+            raise ValueError(f"{mean.value.name} is {number:g}; a value in percent is 0 or 1")
         self._numbers.append(number)
 
     def metric(self, clusters: np.ndarray) -> Metric:
@@ -176,7 +185,7 @@ class _Column:
             ci_high=made.interval.high if made.interval else None,
             n=made.n,
             n_clusters=made.clusters,
-            source=None if self._mean.of else self._source,
+            source=self._source if self._plain else None,
         )
         return found
 

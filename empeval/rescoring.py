@@ -36,7 +36,7 @@ from empeval.runs import (
     data_fingerprint,
     prompts_hash,
     redacted,
-    require_scored,
+    require_unchanged,
 )
 from empeval.runspec import names_of
 from empeval.saved import SavedTask
@@ -133,7 +133,7 @@ def _score_run(
         )
     with locked(folder.path):
         folder = Run(folder.path)
-        require_scored(folder)
+        require_unchanged(folder)  # or what was changed would be sealed anew
         forget = {name: [asked.label for asked in those] for name, those in chosen.items()}
         forget_errors(folder, forget, answers=False)
         timing = dict(folder.manifest.timing)

@@ -197,5 +197,7 @@ def limited(task: Task, items: Sequence[Item], limit: int | str | None, seed: in
 def _toml(path: Path) -> Any:
     try:
         return tomllib.loads(read_text(path))
+    except RecursionError as error:
+        raise DataError(f"{path} is not valid TOML: nested too deeply.") from error
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path} is not valid TOML: {error}.") from error

@@ -316,6 +316,8 @@ def _wrong(value: float, card: ValueCard | None) -> str:
         return f"is {value:g}" if math.isfinite(value) else "is not a finite number"
     if card is None:
         return f"({value:g}) is no value of the scorer's card"
+    if card.unit == "percent" and value not in (0, 1):
+        return f"is {value:g}; a value in percent is 0 or 1, and only its share is in percent"
     for bound, sign in ((card.low, 1), (card.high, -1)):
         if bound is not None and sign * (value - bound) < -ROUNDING * max(1.0, abs(bound)):
             return f"is {value:g}, outside of the card's range from {card.low} to {card.high}"

@@ -21,6 +21,7 @@ from empeval.runs import (
     differences,
     is_run,
     only_marks_differ,
+    require_unchanged,
     slug,
     spec_hash,
 )
@@ -75,11 +76,12 @@ def open_folder(path: Path, manifest: Manifest) -> Run:
     a damaged one out), becomes an unfinished one.
 
     Raises:
-        RunFolderError: its files are damaged.
+        RunFolderError: its files are damaged, or were changed when the run was finished.
     """
     if not is_run(path):
         return Run.create(path, manifest)
     folder = Run(path)
+    require_unchanged(folder)  # or what was changed would be sealed anew
     known = folder.manifest.scorers
     same = all(
         known.get(task, {}).get(label) == entry

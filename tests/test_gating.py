@@ -250,7 +250,7 @@ def test_policies_that_make_no_sense_are_refused(cli, run, tmp_path, text, messa
     [
         (POLICY.replace("warmth", "warmht"), "No metric 'warmht'"),
         (POLICY + '[[slices]]\nby = "colour"\nmargin = 1\n', "no property 'colour'"),
-        (POLICY + '[[failures]]\nkind = "tired"\n', "unknown kind 'tired'"),
+        (POLICY + '[[failures]]\nkind = "tired"\nmost = 5\n', "unknown kind 'tired'"),
         (POLICY + '[[guardrails]]\nmetric = "x"\nrises = "warmth"\nmargin = 1\n', "no metric 'x'"),
     ],
 )

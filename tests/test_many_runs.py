@@ -202,7 +202,8 @@ def test_each_run_counts_by_the_value_that_its_own_metric_is_of(tmp_path, cli):
                 journal.append(Score(str(n), values={"warmth": v, "revised": v + gain + n % 3}))
         (metric,) = run.metrics()
         source = Source("revised" if gain else "warmth")
-        run.write_metrics([msgspec.structs.replace(metric, source=source)])
+        value = metric.value + (gain + 1 if gain else 0)  # n % 3 is 1 on average
+        run.write_metrics([msgspec.structs.replace(metric, value=value, source=source)])
     wanted = [np.mean([gain + n % 3 for n in range(30)]) for gain in (1, 2)]
     for run, expected in zip(runs[1:], wanted, strict=True):
         (d,) = compare(runs[0], run, resamples=200).differences

@@ -139,7 +139,9 @@ def two_metrics(tmp_path):
             for n, v in enumerate(values):
                 journal.append(Score(str(n), values={"warmth": v, "tact": v - 2 * shift}))
         (first,) = run.metrics()
-        second = msgspec.structs.replace(first, metric="tact", source=Source("tact"))
+        second = msgspec.structs.replace(
+            first, metric="tact", value=first.value - 2 * shift, source=Source("tact")
+        )
         run.write_metrics([first, second])
         runs.append(run)
     return runs

@@ -108,3 +108,54 @@ def test_what_is_sealed_is_named_by_its_path(finished):
     (run.path / "metrics.json").write_text('{"schema": 1, "metrics": []}')
     with pytest.raises(RunFolderError, match=r"metrics\.json was changed"):
         compare(run, finished[1])
+
+
+NEVER = {
+    "scores/ed-mini/surface.jsonl": better,
+    "responses/ed-mini.jsonl": lambda row: {**row, "response": "Edited."},
+    "metrics.json": lambda row: {**row, "metrics": row["metrics"][:1]},
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_was_changed_is_never_sealed_anew(cli, finished, tmp_path, name):
+    """Scoring such a folder again, by the same scorers or by more, makes nothing of it good."""
+    _, candidate = (run.path for run in finished)
+    path = candidate / name
+    if name == "metrics.json":
+        path.write_text(json.dumps(NEVER[name](json.loads(path.read_text()))))
+    else:
+        lines_changed(path, NEVER[name])
+    sealed = (candidate / "run.json").read_text()
+    (tmp_path / "more.py").write_text(
+        "import empeval\n\n\n@empeval.scorer\ndef more(sample):\n    return 1\n"
+    )
+    again = ("run", "--model", f"replay:{tmp_path / 'candidate.jsonl'}", "--tasks", "ed-mini",
+             "--out", candidate)  # fmt: skip
+    for words in (
+        ("score", candidate, "--scorers", "surface"),
+        ("score", candidate, "--scorers", "more.py:more"),
+        (*again, "--scorers", "surface"),
+        (*again, "--scorers", "surface,more.py:more"),
+    ):
+        found = cli(*words)
+        assert (found.code, f"{name} was changed" in found.err) == (2, True), words
+    assert (candidate / "run.json").read_text() == sealed
+    found = cli("show", candidate)
+    assert (found.code, f"{name} was changed" in found.err) == (2, True)
+    if name != "metrics.json":  # also where the metrics are gone
+        (candidate / "metrics.json").unlink()
+        found = cli("score", candidate, "--scorers", "surface")
+        assert (found.code, f"{name} was changed" in found.err) == (2, True)
+
+
+def test_a_run_of_which_scores_and_metrics_were_deleted_is_made_anew(cli, finished):
+    base, candidate = finished
+    path = candidate.scores_path("ed-mini", "surface")
+    scores = path.read_text()
+    lines_changed(path, better)
+    path.unlink()
+    (candidate.path / "metrics.json").unlink()
+    assert cli("score", candidate.path, "--scorers", "surface").code == 0
+    assert path.read_text() == scores
+    assert compare(base, Run(candidate.path), resamples=200).differences

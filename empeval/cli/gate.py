@@ -67,13 +67,14 @@ def run(options: argparse.Namespace) -> int:
     from empeval.gating.policy import read_policy
     from empeval.gating.verdict import gate
     from empeval.notices import warn
-    from empeval.runs import Run, document_path
+    from empeval.runs import Run, check_apart, document_path
 
     documents = {
         name: document_path(path, f"--{name}")
         for name in ("junit", "markdown", "json")
         if (path := getattr(options, name))
     }
+    check_apart({"--policy": Path(options.policy), **{f"--{n}": p for n, p in documents.items()}})
     policy = read_policy(Path(options.policy))
     candidate = Run(options.candidate)
     base = find_base(options.baseline, Path(options.runs), candidate)

@@ -34,9 +34,11 @@ def run(options: argparse.Namespace) -> int:
 
     if os.path.isdir(options.name):
         from empeval.cli.tables import print_run
-        from empeval.runs import Run
+        from empeval.runs import Run, require_unchanged
 
-        print_run(Run(options.name), options.format)
+        folder = Run(options.name)
+        print_run(folder, options.format)
+        require_unchanged(folder)
         return 0
     return show_component(options.name, options.format)
 

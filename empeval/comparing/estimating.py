@@ -23,6 +23,9 @@ from empeval.comparing.verdicts import check_margin, clusters_needed, decide, de
 from empeval.estimates import Sums, in_unit, mean_of, source_of, span_of, t_interval, t_p
 from empeval.records import Estimate, Interval
 
+FEW_ALIKE = 6
+"""Fewer clusters of which all have the same difference show nothing: 2 of 2**5 is above 0.05."""
+
 MarginOf = Callable[[str, str, str, bool], float | None]
 """(task, scorer, metric, headline) -> margin."""
 
@@ -137,7 +140,15 @@ def _difference(
 
 
 def _t(estimate: Estimate, level: float) -> Interval | None:
+    """Student's t interval; none where too few clusters have the very same difference.
+
+    That they are alike is no estimate of how far others would lie apart: with so few, not even all
+    sign flips get to p = 0.05.
+    """
     if estimate.value is None or estimate.standard_error is None:
+        return None
+    alike = estimate.standard_error <= 1e-9 * abs(estimate.value)
+    if alike and estimate.clusters < FEW_ALIKE:
         return None
     return t_interval(estimate.value, estimate.standard_error, estimate.clusters, level)
 
@@ -176,6 +187,8 @@ def _worst(pair: Paired) -> float | None:
     source = source_of(pair.metric)
     down = pair.metric.higher_is_better is False
     end = source.high if down else source.low
+    if pair.metric.unit == "percent":
+        end = float(down)
     if end is not None:
         lowest = float(in_unit(np.array(end), pair.metric))
     elif np.isfinite(every).any():

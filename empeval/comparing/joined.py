@@ -142,7 +142,7 @@ def _other_metrics(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
     versions do not say how they count.
     """
     ours, theirs = (
-        {(m.scorer, m.metric): m for m in files.run.metrics() if m.task == task and m.source}
+        {(m.scorer, m.metric): m for m in files.run.metrics() if m.task == task}
         for files in (base, candidate)
     )
     found: list[str] = []
@@ -150,7 +150,8 @@ def _other_metrics(base: RunFiles, candidate: RunFiles, task: str) -> list[str]:
         if (other := theirs.get(key)) is not None:
             where = f"{task}, metric {'.'.join(key)}"
             found += _differences(where, one, other, ("unit", "higher_is_better"))
-            found += _differences(where, one.source, other.source, ("scale", "failed_as"))
+            if one.source and other.source:
+                found += _differences(where, one.source, other.source, ("scale", "failed_as"))
     return found
 
 
@@ -187,7 +188,11 @@ def remarks(base: RunFiles, candidate: RunFiles, tasks: Sequence[str]) -> list[s
 
 def notices_of(every: Sequence[RunFiles]) -> list[str]:
     """What should stand above the metrics of runs, with the folder's name."""
-    return [f"{files.name}: {text}" for files in every for text in notices(files.run)]
+    return [
+        f"{files.name}: {text}"
+        for files in every
+        for text in (*notices(files.run), *files.contradicted.values())
+    ]
 
 
 def _differences(

@@ -148,6 +148,8 @@ def compare_many(
         matrices.append(_matrix(files, own[0], shared, judged(found, max_unscored)))
     if not matrices:
         raise UsageError("The runs have no headline metric in common; name some with --metrics.")
+    for one in files:
+        one.require_same()
     return ManyRuns(
         matrices=matrices,
         forced=list(forced),

@@ -86,14 +86,7 @@ def metrics_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
     answers cannot be read is what is to be seen.
     """
     own = [files.metrics(task, valueless=True) for files in every]
-    silent = [
-        {
-            label
-            for label in files.run.manifest.scorers.get(task, {})
-            if all(scorer != label for scorer, _ in metrics)
-        }
-        for files, metrics in zip(every, own, strict=True)
-    ]
+    silent = [_silent(files, task) for files in every]
     keys = dict.fromkeys(key for metrics in own for key in metrics)
     found = []
     for key in keys:
@@ -106,6 +99,12 @@ def metrics_of(every: Sequence[RunFiles], task: str) -> list[tuple[Metric, ...]]
         if len(there) == len(every):
             found.append(there)
     return found
+
+
+def _silent(files: RunFiles, task: str) -> set[str]:
+    """The scorers that have no value of any metric of a task."""
+    known = {m.scorer for m in files.run.metrics() if m.task == task and m.value is not None}
+    return set(files.run.manifest.scorers.get(task, {})) - known
 
 
 def with_values(pairs: Sequence[Paired], chosen: Sequence[str] | None) -> list[Paired]:
@@ -135,8 +134,13 @@ def headline_of(metrics: Sequence[Metric], chosen: Sequence[str] | None) -> set[
 
 def names_of(metric: Metric | Difference) -> set[str]:
     """The ways in which a user may name a metric."""
-    scorer = f"{metric.scorer}.{metric.metric}"
-    return {metric.metric, scorer, f"{metric.task}.{scorer}", f"{metric.task}.{metric.metric}"}
+    return ways_to_name(metric.task, metric.scorer, metric.metric)
+
+
+def ways_to_name(task: str, scorer: str, metric: str) -> set[str]:
+    """The ways in which a user may name a metric, by its name in three parts."""
+    own = f"{scorer}.{metric}"
+    return {metric, own, f"{task}.{own}", f"{task}.{metric}"}
 
 
 def words_of(answers: Iterable[Answer]) -> np.ndarray:

@@ -24,6 +24,7 @@ from empeval.comparing.metrics import (
     headline_of,
     names_of,
     paired_metrics,
+    ways_to_name,
     with_values,
     words_of,
 )
@@ -112,7 +113,9 @@ def compare(
             resamples=resamples,
             seed=seed,
         )
-    _check_names(metrics, margins, names)
+    _check_names(metrics, margins, names, files)
+    for side in files:
+        side.require_same()
     if not known:
         found = judged(found, max_unscored)
     return Comparison(
@@ -192,12 +195,23 @@ def margins_of(margins: Margins | None) -> MarginOf:
     return margin
 
 
-def _check_names(metrics: Sequence[str] | None, margins: Margins | None, known: set[str]) -> None:
+def _check_names(
+    metrics: Sequence[str] | None,
+    margins: Margins | None,
+    known: set[str],
+    every: Sequence[RunFiles],
+) -> None:
     asked = [*(metrics or []), *(margins if isinstance(margins, Mapping) else [])]
     for name in asked:
         if name not in known:
             plain = {n for n in known if "." not in n}
-            said = f"No metric '{name}' can be compared here."
+            why = [
+                f" {files.name}: {text}."
+                for files in every
+                for key, text in files.contradicted.items()
+                if name in ways_to_name(*key)
+            ]
+            said = f"No metric '{name}' can be compared here.{''.join(why)}"
             raise UnknownNameError(said, kind="metric", name=name, known=plain)
 
 

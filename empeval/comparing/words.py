@@ -82,7 +82,9 @@ def sentence(d: Difference) -> str:
         safe = f" It is not worse by {margin} or more."
     why = f"{known} holds 0"
     if ends is None:
-        why = "one cluster of items says nothing about others"
+        few = d.change.clusters
+        what = "one cluster of items says" if few == 1 else f"{few} clusters that are all alike say"
+        why = f"{what} nothing about others"
     elif not holds_zero:
         why = f"{known}, but p adjusted over the headline metrics is {probability(d.p_values.holm)}"
     return f"{name_of(d)}: inconclusive: {why}.{safe}{reach}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from empeval.comparing.joined import RunFiles
+from empeval.comparing.joined import RunFiles, join
 from empeval.comparing.metrics import names_of
-from empeval.comparing.rates import UNPARSED
-from empeval.comparing.records import Comparison
+from empeval.comparing.rates import UNPARSED, rates
+from empeval.comparing.records import Comparison, Rate
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class Lost:
             for metric in files.metrics(task, valueless=True).values()
             if name in names_of(metric) and (metric.task, metric.scorer, metric.metric) not in there
         ]
+
+    def alone(self) -> list[Rate]:
+        """How often answers to tasks fail that only the candidate has; the base's are the same."""
+        ours, own = self.base.run.manifest.tasks, self.candidate
+        alone = [task for task in own.run.manifest.tasks if task not in ours and own.answers(task)]
+        return [rate for task in alone for rate in rates(own, own, join(own, own, task))]
 
     def answers(self, kind: str) -> list[str]:
         """Tasks whose answers, and scorers whose scores, a kind of failure is counted in."""

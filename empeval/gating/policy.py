@@ -51,7 +51,7 @@ class FailureLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         kind: ``unparsed``: without a score by one of the scorers, in whatever way (refused, cut,
             unreadable, missing, failed); ``truncated``, ``empty``, ``missing``, ``error``,
             ``repeated``, or ``SCORER: STATUS`` such as ``politeness: unparsed``.
-        most: percent of the candidate's answers.
+        most: percent of the candidate's answers; 100 alone would let anything pass.
         rise: percent points more than the base's; ``null``: not looked at.
     """
 
@@ -114,6 +114,8 @@ def read_policy(path: Path) -> Policy:
         policy = msgspec.convert(tomllib.loads(text), Policy)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except RecursionError as error:
+        raise UsageError(f"{path} is no TOML file that can be read: nested too deeply.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML file: {error}.") from error
     except msgspec.ValidationError as error:
@@ -151,6 +153,11 @@ def check_policy(policy: Policy, where: str) -> None:
     for limit in policy.failures:
         if not 0 <= limit.most <= 100 or not 0 <= (limit.rise or 0) <= 100:
             raise UsageError(f"{where}, failures {limit.kind}: limits are percents from 0 to 100.")
+        if limit.most == 100 and limit.rise in (None, 100):
+            raise UsageError(
+                f"{where}, failures {limit.kind}: nothing could fail; give it 'most' below 100, or "
+                "a 'rise'."
+            )
     if not 0 <= policy.max_unscored <= 1:
         raise UsageError(
             f"{where}: max_unscored is {policy.max_unscored:g}; it is a share from 0 to 1 (0.05 "

@@ -42,8 +42,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         outcome: of this check.
         said: why, in a sentence.
         blocks: whether it blocks although it is only inconclusive and the policy lets that pass:
-            it rests on answers, scores or metrics that are not there, or on a scorer without the
-            audit that the policy requires.
+            it rests on answers, scores or metrics that are not there, on a metric without a
+            direction, or on a scorer without the audit that the policy requires.
     """
 
     kind: Literal["headline", "slice", "failures", "guardrail"]
@@ -168,7 +168,7 @@ def _headline(comparison: Comparison, wanted: Headline, added: Sequence[str]) ->
         name=wanted.metric,
         outcome=min((outcome for outcome, _ in parts), key=WORST_FIRST.index),
         said=" ".join([*(text for _, text in parts), *new]),
-        blocks=any(d.too_unscored for d in every),
+        blocks=any(d.too_unscored or d.higher_is_better is None for d in every),
     )
 
 
@@ -298,8 +298,9 @@ def _failures(comparison: Comparison, policy: Policy, lost: Lost) -> Iterator[Ch
         if over_limit(t.items - t.shared, t.items, policy.max_unscored)
     ]
     for limit in policy.failures:
-        found = [r for r in comparison.rates if r.kind == limit.kind]
-        checks = [_limited(rate, limit) for rate in found]
+        sides = [(comparison.rates, True), (lost.alone(), False)]
+        found = [(r, both) for rates, both in sides for r in rates if r.kind == limit.kind]
+        checks = [_limited(rate, limit, both) for rate, both in found]
         lacking = [*lost.answers(limit.kind), *uncounted]
         if not found:
             _check_kind(limit.kind, comparison, lost)
@@ -308,10 +309,11 @@ def _failures(comparison: Comparison, policy: Policy, lost: Lost) -> Iterator[Ch
         yield from (_without(check, lacking) for check in checks)
 
 
-def _limited(rate: Rate, limit: FailureLimit) -> Check:
+def _limited(rate: Rate, limit: FailureLimit, both: bool) -> Check:
     high = rate.candidate > limit.most
     risen = limit.rise is not None and (rate.change.value or 0.0) > limit.rise
-    said = f"{rate.candidate:.1f} % of the answers to {rate.task} (base {rate.base:.1f} %)"
+    before = f"base {rate.base:.1f} %" if both else "the base has none"
+    said = f"{rate.candidate:.1f} % of the answers to {rate.task} ({before})"
     limits = f"at most {limit.most:g} %" + (
         "" if limit.rise is None else f", and {limit.rise:g} points more than the base"
     )

@@ -13,7 +13,13 @@
 Other programs read these files; ``empeval schema`` prints their JSON Schema.
 """
 
-from empeval.runs.counting import UNANSWERED, notices, require_scored, require_whole, whole_failures
+from empeval.runs.counting import (
+    UNANSWERED,
+    notices,
+    require_unchanged,
+    require_whole,
+    whole_failures,
+)
 from empeval.runs.folder import Run
 from empeval.runs.identity import (
     data_fingerprint,
@@ -28,7 +34,7 @@ from empeval.runs.index import natural_key
 from empeval.runs.journal import Journal, read_journal
 from empeval.runs.judgements import Judgements, heard
 from empeval.runs.lines import ById, Lines, Mapped, Stored, state_of
-from empeval.runs.locations import check_free, document_path, is_run, run_folders
+from empeval.runs.locations import check_apart, check_free, document_path, is_run, run_folders
 from empeval.runs.manifest import (
     COPY,
     SCHEMA,
@@ -65,6 +71,7 @@ __all__ = [
     "Scores",
     "Stored",
     "TaskEntry",
+    "check_apart",
     "check_free",
     "data_fingerprint",
     "differences",
@@ -79,7 +86,7 @@ __all__ = [
     "prompts_hash",
     "read_journal",
     "redacted",
-    "require_scored",
+    "require_unchanged",
     "require_whole",
     "response_of",
     "run_folders",

@@ -81,16 +81,27 @@ def shortfalls(every: Sequence[Tally]) -> list[str]:
     return found
 
 
-def require_scored(run: Run) -> None:
+def require_unchanged(run: Run) -> None:
+    """Refuse a finished run whose answers, scores or metrics are not those of its end.
+
+    Raises:
+        ChangedRunError: a file was changed since.
+    """
+    _require_scored(run)
+    _require_sealed(run)
+
+
+def _require_scored(run: Run) -> None:
     """Refuse a run whose answers are not those that were scored.
 
     An unfinished run, one of an older version and one that lacks answers are let through: the
-    first two do not say what was scored, and the last is what ``shortfalls`` speaks of.
+    first two do not say what was scored, and the last is what ``shortfalls`` speaks of. A run that
+    says that it is finished is held to that, also when its metrics are gone.
 
     Raises:
         ChangedRunError: the answers of a task were changed when they had been scored.
     """
-    if not run.complete:
+    if run.manifest.status != "complete":
         return
     for task, fingerprint in run.manifest.scored.items():
         entry = run.manifest.tasks.get(task)
@@ -107,7 +118,7 @@ def require_scored(run: Run) -> None:
             )
 
 
-def require_sealed(run: Run) -> None:
+def _require_sealed(run: Run) -> None:
     """Refuse a finished run whose scores or metrics are not those that it was finished with.
 
     Runs of older versions do not say what those were; scores that lack lines are what
@@ -116,7 +127,7 @@ def require_sealed(run: Run) -> None:
     Raises:
         ChangedRunError: a file was changed when the run was finished.
     """
-    if not run.complete or not run.manifest.sealed:
+    if run.manifest.status != "complete" or not run.manifest.sealed:
         return
     whole = {
         task: [
@@ -133,8 +144,8 @@ def require_sealed(run: Run) -> None:
                 f"{run.path / name} was changed after the run was finished.",
                 run=run.path,
                 file=run.path / name,
-                hint="To have answers scored anew, delete the folder's scores and 'empeval score' "
-                "it, or run its command again with another --out.",
+                hint="To have answers scored anew, delete the folder's scores and metrics.json and "
+                "'empeval score' it, or run its command again with another --out.",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from empeval.errors import RunFolderError, UsageError
@@ -37,6 +38,22 @@ def document_path(path: str | os.PathLike[str], option: str) -> Path:
                 f"{option} {path} would overwrite what the run {folder} keeps; name another file."
             )
     return Path(path)
+
+
+def check_apart(paths: Mapping[str, Path]) -> None:
+    """Refuse files of which one would overwrite another.
+
+    Args:
+        paths: by the option that named each.
+
+    Raises:
+        UsageError: two are one.
+    """
+    taken: dict[str, str] = {}
+    for option, path in paths.items():
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} are both {path}; name another file.")
 
 
 def check_free(path: Path) -> None:

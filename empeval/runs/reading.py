@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from empeval.errors import RunFolderError
 from empeval.records import Metric, ResponseLine, ResponseStatus, Score, Source
-from empeval.runs.counting import UNANSWERED, require_scored, require_sealed, require_whole
+from empeval.runs.counting import UNANSWERED, require_unchanged, require_whole
 from empeval.runs.folder import Run
-from empeval.runs.lines import ById, Lines, Stored
+from empeval.runs.lines import ById, Lines, Stored, state_of
+
+ROUNDED = 1e-3
+"""How far a metric may lie from what its items come to, relative to it: others may round."""
 
 
 class AskedItem(msgspec.Struct, frozen=True):
@@ -64,6 +69,22 @@ class Scores(ById[Score]):
                 found[name][row] = value
         return found
 
+    @property
+    def whole(self) -> bool:
+        """Whether no id comes twice."""
+        return not self.stored.index.doubled
+
+    def counted(self, source: Source) -> array[float]:
+        """What each line of the file counts in a metric, as its scorer gave it; NaN for nothing."""
+        values, status = self.columns.get(source.value), self.stored.status
+        return array(
+            "d",
+            (
+                values[row] if values and (source.any_status or status(row) == "ok") else math.nan
+                for row in range(len(self.stored.index.ids))
+            ),
+        )
+
     def column(self, ids: Iterable[str], source: Source) -> array[float]:
         """A scorer's own value of each item, as many as ids; NaN where none counts in a metric."""
         values = self.columns.get(source.value)
@@ -95,12 +116,32 @@ class RunFiles:
     partial: bool = False
     _answers: dict[str, ById[Answer]] = field(default_factory=dict)
     _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
+    _metrics: dict[str, list[Metric]] = field(default_factory=dict)
+    _contradicted: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_scored(self.run)
-        require_sealed(self.run)
+        self._states = {path: state_of(path) for path in self._paths()}
+        require_unchanged(self.run)
         if not self.partial:
             require_whole(self.run, "compare what is there with --partial")
+
+    def _paths(self) -> Iterator[Path]:
+        run = self.run
+        yield from (run.path / "run.json", run.path / "metrics.json")
+        for task in run.manifest.tasks:
+            yield run.responses_path(task)
+            for label in run.manifest.scorers.get(task, {}):
+                yield run.scores_path(task, label)
+
+    def require_same(self) -> None:
+        """Refuse what was read of a folder that somebody has written to meanwhile.
+
+        Raises:
+            RunFolderError: a file is another one than when the folder was opened.
+        """
+        for path, state in self._states.items():
+            if state_of(path) != state:
+                raise RunFolderError(f"{path} was changed while it was read; try again.")
 
     @property
     def name(self) -> str:
@@ -161,22 +202,70 @@ class RunFiles:
         Those without a value, since no item has one, are among them only when that is asked for.
 
         A metric of a run that was written before metrics named their source is one when a value
-        of its scorer has its name.
+        of its scorer has its name, and the mean of that value is its own. One of which the items
+        come to something else than the folder says is none: see ``contradicted``.
         """
-        found = {}
+        if task not in self._metrics:
+            self._metrics[task] = list(self._means(task))
+        return {
+            (metric.scorer, metric.metric): metric
+            for metric in self._metrics[task]
+            if valueless or metric.value is not None
+        }
+
+    @property
+    def contradicted(self) -> Mapping[tuple[str, str, str], str]:
+        """Metrics (task, scorer, name) of which ``metrics.json`` says something else than their
+        items, so far as they were looked at -> what, in a clause.
+        """
+        return self._contradicted
+
+    def _means(self, task: str) -> Iterator[Metric]:
+        known = self.run.manifest.scorers.get(task, {})
         for metric in self.run.metrics():
-            known = self.run.manifest.scorers.get(task, {})
             if metric.task != task or (metric.scorer and metric.scorer not in known):
                 continue  # of what version and checkpoint it is, nobody can say
-            source = metric.source
-            if source is None and self._is_value(task, metric):
-                source = Source(metric.metric)
-            if source is not None and (valueless or metric.value is not None):
-                key = metric.scorer, metric.metric
-                found[key] = msgspec.structs.replace(metric, source=source)
-        return found
+            guessed = metric.source is None
+            if guessed and not self._is_value(task, metric):
+                continue
+            made = msgspec.structs.replace(metric, source=metric.source or Source(metric.metric))
+            if self._agrees(made, guessed):
+                yield made
+
+    def _agrees(self, metric: Metric, guessed: bool) -> bool:
+        """Whether a metric is what its items come to, where that can be told."""
+        scores = self.scores(metric.task, metric.scorer)
+        wanted = self.run.manifest.tasks[metric.task].n_items
+        lacks = not scores.whole or len(scores.stored.index.ids) != wanted
+        if lacks or metric.value is None or not self.run.complete:
+            return not guessed
+        found = _mean(scores, metric)
+        if found is not None and math.isclose(found, metric.value, rel_tol=ROUNDED, abs_tol=1e-9):
+            return True
+        if not guessed:
+            said = "nothing" if found is None else f"{found:.4g}"
+            self._contradicted[metric.task, metric.scorer, metric.metric] = (
+                f"{metric.task}, {metric.metric}: metrics.json says {metric.value:.4g} and the "
+                f"items come to {said}; it is not compared"
+            )
+        return False
 
     def _is_value(self, task: str, metric: Metric) -> bool:
         if metric.scorer not in self.run.manifest.scorers.get(task, {}):
             return False
         return metric.metric in self.scores(task, metric.scorer).columns
+
+
+def _mean(scores: Scores, metric: Metric) -> float | None:
+    """What a scorer's scores come to in a metric; ``None`` where none counts."""
+    import numpy as np
+
+    from empeval.estimates import in_unit, source_of
+
+    source = source_of(metric)
+    values = np.array(scores.counted(source))
+    if source.failed_as is not None:
+        values[np.isnan(values)] = source.failed_as
+    values = in_unit(values, metric)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else None
