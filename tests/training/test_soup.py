@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from safetensors.numpy import load_file
 from support.small_recipes import small_recipe
 
 from empeval import UsageError
+from empeval_training.data import read_examples
 from empeval_training.soup import mean_weights
 
 
@@ -60,9 +64,22 @@ def test_a_rank_above_the_matrix_keeps_the_whole_mean_and_the_shapes():
     }
 
 
+@pytest.fixture
+def rated_data(prepared, tmp_path):
+    """Prepared data with replies whose exploration people rated."""
+    data = shutil.copytree(prepared, tmp_path / "ed")
+    human = next(e for e in read_examples(data, "train") if e.variant == "human")
+    said = {"variant": "rated:epitome", "empathy": None, "ratings": {"exploration": 2.0}}
+    made = [msgspec.structs.replace(human, id=f"epitome:{n}", **said) for n in range(40)]
+    with open(data / "train.jsonl", "ab") as file:
+        file.writelines(msgspec.json.encode(e) + b"\n" for e in made)
+    return data
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_the_last_stage_ends_with_the_mean_of_its_runs(run_small, encoder, prepared, method):
-    out, result = run_small("mvc", method=method, people_epochs="1", people_runs="3")
+def test_the_last_stage_ends_with_the_mean_of_its_runs(run_small, rated_data, method):
+    changes = {"people_epochs": "1", "people_runs": "3"}
+    out, result = run_small("mvc", data=rated_data, method=method, **changes)
     runs = [load_file(out / "stages" / f"people-{n}.safetensors") for n in (1, 2, 3)]
     mean = load_file(out / "stages" / "people.safetensors")
     assert result["recipe"]["people_runs"] == 3
@@ -80,10 +97,11 @@ def test_the_last_stage_ends_with_the_mean_of_its_runs(run_small, encoder, prepa
         assert mean[other] @ mean[name] == pytest.approx(nearest, abs=1e-5), name
 
 
-def test_one_run_is_the_stage_itself_and_the_first_of_several(run_small, tmp_path):
+def test_one_run_is_the_stage_itself_and_the_first_of_several(run_small, rated_data, tmp_path):
     changes = {"people_epochs": "1", "people_runs": "1"}
-    one, _ = run_small("baseline", out=tmp_path / "one", **changes)
-    several, _ = run_small("baseline", out=tmp_path / "two", **(changes | {"people_runs": "2"}))
+    one, _ = run_small("baseline", out=tmp_path / "one", data=rated_data, **changes)
+    changes["people_runs"] = "2"
+    several, _ = run_small("baseline", out=tmp_path / "two", data=rated_data, **changes)
     assert not (one / "stages" / "people-1.safetensors").exists()
     alone = load_file(one / "stages" / "people.safetensors")
     first = load_file(several / "stages" / "people-1.safetensors")
@@ -92,14 +110,14 @@ def test_one_run_is_the_stage_itself_and_the_first_of_several(run_small, tmp_pat
         assert own == pytest.approx(first[name], abs=1e-6), name
 
 
-def test_an_interrupted_mean_goes_on_with_the_runs_that_are_done(run_small, tmp_path):
+def test_an_interrupted_mean_goes_on_with_the_runs_that_are_done(run_small, rated_data):
     changes = {"people_epochs": "1", "people_runs": "2"}
-    out, whole = run_small("baseline", **changes)
+    out, whole = run_small("baseline", data=rated_data, **changes)
     kept = (out / "stages" / "people-1.safetensors").read_bytes()
     for name in ("people-2", "people", "topic"):
         (out / "stages" / f"{name}.safetensors").unlink(missing_ok=True)
     (out / "result.json").unlink()
-    _, again = run_small("baseline", **changes)
+    _, again = run_small("baseline", data=rated_data, **changes)
     assert again["figures"] == whole["figures"]
     assert (out / "stages" / "people-1.safetensors").read_bytes() == kept
 
