@@ -27,14 +27,14 @@ from empeval.toolkit import (
 )
 from empeval_empathy.checkpoints import BUNDLED, checkpoint_fingerprint, read_facts
 from empeval_empathy.emotions import MECHANISMS
-from empeval_empathy.figures import (
+from empeval_empathy.metrics import (
     CONFIDENCE,
     EMPATHY,
     HUMAN,
     MECHANISM_CARDS,
     RELEVANCE_CARD,
     TARGET,
-    figures_of,
+    metrics_of,
 )
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class EmpathyScorer(Scorer):
 
     def metrics(self, scored: Sequence[Scored]) -> list[Metric]:
         """Means; the human replies' mean on the same items and the paired difference; accuracy."""
-        return figures_of(scored)
+        return metrics_of(scored)
 
     def fingerprint(self) -> str:
         """``sha256:...`` of the checkpoint, the key of the encoder that an adapter goes on, and

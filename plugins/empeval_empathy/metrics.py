@@ -1,4 +1,4 @@
-"""The values that the empathy scorers give, and the figures made of them."""
+"""The values that the empathy scorers give, and the metrics made of them."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ DIFFERENCE = ValueCard(
 ACCURACY = ValueCard(name="empathy", unit="percent", summary="The emotion read is the stated one.")
 
 
-def figures_of(scored: Sequence[Scored]) -> list[Metric]:
+def metrics_of(scored: Sequence[Scored]) -> list[Metric]:
     """Means; the human replies' mean on the same items and the paired difference; accuracy.
 
-    The samples are walked twice, for what there is and for the figures; they may lie on the disk.
+    The samples are walked twice, for what there is and for the metrics; they may lie on the disk.
     """
     found = _Found(scored)
-    figures = [Mean(value=EMPATHY)]
+    means = [Mean(value=EMPATHY)]
     if found.human:
-        figures += [
+        means += [
             Mean(value=HUMAN, where=_human, note="the human replies to the same items"),
             Mean(
                 value=DIFFERENCE,
@@ -93,14 +93,14 @@ def figures_of(scored: Sequence[Scored]) -> list[Metric]:
             ),
         ]
     if found.mechanisms:
-        figures += [Mean(value=value, where=_mechanisms) for value in MECHANISM_CARDS]
+        means += [Mean(value=value, where=_mechanisms) for value in MECHANISM_CARDS]
     if found.relevance:
-        figures.append(Mean(value=RELEVANCE_CARD, where=_relevance))
-    figures.append(Mean(value=CONFIDENCE))
+        means.append(Mean(value=RELEVANCE_CARD, where=_relevance))
+    means.append(Mean(value=CONFIDENCE))
     if found.unknown:
         warn(found.unknown)
     if found.target:
-        figures += [
+        means += [
             Mean(value=TARGET, where=_target, note=found.unknown),
             Mean(
                 value=ACCURACY,
@@ -110,11 +110,11 @@ def figures_of(scored: Sequence[Scored]) -> list[Metric]:
                 note="describes the scorer: how often it reads the stated emotion",
             ),
         ]
-    return mean_metrics(figures, scored)
+    return mean_metrics(means, scored)
 
 
 class _Found:
-    """What there is to compute figures of, in one walk over the samples.
+    """What there is to compute metrics of, in one walk over the samples.
 
     Attributes:
         human, mechanisms, relevance, target: whether any sample has these values.
@@ -163,5 +163,5 @@ def _target(scored: Scored) -> bool:
 
 
 def _may_have(scored: Scored, value: str, asked: Any) -> bool:
-    """Whether a sample belongs to a figure: it has the value, or failed where it was asked for."""
+    """Whether a sample belongs to a metric: it has the value, or failed where it was asked for."""
     return value in scored.score.values if scored.score.status == "ok" else bool(asked)
