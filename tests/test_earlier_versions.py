@@ -6,14 +6,17 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import empeval
 from empeval import registry
-from empeval.certificates import bundled_certificate
+from empeval.certificates import Certificate, bundled_certificate
 
 OF_0_1 = Path(__file__).parent / "support" / "runs" / "of-0.1"
 """What ``RUN`` wrote with the code of version 0.1.0 (the commit before 7890a52); the kernel's and
 the processor's names alone were taken out of its manifest."""
+CERTIFICATE_OF_0_1 = Path(__file__).parent / "support" / "certificates" / "of-0.1.json"
 RUN = ("run", "--model", "human:", "--tasks", "ed-mini", "--limit", "6", "--scorers", "surface")
 
 
@@ -50,15 +53,26 @@ def test_an_interrupted_run_of_version_0_1_goes_on_and_keeps_its_answers(cli, ol
     assert len(again) == len(lines)
 
 
-def test_certificates_that_version_0_1_made_are_read():
+def test_a_certificate_that_version_0_1_made_is_read():
+    """``similarity``'s, as the code of 0.1.0 audited it; most of its trials were taken out."""
+    made = json.loads(CERTIFICATE_OF_0_1.read_text(encoding="utf-8"))
+    assert made["empeval"] == "0.1.0"
+    read = msgspec.json.decode(CERTIFICATE_OF_0_1.read_bytes(), type=Certificate)
+    assert (read.scorer, read.headline.spearman.value) == ("similarity", 0.095015)
+    assert [t.name for t in read.trials] == [t["name"] for t in made["trials"]] != []
+    for agreement, own in zip(read.agreements, made["agreements"], strict=True):
+        assert agreement.spearman.value == own["spearman"]["value"]
+        assert set(agreement.against) == set(own["against"]) > {"length"}
+
+
+def test_the_bundled_certificates_are_this_versions():
     found = {
         component.name: certificate
         for component in registry.components("scorers")
         if (certificate := bundled_certificate(component)) is not None
     }
     assert {"mvc", "stm", "baseline", "similarity"} <= set(found)
-    of_before = {name: c for name, c in found.items() if c.empeval.startswith("0.1.")}
-    assert "similarity" in of_before
-    for name, certificate in of_before.items():
+    for name, certificate in found.items():
+        assert certificate.empeval == empeval.__version__, name
         assert certificate.headline is not None, name
         assert certificate.scorer == name
