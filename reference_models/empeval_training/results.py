@@ -45,7 +45,8 @@ scale. What counts is the order of the three models on the same labels, and peop
 ## The three models
 
 ED test split, human replies alone, against the teacher's labels. MAE and spread are in points of
-the 1-5 scale; `sd` is over the seeds. `median` is the MAE of always predicting the median label.
+the 1-5 scale; `sd` is over the seeds. `median` is the MAE of always predicting the median label. A
+run's figures are those of the version that trained it.
 
 {models}
 

@@ -22,7 +22,7 @@ from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
 from empeval_training.examples import Example
-from empeval_training.figures import fit_scale, people_figures
+from empeval_training.figures import fit_scale, own_and_others, people_figures
 from empeval_training.recipe import load_recipe
 from empeval_training.scales import NAMES
 from empeval_training.selecting import for_people
@@ -151,6 +151,24 @@ def test_what_people_rated_is_in_the_last_stage_alone(run_small, prepared, tmp_p
     out, result = run_small("baseline", out=tmp_path / "mixed", data=data, **few)
     assert [p.name for p in (out / "stages").iterdir()] == ["both.safetensors"]
     assert result["training_examples"] == len(before) + len(rated)
+
+
+def test_each_reply_of_a_person_is_held_against_two_to_somebody_else():
+    humans = [
+        msgspec.structs.replace(example(f"{talk}:{n}", "human"), conversation=f"talk {talk}")
+        for talk in range(5)
+        for n in range(3)
+    ]
+    made = [*humans, example("0:0~padded", "padded")]
+    own, others = own_and_others(made)
+    assert own_and_others(made) == (own, others)  # drawn always alike
+    assert Counter(e.id for e in own) == {e.id: 2 for e in humans}
+    replies = {e.reply: e.conversation for e in humans}
+    for one, other in zip(own, others, strict=True):
+        assert (other.context, other.conversation) == (one.context, one.conversation)
+        assert replies[other.reply] != one.conversation
+    assert len({(e.id, e.reply) for e in others}) == len(others)  # no reply twice for one
+    assert own_and_others(humans[:3]) == ([], [])  # all of one conversation
 
 
 def test_of_variants_that_nobody_rated_a_share_is_trained_on(run_small, prepared, tmp_path):
