@@ -40,9 +40,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         emotion_epochs: of STM's first stage (emotion alone).
         people_epochs: of a last stage on what people rated of replies to EmpatheticDialogues and on
             EPITOME, and a share of the others; these rated replies are in no stage before it.
-        people_runs: so often that stage is trained from where it begins, each time in another
-            order; the model goes on with the mean of the weights (Wortsman et al. 2022: Model
-            soups), because ratings are few and each run errs in another place.
         topic_epochs: of what holds a reply against its context, learned last, with the encoder as
             it is then; 0 leaves relevance to its head alone.
         topic_width: of the vectors that are held against each other.
@@ -79,7 +76,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     probe_learning_rate: float | None = None
     emotion_epochs: float = 0
     people_epochs: float = 0
-    people_runs: int = 1
     topic_epochs: float = 0
     topic_width: int = 256
     pretrain_epochs: float = 0
@@ -111,7 +107,6 @@ LIMITS = Limits(
         "train_examples": (1, math.inf),
         "eval_examples": (1, math.inf),
         "rated_repeats": (1, math.inf),
-        "people_runs": (1, math.inf),
         "weight_decay": (0, math.inf),
         "emotion_epochs": (0, math.inf),
         "people_epochs": (0, math.inf),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,21 +48,17 @@ from empeval_training.networks import (
     load_tokenizer,
     merge,
     save_adapter,
-    trainable_state,
 )
 from empeval_training.progress import quiet
 from empeval_training.recipe import ARCHITECTURE, Recipe
 from empeval_training.selecting import MEASURED_VARIANTS, read_splits
-from empeval_training.soup import mean_weights
 from empeval_training.stages import (
     BOTH_STAGE,
     PEOPLE_STAGE,
     Stage,
     predict,
     run_stage,
-    save_weights,
     stage_is_done,
-    stage_weights,
 )
 from empeval_training.topic import given_replies, learn_topic, learning, mix_relevance
 
@@ -151,12 +147,10 @@ class _Training:
                 for view in ("full", "context") if self.cascade else ("full",):
                     lower.compute([getattr(row["views"], view) for row in rows], "frozen layers")
 
-        def stage(
-            name: str, epochs: float, data: Any, metric: str | None = None, again: int = 0
-        ) -> None:
+        def stage(name: str, epochs: float, data: Any, metric: str | None = None) -> None:
             seen = validation if metric else None
             one = Stage(name, epochs, metric)
-            run_stage(one, recipe, network, data, seen, collator, out, self.seed + again)
+            run_stage(one, recipe, network, data, seen, collator, out, self.seed)
 
         if not stage_is_done(out, BOTH_STAGE):
             prepare([*training.rows, *validation.rows])
@@ -183,22 +177,8 @@ class _Training:
             of_people = self.labelled(self.splits["people"])
             if not stage_is_done(out, PEOPLE_STAGE):
                 prepare(of_people.rows)
-                if recipe.people_runs > 1:
-                    self._mean_of_runs(
-                        lambda name, n: stage(name, recipe.people_epochs, of_people, again=n)
-                    )
             stage(PEOPLE_STAGE, recipe.people_epochs, of_people)
         model.encoder = whole.to(model.device)  # the frozen layers never left the CPU
-
-    def _mean_of_runs(self, run: Callable[[str, int], None]) -> None:
-        """The last stage several times from where it begins; the mean stands for the stage."""
-        begin = {name: w.clone() for name, w in trainable_state(self.network).items()}
-        ended = []
-        for n in range(self.recipe.people_runs):
-            self.network.load_state_dict(begin, strict=False)
-            run(f"{PEOPLE_STAGE}-{n + 1}", n)
-            ended.append({name: w.clone() for name, w in trainable_state(self.network).items()})
-        save_weights(mean_weights(ended), stage_weights(self.out, PEOPLE_STAGE))
 
     def _pretrain(self, comments: Comments, collator: CommentCollator) -> None:
         """MVC's own stage: 28 GoEmotions classes from the pooled view of a comment."""

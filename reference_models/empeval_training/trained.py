@@ -41,28 +41,17 @@ COLLAPSED = 0.15
 RATED_AS = ("exchanges-1-5", "ratings-1-3", *MECHANISMS, "mechanisms")
 
 
-def _chosen(results: Sequence[dict[str, Any]], model: str) -> list[list[dict[str, Any]]]:
-    """A model's runs with the weight that ships, apart by how often the last stage was run."""
-    kinds: dict[int, list[dict[str, Any]]] = {}
-    for run in results:
-        recipe = run["recipe"]
-        if recipe["model"] == model and abs(recipe["lambda_emo"] - SHIPPED) < 1e-9:
-            kinds.setdefault(_runs(recipe), []).append(run)
-    return [kinds[count] for count in sorted(kinds)]
+def _chosen(results: Sequence[dict[str, Any]], model: str) -> list[dict[str, Any]]:
+    """A model's runs with the weight that ships."""
+    return [
+        run
+        for run in results
+        if run["recipe"]["model"] == model and abs(run["recipe"]["lambda_emo"] - SHIPPED) < 1e-9
+    ]
 
 
-def _runs(recipe: dict[str, Any]) -> int:
-    count: int = recipe.get("people_runs", 1)  # recipes of before do not have it
-    return count
-
-
-def _named(model: str, own: Sequence[dict[str, Any]]) -> str:
-    count = _runs(own[0]["recipe"])
-    return model if count == 1 else f"{model}, {count} runs' mean"
-
-
-def _kinds(results: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    return [(model, own) for model in MODELS for own in _chosen(results, model)]
+def _by_model(results: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [(model, own) for model in MODELS if (own := _chosen(results, model))]
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -73,14 +62,13 @@ def _spread(values: Sequence[float]) -> str:
 def models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     """MAE, Spearman and emotion accuracy on replies of the test split, ``human`` or ``all``."""
     rows = []
-    for model, own in _kinds(results):
+    for model, own in _by_model(results):
         names = ("mae", "spearman", "emotion_accuracy")
         cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
         figures = own[0]["figures"][part]
         seeds = ", ".join(str(r["seed"]) for r in own)
         stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
-        name = _named(model, own)
-        rows.append([name, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
+        rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
     headers = ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"]
     return grid(rows, headers)
 
@@ -89,10 +77,10 @@ def mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
     """Spearman of the mechanisms with the labels, on the human replies."""
     rows = [
         [
-            _named(model, own),
+            model,
             *(_spread([r["figures"]["human"][m] for r in own]) for m in MECHANISMS),
         ]
-        for model, own in _kinds(results)
+        for model, own in _by_model(results)
     ]
     return grid(rows, ["model", *MECHANISMS])
 
@@ -100,14 +88,13 @@ def mechanisms_table(results: Sequence[dict[str, Any]]) -> str:
 def people_table(results: Sequence[dict[str, Any]], part: str) -> str:
     """Spearman with people's ratings, run by run, on the part ``PEOPLE`` or ``VALIDATION``."""
     rows = []
-    for model, every in _kinds(results):
-        name = _named(model, every)
+    for model, every in _by_model(results):
         for own in every:
             figures = own["figures"][part]
-            rows.append([f"{name}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
+            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
         if len(every) > 1:
             cells = [_spread([r["figures"][part][n] for r in every]) for n in RATED_AS]
-            rows.append([f"{name}, over seeds", *cells])
+            rows.append([f"{model}, over seeds", *cells])
     return grid(rows, ["", *RATED_AS])
 
 
@@ -116,11 +103,7 @@ def claims(results: Sequence[dict[str, Any]]) -> str:
     rows = []
     for claim, first, second, name, sign in CLAIMS:
         one, other = (
-            {
-                (_runs(r["recipe"]), r["seed"]): r["figures"]["human"][name]
-                for own in _chosen(results, model)
-                for r in own
-            }
+            {r["seed"]: r["figures"]["human"][name] for r in _chosen(results, model)}
             for model in (first, second)
         )
         shared = sorted(one.keys() & other.keys())
@@ -138,8 +121,7 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
     """What each model learned, how long and on what."""
     parts = []
     for model in MODELS:
-        for own in _chosen(results, model)[-1:]:
-            run = own[0]
+        for run in _chosen(results, model)[:1]:
             recipe = run["recipe"]
             frozen = recipe["frozen_layers"]
             where = f"above {frozen} frozen layers" if frozen else "in all layers"
@@ -149,8 +131,6 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
                     f", then {recipe['people_epochs']:g} of what people rated (each reply "
                     f"{recipe['rated_repeats']} times)"
                 )
-                if _runs(recipe) > 1:
-                    people += f", the mean of {_runs(recipe)} such runs' weights"
             if recipe.get("topic_epochs"):  # runs of before do not have it
                 people += f", then {recipe['topic_epochs']:g} of which reply was given where"
             parts.append(

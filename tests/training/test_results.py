@@ -29,7 +29,6 @@ from empeval_training.trained import RATED_AS
 
 MAE = {("baseline", 1): 0.51, ("baseline", 2): 0.53, ("stm", 1): 0.52, ("stm", 2): 0.5,
        ("mvc", 1): 0.41, ("mvc", 2): 0.45}  # fmt: skip
-MEAN_OF_RUNS = 0.37
 
 
 def measured(mae, place):
@@ -39,11 +38,10 @@ def measured(mae, place):
             }  # fmt: skip
 
 
-def result(model, seed, mae, weight=0.1, people_runs=1):
+def result(model, seed, mae, weight=0.1):
     import msgspec
 
-    changes = {"lambda_emo": weight, "encoder": "our-encoder", "people_runs": people_runs}
-    recipe = load_recipe(model, "minilm-cpu", {k: str(v) for k, v in changes.items()})
+    recipe = load_recipe(model, "minilm-cpu", {"lambda_emo": str(weight), "encoder": "our-encoder"})
     people = {name: round(0.2 + mae / 10 + n / 100, 4) for n, name in enumerate(RATED_AS)}
     validation = {name: value + 0.1 for name, value in people.items()}
     return {
@@ -58,7 +56,6 @@ def result(model, seed, mae, weight=0.1, people_runs=1):
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     made = {f"{model}-{seed}": result(model, seed, mae) for (model, seed), mae in MAE.items()}
-    made["mvc-mean"] = result("mvc", 1, MEAN_OF_RUNS, people_runs=3)
     made["mvc-lambda_emo=0.3-1"] = result("mvc", 1, 0.9, weight=0.3)  # above the median's
     for name, one in made.items():
         (folder / name).mkdir()
@@ -201,19 +198,6 @@ def test_the_models_stand_with_mean_and_spread_over_their_seeds(text):
             assert mechanisms[model][column].startswith(f"{np.mean(values):.4f} (sd")
 
 
-def test_a_mean_of_runs_stands_apart_from_single_ones(text):
-    human, _, mechanisms = tables(section(text, "The three models"))
-    name = "mvc, 3 runs' mean"
-    assert human[name][:5] == ["1", "40", "0.3700", "0.6300", "0.1850"]
-    assert name in mechanisms
-    people, _ = tables(section(text, "People, seed by seed"))
-    expected = [f"{0.2 + MEAN_OF_RUNS / 10 + n / 100:.3f}" for n in range(len(RATED_AS))]
-    assert people[f"{name}, seed 1"] == expected
-    assert f"{name}, over seeds" not in people
-    (claims,) = tables(section(text, "Which of the authors' claims hold"))
-    assert claims["MVC has a lower MAE than Baseline"][1] == "2 of 2 seeds"  # of single runs
-
-
 def test_the_recipes_are_those_of_the_runs(text):
     found = section(text, "The three models")
     assert found.count("our-encoder") == 3
@@ -223,9 +207,7 @@ def test_the_recipes_are_those_of_the_runs(text):
     before = f"in all layers, {recipe.epochs:g} epochs of 123 examples, then {people} (each reply "
     before += f"{recipe.rated_repeats} times)"
     after = f", then {recipe.topic_epochs:g} of which reply was given where, batch"
-    assert f"stm: our-encoder, lora (rank {recipe.lora_rank}) {before}{after}" in found
-    mvc = found[found.index("mvc: our-encoder") :]  # what ships
-    assert f"{before}, the mean of 3 such runs' weights{after}" in mvc
+    assert f"mvc: our-encoder, lora (rank {recipe.lora_rank}) {before}{after}" in found
 
 
 def test_a_claim_holds_where_every_seed_says_so(text):
@@ -258,7 +240,7 @@ def test_people_stand_seed_by_seed(text):
 def test_a_sweep_that_failed_is_called_that(text):
     found = section(text, "Weight of the emotion loss (MVC)")
     lines = [line for line in found.splitlines() if line.startswith("| 0.")]
-    assert [line.split("|")[2].strip() for line in lines] == ["1", "1", "1", "2"]
+    assert [line.split("|")[2].strip() for line in lines] == ["1", "1", "2"]
     assert "0.9000" in lines[0]
     assert "With 0.3 (seed 1) the training failed" in found
 
