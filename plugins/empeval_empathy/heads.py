@@ -35,8 +35,7 @@ def overall(latents: Mapping[str, Tensor], made: Overall) -> Tensor:
     )
     latent = torch.as_tensor(total) / sum(made.weights.values())
     if made.relevance:
-        odds = latents[RELEVANCE] - made.unsure + made.prior
-        latent = latent + made.relevance * functional.logsigmoid(odds)
+        latent = latent + made.relevance * functional.logsigmoid(latents[RELEVANCE] - made.unsure)
     steps = torch.tensor(made.thresholds, device=latent.device)
     return LOW + torch.sigmoid(made.slope * latent[:, None] - steps).sum(-1)
 

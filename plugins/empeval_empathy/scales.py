@@ -34,8 +34,6 @@ class Overall:
         relevance: the multiple of log P(reply is to this dialogue).
         unsure: the latent of relevance at which that probability is one half.
         slope, thresholds: of the proportional odds.
-        prior: the log odds, before it is read, that a reply is to this dialogue. Above 0 a reply
-            loses little until it is hardly one to this dialogue.
     """
 
     chosen: str
@@ -46,7 +44,6 @@ class Overall:
     unsure: float
     slope: float
     thresholds: tuple[float, ...]
-    prior: float = 0.0
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Overall:
@@ -65,7 +62,6 @@ class Overall:
                 unsure=float(facts["unsure"]),
                 slope=float(facts["slope"]),
                 thresholds=tuple(float(step) for step in facts["thresholds"]),
-                prior=float(facts.get("prior", 0.0)),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"overall is not what it should be: {error!r}") from error

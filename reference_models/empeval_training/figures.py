@@ -14,7 +14,7 @@ from empeval_empathy.emotions import MECHANISMS
 from empeval_empathy.scales import RELEVANCE
 from empeval_training.data import NO_EMOTION, Labelled
 from empeval_training.examples import HUMAN, Example
-from empeval_training.scales import CANDIDATES, NAMES, PRIOR, RELEVANCES
+from empeval_training.scales import CANDIDATES, NAMES
 from empeval_training.teacher.labelling import MEASURED
 from empeval_training.teacher.overall import Fitted, Said, fit_overall
 
@@ -62,8 +62,6 @@ def fit_scale(
         steps[RELEVANCE][0],
         NAMES,
         CANDIDATES,
-        RELEVANCES,
-        PRIOR,
     )
 
 

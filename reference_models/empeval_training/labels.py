@@ -12,10 +12,10 @@ from empeval.auditing.rated import RatedSet
 from empeval_training.data import read_examples, read_prepared
 from empeval_training.judges import grid
 from empeval_training.people_labels import LOW, SHARE
-from empeval_training.scales import CANDIDATES, PRIOR, RELEVANCES, SCALES
+from empeval_training.scales import CANDIDATES, SCALES
 from empeval_training.teacher.data import read_rated_sets
 from empeval_training.teacher.labelling import MECHANISMS, Labeller, link
-from empeval_training.teacher.overall import worth
+from empeval_training.teacher.overall import RELEVANCES, worth
 from empeval_training.teacher.targets import HEADS, TeacherRow
 from empeval_training.teacher.training import measure
 from empeval_training.variants import SAME, WORSE
@@ -114,12 +114,11 @@ EmpatheticDialogues that nobody rated have the conversation's emotion and a teac
   [TEACHER.md](TEACHER.md) describes the one whose labels ship.
 
 The published `empathy`, 1-5, is made of these: the weighted mean of the scales' standardised
-latents plus a multiple of log P(relevant), at odds of {odds:.0f} to 1 before the reply is read,
-tied by a proportional-odds model to the ratings 1-5 of EmpatheticExchanges and to ratings 1-3
-linked to them by equal percentiles of people's replies ({linked}). A "4" is the mean 4 of those
-crowd workers. Which sum, each checkpoint chose on validation among {sums}, with the smallest
-multiple by which a person's reply stands above a stranger's in nine of ten cases, if one does: its
-`config.json` says which and with what weights.
+latents plus a multiple of log P(relevant), tied by a proportional-odds model to the ratings 1-5 of
+EmpatheticExchanges and to ratings 1-3 linked to them by equal percentiles of people's replies
+({linked}). A "4" is the mean 4 of those crowd workers. Which sum, each checkpoint chose on
+validation among {sums}, with the smallest multiple by which a person's reply stands above a
+stranger's in nine of ten cases, if one does: its `config.json` says which and with what weights.
 Expected ratings lie closer together than single ratings do, because one rater says little of
 another's.
 
@@ -155,7 +154,6 @@ def label_card(data: Path, ratings: Path) -> str:
         fingerprint=read_prepared(data).fingerprint,
         scales=_scales(),
         sums=len(CANDIDATES) * len(RELEVANCES),
-        odds=math.exp(PRIOR),
         linked=", ".join(f"{level} is {value:.2f}" for level, value in linked.items()),
         share=SHARE,
         same=", ".join(f"`{name}`" for name in SAME),

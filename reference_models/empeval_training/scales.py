@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -33,14 +32,6 @@ CANDIDATES: dict[str, dict[str, float]] = {
 """Sums of scales of which validation chooses ``empathy``, each with several multiples of relevance.
 Both crowds who rated replies of EmpatheticDialogues are in each: a few hundred ratings of one rater
 each cannot say that one of them need not be heard."""
-
-
-PRIOR = math.log(7)
-"""A reply to somebody else is taken to be one in eight, before it is read: only what is hardly one
-to its dialogue loses much. With even odds replies that could be to many dialogues lost as well,
-which people do not mind; on validation as many strangers fell behind at less cost."""
-RELEVANCES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0)
-"""Multiples of log P(relevant) that are tried."""
 
 
 def as_config() -> list[dict[str, Any]]:

@@ -24,7 +24,6 @@ OVERALL = {
     "unsure": 0.2,
     "slope": 1.0,
     "thresholds": [-2.0, -1.0, 0.5, 2.0],
-    "prior": 0.7,
 }
 OWN = (
     (
@@ -112,7 +111,7 @@ def test_empathy_is_made_with_the_cosine_of_reply_and_context(topical):
             latents = model(full=rows.tensors([view.full]), context=rows.tensors([view.context]))
         latents = latents.latents[0].numpy()
         relevance = mix[0] * latents[RELEVANCE] + mix[1] * cosine + mix[2]
-        total = (latents[3] - 0.1) / 0.5 - 2.0 * np.log1p(np.exp(-(relevance - 0.2 + 0.7)))
+        total = (latents[3] - 0.1) / 0.5 - 2.0 * np.log1p(np.exp(-(relevance - 0.2)))
         chances.append(1 / (1 + np.exp(0.2 - relevance)))
         expected.append(1 + sum(1 / (1 + np.exp(step - total)) for step in OVERALL["thresholds"]))
     assert judged.empathy == pytest.approx(expected, abs=1e-4)

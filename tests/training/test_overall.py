@@ -115,16 +115,6 @@ def test_a_reply_to_somebody_else_loses_by_the_log_of_its_chance_to_belong():
     assert lost == pytest.approx([0.0, 0.5 * np.log(0.5), -0.5 * np.log(1 + np.exp(4))], abs=1e-9)
 
 
-def test_the_rarer_somebody_elses_replies_are_the_less_a_doubtful_one_loses():
-    even = replace(OVERALL, relevance=2.0, unsure=0.5)
-    rare = replace(even, prior=np.log(7.0))
-    rows = latents("exchanges", [2.0, 2.0]) + latents("relevance", [0.5, -6.0])
-    lost = rare.latent(rows) - OVERALL.latent(rows)
-    # seven of eight at even odds, and 7 e**-6.5 to 1 at the far end
-    assert lost == pytest.approx([2 * np.log(7 / 8), -2 * np.log1p(np.exp(6.5) / 7)], abs=1e-9)
-    assert abs(lost[0]) < abs((even.latent(rows) - OVERALL.latent(rows))[0]) / 5
-
-
 DIMENSION = (Dimension(name="empathy", low=1, high=5),)
 
 

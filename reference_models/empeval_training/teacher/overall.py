@@ -66,7 +66,7 @@ class Fitted(Overall):
             weight * (latents[:, self.columns.index(n)] - self.means[n]) / self.deviations[n]
             for n, weight in self.weights.items()
         ]
-        sure = latents[:, self.columns.index(RELEVANCE)] - self.unsure + self.prior
+        sure = latents[:, self.columns.index(RELEVANCE)] - self.unsure
         total: np.ndarray = np.sum(parts, axis=0) / sum(self.weights.values())
         total += self.relevance * log_expit(sure)
         return total
@@ -120,8 +120,6 @@ def fit_overall(
     unsure: float,
     columns: Sequence[str] = COLUMNS,
     candidates: Mapping[str, Mapping[str, float]] = CANDIDATES,
-    multiples: Sequence[float] = RELEVANCES,
-    prior: float = 0.0,
 ) -> Fitted:
     """Choose the sum and tie its scale.
 
@@ -136,8 +134,6 @@ def fit_overall(
         unsure: see ``Overall``.
         columns: what a row of latents is.
         candidates: the sums: name -> column -> weight.
-        multiples: of log P(relevant) that are tried.
-        prior: see ``Overall``.
     """
     every = np.concatenate([latents[TIED_TO], latents[LINKED]])
     means = dict(zip(columns, every.mean(0).tolist(), strict=True))
@@ -152,7 +148,6 @@ def fit_overall(
             deviations={n: deviations[n] for n in weights},
             relevance=relevance,
             unsure=unsure,
-            prior=prior,
             slope=1.0,
             thresholds=(0.0,) * len(STEPS),
             columns=tuple(columns),
@@ -162,7 +157,7 @@ def fit_overall(
         )
 
     agreement: dict[str, dict[str, float]] = {}
-    sums = [candidate(name, multiple) for name in candidates for multiple in multiples]
+    sums = [candidate(name, multiple) for name in candidates for multiple in RELEVANCES]
     for one in sums:
         figures = {}
         for said in sets:
