@@ -209,17 +209,15 @@ def validation_like(names, count=60, seed=3):
             )  # fmt: skip
             latent[f"{name} {n}"] = (x, 0.0)
     for n in range(count):
-        for kind, belongs in (("human", 3.0), ("stranger", -3.0)):
-            examples.append(
-                Example(f"c{n}" + "~stranger" * (kind == "stranger"), "validation", f"c{n}", "",
-                        ("a",), f"{kind} {n}", kind, 3.0)
-            )  # fmt: skip
-            latent[f"{kind} {n}"] = (0.0, belongs)
+        about = f"human {n}"  # what its own reply is known by
+        examples.append(Example(f"c{n}", "validation", f"c{n}", "", (about,), about, "human", 3.0))
 
     def latents(some):
         rows = np.zeros((len(some), len(NAMES)))
         for row, example in zip(rows, some, strict=True):
-            row[NAMES.index("ratings")], row[NAMES.index("relevance")] = latent[example.reply]
+            belongs = 3.0 if example.context[-1] == example.reply else -3.0
+            found = latent.get(example.reply, (0.0, belongs))
+            row[NAMES.index("ratings")], row[NAMES.index("relevance")] = found
         return rows
 
     return examples, latents
