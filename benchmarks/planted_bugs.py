@@ -125,8 +125,8 @@ BUGS = (
     Bug(
         "percent",
         "shares are not turned into percents",
-        "np.where(np.isnan(values), np.nan, 100 * scale * (values >= 0.5))",
-        "np.where(np.isnan(values), np.nan, scale * (values >= 0.5))",
+        "np.where((values == 0) | (values == 1), 100 * scale * values, np.nan)",
+        "np.where((values == 0) | (values == 1), scale * values, np.nan)",
         REPORTED,
         "matrix/test_matrix_report.py",
     ),
