@@ -8,24 +8,32 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from empeval.comparing.joined import Joined
+from empeval.comparing.joined import AskedItem, Joined
 from empeval.comparing.metrics import Paired
 from empeval.comparing.records import Slice
-from empeval.estimates import mean_of, t_p
+from empeval.estimates import mean_of, numbered, t_p
 from empeval.records import Estimate
 
 FEWEST = 5
-"""Clusters that a slice must have."""
+"""Clusters that a slice must have values of."""
 MOST_VALUES = 40
 """A property with more different values makes no slices."""
+REST = "(none)"
+"""What the part is called of items that lack a property."""
+EMPTY = "(empty)"
+"""What an empty text is called."""
+
+Plain = str | int | float
 
 
 def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Slice]:
     """A metric on items that share a property: an emotion, a turn, whatever items hold.
 
     A property makes parts when it is a text, a whole number or yes/no with 2 to ``MOST_VALUES``
-    different values, or when it is named. A part with fewer than ``FEWEST`` clusters is there and
-    says that it is too small.
+    different values, or when it is named; items that lack a named one, of a task that has it, are a
+    part, too (``REST``). A part with values of fewer than ``FEWEST`` clusters is there and says
+    that it is too small. The base's items that are not compared belong to their parts and have no
+    value.
 
     Args:
         pair: the metric's item values.
@@ -33,12 +41,19 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
         always: names of properties that make parts whatever they are and however many values they
             have; ``origin.form`` names what lies deeper.
     """
-    change = pair.differences
+    items = [*joined.items, *joined.left]
+    change = np.append(pair.differences, np.full(len(joined.left), np.nan))
+    clusters = numbered(item.cluster for item in items)
     found = []
-    for name, values in properties(joined, always).items():
-        for value in sorted(set(values) - {None}, key=_natural):
-            members = np.array([v == value for v in values])
-            mean = mean_of(change[members], joined.clusters[members])
+    for name, values in properties(items, always).items():
+        texts = [shown(value) if value is not None else None for value in values]
+        known = {text: v for text, v in zip(texts, values, strict=True) if text is not None}
+        parts: list[str | None] = sorted(known, key=lambda text: _natural(known[text]))
+        if name in always and None in texts:
+            parts.append(None)
+        for part in parts:
+            members = np.array([text == part for text in texts])
+            mean = mean_of(change[members], clusters[members])
             small = mean.clusters < FEWEST
             if small:
                 mean = Estimate(n=mean.n, clusters=mean.clusters, n_failed=mean.n_failed)
@@ -48,10 +63,11 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
                     scorer=pair.metric.scorer,
                     metric=pair.metric.metric,
                     name=name,
-                    value=str(value),
+                    value=REST if part is None else part,
                     change=mean,
                     p=t_p(mean),
                     items=int(members.sum()),
+                    clusters=len(np.unique(clusters[members])),
                     too_small=small,
                 )
             )
@@ -59,18 +75,18 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
 
 
 def properties(
-    joined: Joined, always: Sequence[str] = ()
-) -> Mapping[str, list[str | int | float | None]]:
+    items: Sequence[AskedItem], always: Sequence[str] = ()
+) -> Mapping[str, list[Plain | None]]:
     """Properties of the items by name: the plain values that ``target`` and ``metadata`` hold.
 
     Yes and no are texts. Numbers with a fraction and what lies deeper (with dots in its name) are
     there only when they are named: an answer key is no property that anybody means.
     """
-    columns: dict[str, list[str | int | float | None]] = {}
-    for index, item in enumerate(joined.items):
+    columns: dict[str, list[Plain | None]] = {}
+    for index, item in enumerate(items):
         for name, value, deep in _flat({**item.metadata, **item.target}):
             if name in always or not (deep or isinstance(value, float)):
-                columns.setdefault(name, [None] * len(joined.items))[index] = value
+                columns.setdefault(name, [None] * len(items))[index] = value
     return {
         name: column
         for name, column in columns.items()
@@ -78,9 +94,14 @@ def properties(
     }
 
 
-def _flat(
-    values: Mapping[str, Any], above: str = ""
-) -> Iterator[tuple[str, str | int | float, bool]]:
+def shown(value: Plain) -> str:
+    """A value as a text; 1, 1.0 and "1" are one, as whoever reads a table takes them."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) or EMPTY
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Plain, bool]]:
     """Name, value, and whether it lies in a mapping of its own."""
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -91,8 +112,8 @@ def _flat(
             yield f"{above}{name}", value, bool(above)
 
 
-def _natural(value: str | int | float | None) -> tuple[int, float, str]:
-    return (0, value, "") if isinstance(value, int | float) else (1, 0.0, str(value))
+def _natural(value: Plain) -> tuple[int, float, str]:
+    return (0, value, "") if isinstance(value, int | float) else (1, 0.0, value)
 
 
 def with_adjusted(found: Sequence[Slice], adjusted: Sequence[float]) -> list[Slice]:
