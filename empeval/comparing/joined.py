@@ -97,6 +97,7 @@ def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
         )
     items = Mapped(ours.of(shared), lambda answer: answer.item)
     compared = set(shared)
+    left = [name for name in ours if name not in compared]
     return Joined(
         task=task,
         ids=shared,
@@ -107,7 +108,7 @@ def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
         only_base=len(ours) - len(both),
         only_candidate=len(theirs) - len(both),
         changed=len(both) - len(shared),
-        left=[ours[name].item for name in ours if name not in compared],
+        left=Mapped(ours.of(left), lambda answer: answer.item),
     )
 
 

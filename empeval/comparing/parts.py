@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -41,11 +42,11 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
         always: names of properties that make parts whatever they are and however many values they
             have; ``origin.form`` names what lies deeper.
     """
-    items = [*joined.items, *joined.left]
     change = np.append(pair.differences, np.full(len(joined.left), np.nan))
-    clusters = numbered(item.cluster for item in items)
+    clusters = numbered(item.cluster for item in chain(joined.items, joined.left))
     found = []
-    for name, values in properties(items, always).items():
+    items = chain(joined.items, joined.left)
+    for name, values in properties(items, len(change), always).items():
         texts = [shown(value) if value is not None else None for value in values]
         known = {text: v for text, v in zip(texts, values, strict=True) if text is not None}
         parts: list[str | None] = sorted(known, key=lambda text: _natural(known[text]))
@@ -75,18 +76,23 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
 
 
 def properties(
-    items: Sequence[AskedItem], always: Sequence[str] = ()
+    items: Iterable[AskedItem], count: int, always: Sequence[str] = ()
 ) -> Mapping[str, list[Plain | None]]:
     """Properties of the items by name: the plain values that ``target`` and ``metadata`` hold.
 
     Yes and no are texts. Numbers with a fraction and what lies deeper (with dots in its name) are
     there only when they are named: an answer key is no property that anybody means.
+
+    Args:
+        items: read one by one.
+        count: of them.
+        always: as of ``slices``.
     """
     columns: dict[str, list[Plain | None]] = {}
     for index, item in enumerate(items):
         for name, value, deep in _flat({**item.metadata, **item.target}):
             if name in always or not (deep or isinstance(value, float)):
-                columns.setdefault(name, [None] * len(items))[index] = value
+                columns.setdefault(name, [None] * count)[index] = value
     return {
         name: column
         for name, column in columns.items()

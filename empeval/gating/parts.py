@@ -7,7 +7,7 @@ from typing import Any
 
 from empeval.amounts import amount, interval
 from empeval.comparing.adjusting import ALPHA
-from empeval.comparing.joined import AskedItem, RunFiles
+from empeval.comparing.joined import Answer, RunFiles
 from empeval.comparing.parts import FEWEST, MOST_VALUES, properties, shown
 from empeval.comparing.records import Comparison, Slice
 from empeval.comparing.unscored import over_limit
@@ -110,13 +110,14 @@ def _notes(
     for task in tasks:
         ours, theirs = (one.answers(task) for one in files)
         both = [name for name in ours if name in theirs]
-        sides = [_texts([line.item for line in lines.of(both)], by) for lines in (ours, theirs)]
+        sides = [_texts(lines.of(both), by) for lines in (ours, theirs)]
         if other := sum(one != two for one, two in zip(*sides, strict=True)):
             yield f"The candidate says it otherwise of {other} items of {task}: the base's counts."
 
 
-def _texts(items: Sequence[AskedItem], by: str) -> list[str | None]:
-    column = properties(items, (by,)).get(by) or [None] * len(items)
+def _texts(answers: Sequence[Answer], by: str) -> list[str | None]:
+    items = (answer.item for answer in answers)
+    column = properties(items, len(answers), (by,)).get(by) or [None] * len(answers)
     return [None if value is None else shown(value) for value in column]
 
 
