@@ -383,7 +383,7 @@ def test_a_limit_that_is_reached_on_one_sample_is_no_failure_of_it():
         def score(self, samples):
             if len(samples) > 1:
                 raise ValueError("too many at once")
-            raise LimitReachedError("spent")
+            raise LimitReachedError("spent", option="--max-cost", limit=1.0, spent=1.0, hint="")
 
     with pytest.raises(LimitReachedError):
         score_chunk(Dear(), marked(4, []))

@@ -47,9 +47,10 @@ def slices(pair: Paired, joined: Joined, always: Sequence[str] = ()) -> list[Sli
     found = []
     items = chain(joined.items, joined.left)
     for name, values in properties(items, len(change), always).items():
-        texts = [shown(value) if value is not None else None for value in values]
-        known = {text: v for text, v in zip(texts, values, strict=True) if text is not None}
-        parts: list[str | None] = sorted(known, key=lambda text: _natural(known[text]))
+        texts = [None if value is None else shown(value) for value in values]
+        known = {shown(value): value for value in values if value is not None}
+        ordered = sorted(known.items(), key=lambda pair: _natural(pair[1]))
+        parts: list[str | None] = [text for text, _ in ordered]
         if name in always and None in texts:
             parts.append(None)
         for part in parts:
