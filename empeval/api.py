@@ -42,7 +42,14 @@ from empeval.runs import (
 from empeval.runspec import RunSpec, flat_arguments, limit_of, make_spec
 from empeval.spending import Spending
 from empeval.workers import LazyWorkers, workers_of
-from empeval.workspace import check_folder, default_path, forget_errors, locked, open_folder
+from empeval.workspace import (
+    check_folder,
+    default_path,
+    forget_errors,
+    forget_orphans,
+    locked,
+    open_folder,
+)
 
 
 class Prepared:
@@ -209,9 +216,13 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
     hooks, generator = prepared.hooks, prepared.generator
     check_folder(prepared.path, prepared.manifest, resume=resume)
     with locked(prepared.path):
+        check_folder(
+            prepared.path, prepared.manifest, resume=resume
+        )  # another may have been faster
         folder = open_folder(prepared.path, prepared.manifest)
         labels = {name: [s.label for s in chosen] for name, chosen in prepared.scorers.items()}
         forget_errors(folder, labels)
+        forget_orphans(folder, prepared.tasks)
         if folder.complete:
             return folder
         hooks.fire(

@@ -191,6 +191,7 @@ def _score_file(
     target = target if target is not None else here / default_path(manifest)
     check_folder(target, manifest)
     with locked(target):
+        check_folder(target, manifest)  # another process may have been faster
         folder = open_folder(target, manifest)
         done = set(folder.responses(DIALOGUES).ids)
         with folder.journal_responses(DIALOGUES) as journal:

@@ -232,9 +232,9 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     """Scores of a chunk, one a sample, whatever the scorer does.
 
     Samples without an answer are not shown to the scorer. When it raises, the chunk is tried
-    sample by sample, and those that raise again get status ``error``. When the first ``ALIKE`` of
-    them (or all) raise the very same as the chunk did, it does not hang on the sample, and the
-    others are not tried.
+    sample by sample, and those that raise again get status ``error``. When ``ALIKE`` of them, the
+    first, the last and between, raise the very same as the chunk did, it does not hang on the
+    sample, and the others are not tried; their notes say so.
 
     Raises:
         LimitReachedError: what the run may spend is spent.
@@ -263,23 +263,32 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
 
 def _one_by_one(scorer: Scorer, samples: Sequence[Sample], first: EmpevalError) -> list[Score]:
     """Scores of samples one by one, after all of them together have raised ``first``."""
-    made: list[Score] = []
-    reason, alike = reason_in(first), 0
-    most = min(ALIKE, len(samples))
-    for sample in samples:
-        failed = reason
-        if alike < most:
-            try:
-                made += _checked(scorer, [sample])
-                alike = -len(samples)  # it does hang on the sample
-                continue
-            except EmpevalError as error:
-                failed = reason_in(error)
-                alike = alike + 1 if failed == reason else -len(samples)
-            if alike == most and not isinstance(first, ContainedError):
-                raise first
-        made.append(Score(sample.id, "error", note=writable(failed[:500])))
-    return made
+    reason = reason_in(first)
+    steps = max(1, min(ALIKE, len(samples)) - 1)
+    probes = sorted({number * (len(samples) - 1) // steps for number in range(steps + 1)})
+    made = {probe: _alone(scorer, samples[probe]) for probe in probes}
+    if all(found == reason for found in made.values()):  # it does not hang on the sample
+        if not isinstance(first, ContainedError):
+            raise first
+        untried = f"not tried, since the scorer fails alike on {len(probes)} others: {reason}"
+        made |= dict.fromkeys(set(range(len(samples))) - set(probes), untried)
+    scores = []
+    for number, sample in enumerate(samples):
+        found = made[number] if number in made else _alone(scorer, sample)
+        if isinstance(found, str):
+            found = Score(sample.id, "error", note=writable(found[:500]))
+        scores.append(found)
+    return scores
+
+
+def _alone(scorer: Scorer, sample: Sample) -> Score | str:
+    """A sample's score, or why it has none."""
+    try:
+        return _checked(scorer, [sample])[0]
+    except LimitReachedError:
+        raise
+    except EmpevalError as error:
+        return reason_in(error)
 
 
 def _checked(scorer: Scorer, samples: Sequence[Sample]) -> list[Score]:

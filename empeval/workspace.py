@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
+from empeval.asked import AskedTask
 from empeval.errors import OtherRunSpecError, RunFolderError
 from empeval.files import check_regular
-from empeval.records import ResponseLine
+from empeval.records import Item, ResponseLine
 from empeval.runs import (
     UNANSWERED,
     Manifest,
@@ -25,6 +27,7 @@ from empeval.runs import (
     slug,
     spec_hash,
 )
+from empeval.scripts import dialogue_of
 from empeval.spending import plus
 
 RUNS_FOLDER = "empeval-runs"
@@ -98,9 +101,10 @@ def forget_errors(
 ) -> None:
     """Take out what failed by an error, so that it is asked and scored again.
 
-    Answers of status ``error`` go, with every score of them, and scores of status ``error`` that
-    one of these scorers gave to an answer that is there. What the model did (a refusal, an answer
-    that cannot be read) stays. A folder that loses a line is unfinished.
+    Answers of status ``error`` go, with every score of them, scores of answers that are not there,
+    and scores of status ``error`` that one of these scorers gave to an answer that is there. What
+    the model did (a refusal, an answer that cannot be read) stays. A folder that loses a line is
+    unfinished.
 
     Args:
         folder: locked by the caller.
@@ -124,12 +128,50 @@ def forget_errors(
         for label in folder.manifest.scorers.get(task, {}):
             gone = set(failed)
             scores = folder.scores(task, label)
+            gone |= set(scores.ids) - set(lines.ids)  # of answers that were taken out by hand
             if label in scorers.get(task, ()):
                 gone |= answered & scores.ids_of(lambda status: status == "error")
             folder.forget(scores, gone)
             lost |= bool(gone)
     if lost and folder.manifest.status != "running":
         folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
+
+
+def forget_orphans(folder: Run, tasks: Sequence[AskedTask]) -> None:
+    """Take out turns of dialogues that come behind a lost one, so that they are asked again.
+
+    They answer a history with the reply that is lost; the one that comes in its place may be
+    another. A dialogue of which all that is scored is there stays as it is. A folder that loses a
+    line is unfinished.
+
+    Args:
+        folder: locked by the caller.
+        tasks: what is asked.
+    """
+    for asked in tasks:
+        if not asked.scripted:
+            continue
+        answers, steps = folder.responses(asked.name), folder.steps(asked.name)
+        there = {*answers.ids, *steps.ids}
+        dialogues: dict[str, list[Item]] = {}
+        for item in asked.items:
+            if item.turn:
+                dialogues.setdefault(dialogue_of(item), []).append(item)
+        orphans: set[str] = set()
+        for turns in dialogues.values():
+            lost = [turn for turn in turns if turn.id not in there]
+            if any(turn.id not in asked.steps for turn in lost):
+                first = min(turn.turn for turn in lost)
+                orphans |= {t.id for t in turns if t.turn > first and t.id in there}
+        if not orphans:
+            continue
+        _count_discarded(folder, [line for line in chain(answers, steps) if line.id in orphans])
+        for lines in (answers, steps):
+            folder.forget(lines, orphans & set(lines.ids))
+        for label in folder.manifest.scorers.get(asked.name, {}):
+            folder.forget(folder.scores(asked.name, label), orphans)
+        if folder.manifest.status != "running":
+            folder.write_manifest(msgspec.structs.replace(folder.manifest, status="running"))
 
 
 def _count_discarded(folder: Run, lines: Sequence[ResponseLine]) -> None:

@@ -249,7 +249,7 @@ def test_a_value_of_a_failed_score_counts_only_where_any_status_does(storage, tm
     path = run.scores_path(TASK, SCORER)
     written(path, [Score("0", values={"warmth": 1.0}), Score("1", "refused", {"warmth": 2.0})])
     scores = RunFiles(run).scores(TASK, SCORER)
-    (metric,) = RunFiles(run).metrics(TASK).values()
+    (metric,) = run.metrics()
     ok = msgspec.structs.replace(metric, source=Source("warmth", scale=10.0, failed_as=0.0))
     assert item_values(scores, ["0", "1"], ok).tolist() == [10.0, 0.0]
     every = msgspec.structs.replace(metric, source=Source("warmth", scale=10.0, any_status=True))

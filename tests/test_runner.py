@@ -17,6 +17,7 @@ from empeval import DataError, EmpevalError, Response, Sampling, Score, Scorer
 from empeval.answering import finish, unfinished_groups
 from empeval.runs import natural_key
 from empeval.scoring import score_chunk
+from empeval.spending import LimitReachedError
 from empeval.testing import FakeScorer, fake_item, fake_sample
 
 pytestmark = pytest.mark.usefixtures("odd_plugins")
@@ -334,3 +335,55 @@ def test_different_ids_have_different_keys_and_any_two_can_be_compared(one, othe
 def test_the_order_of_ids_does_not_depend_on_the_order_they_came_in():
     ids = ["01", "1", "001", "1a", "01a"]
     assert sorted(ids, key=natural_key) == sorted(ids[2:] + ids[:2], key=natural_key)
+
+
+class Particular(Scorer):
+    """Fails in the very same way on whatever is marked, and on each chunk that holds such."""
+
+    card = OnlyAnswers.card
+
+    def __init__(self):
+        self.asked = []
+
+    def score(self, samples):
+        self.asked.append([s.id for s in samples])
+        if any(s.text == "bad" for s in samples):
+            raise ZeroDivisionError("division by zero")
+        return [Score(s.id) for s in samples]
+
+
+def marked(count, bad):
+    return [fake_sample("bad" if n in bad else "Oh.", fake_item(str(n))) for n in range(count)]
+
+
+@pytest.mark.parametrize("bad", [range(3), range(5), range(7, 10), [0, 9], [5]])
+def test_samples_that_stand_together_and_fail_alike_do_not_fail_the_others(bad):
+    scores = score_chunk(Particular(), marked(10, bad))
+    assert {int(s.id) for s in scores if s.status == "error"} == set(bad)
+    assert {s.note for s in scores if s.status == "error"} == {
+        "ZeroDivisionError: division by zero"
+    }
+
+
+def test_what_was_not_tried_is_said():
+    scorer = Particular()
+    scores = score_chunk(scorer, marked(10, range(10)))
+    assert scorer.asked == [[str(n) for n in range(10)], ["0"], ["4"], ["9"]]
+    said = {s.id: s.note for s in scores}
+    assert said["4"] == "ZeroDivisionError: division by zero"
+    assert said["5"] == (
+        "not tried, since the scorer fails alike on 3 others: ZeroDivisionError: division by zero"
+    )
+    assert [s.status for s in score_chunk(Particular(), marked(1, [0]))] == ["error"]
+    assert [s.status for s in score_chunk(Particular(), marked(2, [0]))] == ["error", "ok"]
+
+
+def test_a_limit_that_is_reached_on_one_sample_is_no_failure_of_it():
+    class Dear(OnlyAnswers):
+        def score(self, samples):
+            if len(samples) > 1:
+                raise ValueError("too many at once")
+            raise LimitReachedError("spent", option="--max-cost", limit=1.0, spent=1.0, hint="")
+
+    with pytest.raises(LimitReachedError):
+        score_chunk(Dear(), marked(4, []))

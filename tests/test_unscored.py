@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from support.made_runs import make_run, normal
 
-from empeval import UsageError
+from empeval import Run, Score, Source, UsageError
 from empeval.comparing.many import compare_many
 from empeval.comparing.two import compare
 from empeval.comparing.words import sentence
 from empeval.gating.policy import Policy
 from empeval.gating.verdict import gate
+from empeval.runs import ScorerEntry
 
+TACT = ScorerEntry(name="tact", version="1")
 COUNT = 100
 WAYS = ("refused", "unparsed", "truncated", "error")
 
@@ -205,11 +207,36 @@ def test_any_way_of_having_no_score_counts_as_unparsed(run):
     assert gate(candidate, base, policy(failures=finer)).exit_code == 3
 
 
+def with_tact(run, values):
+    """The run with a second scorer, which scored every item."""
+    run.write_manifest(
+        msgspec.structs.replace(
+            run.manifest,
+            scorers={"talks": {**run.manifest.scorers["talks"], "tact": TACT}},
+        )
+    )
+    with run.journal_scores("talks", "tact") as journal:
+        for n, value in enumerate(values):
+            journal.append(Score(str(n), values={"tact": value}))
+    (warmth,) = run.metrics()
+    tact = msgspec.structs.replace(
+        warmth, scorer="tact", metric="tact", value=float(np.mean(values)), source=Source("tact")
+    )
+    run.write_metrics([warmth, tact])
+    return Run(run.path)
+
+
 def test_a_guardrail_does_not_rest_on_items_that_are_not_there(run):
     values = normal(COUNT, 1, 5)
-    rail = [{"metric": "warmth", "margin": 1.0, "rises": "warmth"}]
-    candidate = run("candidate", lacking([v + 1 for v in values], 30))
-    verdict = gate(candidate, run("base", values), policy(guardrails=rail))
+    rail = [{"metric": "warmth", "margin": 1.0, "rises": "tact"}]
+    base, candidate = (
+        with_tact(run(name, of), [v + shift for v in values])
+        for name, of, shift in (
+            ("base", values, 0),
+            ("candidate", lacking([v + 1 for v in values], 30), 1),
+        )
+    )
+    verdict = gate(candidate, base, policy(guardrails=rail))
     (check,) = [c for c in verdict.checks if c.kind == "guardrail"]
     assert check.outcome == "inconclusive"
 

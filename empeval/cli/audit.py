@@ -88,8 +88,6 @@ def run(options: argparse.Namespace) -> int:
         _list_ratings(options.format)
         return 0
 
-    from pathlib import Path
-
     from empeval.auditing.asking import check_scorer
     from empeval.auditing.audit import Settings, audit
     from empeval.auditing.page import write_page
@@ -98,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.cli.text import print_json, say
     from empeval.errors import UsageError
     from empeval.files import write_text
-    from empeval.runs import slug
+    from empeval.runs import document_path, slug
     from empeval.workspace import locked
 
     if not options.scorers:
@@ -111,12 +109,12 @@ def run(options: argparse.Namespace) -> int:
             f"Two scorers would write to the same folder: {doubled[0]}. Audit one of them with "
             "another --out."
         )
+    out = document_path(options.out, "--out")
     sets, remarks = _gather(options)
     if not sets and not options.trials:
         raise UsageError("--trials 0 measures agreement alone; give rated replies with --ratings.")
     rivals, left_out = rival_scorers() if sets else ([], [])
     remarks += left_out
-    out = Path(options.out)
     settings = Settings(machine=not options.no_cost, bases=options.trials)
     certificates = []
     with locked(out):

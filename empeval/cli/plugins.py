@@ -58,12 +58,12 @@ def run(options: argparse.Namespace) -> int:
 
 def run_new(options: argparse.Namespace) -> int:
     """Write a distribution and say what to do with it."""
-    from pathlib import Path
-
     from empeval.cli.text import say
     from empeval.newplugin import write_plugin
+    from empeval.runs import document_path
 
-    written = write_plugin(options.name, options.kind, Path(options.out) if options.out else None)
+    out = document_path(options.out, "--out") if options.out else None
+    written = write_plugin(options.name, options.kind, out)
     folder = written[0].parent
     for path in written:
         say(path)

@@ -33,8 +33,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the page, and the plots where a folder for them is named."""
-    from pathlib import Path
-
     from empeval.cli.compare import read_margin
     from empeval.cli.text import say
     from empeval.report import build_report
@@ -43,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     written = build_report(
         [Run(path) for path in options.runs],
         document_path(options.out, "--out"),
-        figures=Path(options.figures) if options.figures else None,
+        figures=document_path(options.figures, "--figures") if options.figures else None,
         margins=read_margin(options.margin),
         force=options.force,
         partial=options.partial,

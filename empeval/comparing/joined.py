@@ -32,6 +32,7 @@ class Joined:
         base, candidate: the answers, in the order of ``ids``.
         only_base, only_candidate: items that one run has alone.
         changed: items of one id with another content; they are compared by neither.
+        left: the base's items that are not compared: it has them alone, or with other content.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Joined:
     only_base: int
     only_candidate: int
     changed: int
+    left: Sequence[AskedItem] = ()
 
     @property
     def n_clusters(self) -> int:
@@ -94,6 +96,8 @@ def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
             problems=[f"{task}: they share no item{why}"],
         )
     items = Mapped(ours.of(shared), lambda answer: answer.item)
+    compared = set(shared)
+    left = [name for name in ours if name not in compared]
     return Joined(
         task=task,
         ids=shared,
@@ -104,6 +108,7 @@ def join(base: RunFiles, candidate: RunFiles, task: str) -> Joined:
         only_base=len(ours) - len(both),
         only_candidate=len(theirs) - len(both),
         changed=len(both) - len(shared),
+        left=Mapped(ours.of(left), lambda answer: answer.item),
     )
 
 

@@ -211,12 +211,14 @@ class Slice(Moved, frozen=True, kw_only=True):
 
     Attributes:
         task, scorer, metric: which metric.
-        name, value: the property (``emotion``, ``sad``; ``origin.form``, ``plain``).
+        name, value: the property (``emotion``, ``sad``; ``origin.form``, ``plain``); ``(none)`` is
+            the part of the items that lack one which a policy names.
         change: candidate less base, with its t interval over clusters; of a part that is too small
             there are the counts alone.
         p, p_adjusted: of the paired t test, raw and by Benjamini-Hochberg over all slices.
-        items: those that have the property, with or without a value.
-        too_small: whether there are too few clusters of them for an interval.
+        items: the base's items that have the property, with or without a value of the metric.
+        clusters: of them.
+        too_small: whether there are too few clusters with a value for an interval.
     """
 
     MOVED: ClassVar[dict[str, str]] = {**_CHANGE, **_COUNTS}
@@ -230,6 +232,7 @@ class Slice(Moved, frozen=True, kw_only=True):
     p: float | None = None
     p_adjusted: float | None = None
     items: int = 0
+    clusters: int = 0
     too_small: bool = False
 
 

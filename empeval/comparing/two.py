@@ -205,14 +205,19 @@ def _check_names(
     for name in asked:
         if name not in known:
             plain = {n for n in known if "." not in n}
-            why = [
-                f" {files.name}: {text}."
-                for files in every
-                for key, text in files.contradicted.items()
-                if name in ways_to_name(*key)
-            ]
-            said = f"No metric '{name}' can be compared here.{''.join(why)}"
+            said = f"No metric '{name}' can be compared here.{why_not(every, name)}"
             raise UnknownNameError(said, kind="metric", name=name, known=plain)
+
+
+def why_not(every: Sequence[RunFiles], name: str) -> str:
+    """Why runs have no metric of a name that can be compared, in sentences behind a space."""
+    why = [
+        f" {files.name}: {text}."
+        for files in every
+        for key, text in files.uncompared.items()
+        if name in ways_to_name(*key)
+    ]
+    return "".join(why)
 
 
 def _facts(joined: Joined, items: int) -> TaskFacts:

@@ -17,7 +17,7 @@ from empeval.errors import UnknownNameError, UsageError
 from empeval.formats import ExportFormat
 from empeval.hooks import Hooks
 from empeval.notices import warn
-from empeval.runs import Run, require_whole
+from empeval.runs import Run, document_path, require_whole
 
 BUILT_IN = {
     "hf-eval-results": "empeval.exporting.eval_results",
@@ -55,10 +55,11 @@ def export(
 
     Raises:
         RunFolderError: it is no finished run.
-        UsageError: no such format or option, a package it needs is not installed, or the run does
-            not fit into it.
+        UsageError: no such format or option, a package it needs is not installed, the run does not
+            fit into it, or a run keeps its own files there.
         StorageError: it cannot be written.
     """
+    document_path(out, "--out")
     hooks = hooks if hooks is not None else Hooks().load_installed()
     if form is None or form in spreadsheets.FORMATS:
         if options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from empeval.comparing.joined import RunFiles, join
-from empeval.comparing.metrics import names_of
+from empeval.comparing.metrics import names_of, ways_to_name
 from empeval.comparing.rates import UNPARSED, rates
 from empeval.comparing.records import Comparison, Rate
 
@@ -30,8 +30,23 @@ class Lost:
         """Metrics of the candidate that a policy's name stands for and the base does not have."""
         return self._uncompared(self.candidate, name)
 
+    def untold(self, name: str) -> list[str]:
+        """Metrics that a policy's name stands for and that cannot be compared, with the reason."""
+        there = self._compared()
+        return list(
+            dict.fromkeys(
+                f"{'.'.join(part for part in key if part)}, since in {files.name} {why}"
+                for files in (self.base, self.candidate)
+                for key, why in files.uncompared.items()
+                if key not in there and name in ways_to_name(*key)
+            )
+        )
+
+    def _compared(self) -> set[tuple[str, str, str]]:
+        return {(d.task, d.scorer, d.metric) for d in self.comparison.differences}
+
     def _uncompared(self, files: RunFiles, name: str) -> list[str]:
-        there = {(d.task, d.scorer, d.metric) for d in self.comparison.differences}
+        there = self._compared()
         return [
             f"{metric.task}.{metric.scorer}.{metric.metric}"
             for task in files.run.manifest.tasks

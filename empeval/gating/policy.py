@@ -131,7 +131,7 @@ def check_policy(policy: Policy, where: str) -> None:
 
     Raises:
         UsageError: no headline, one named twice, a margin that is not above 0, a share outside
-            0-100.
+            0-100, a guardrail of a metric against itself.
     """
     if not policy.headline:
         raise UsageError(f"{where}: a policy needs one [[headline]] or more.")
@@ -150,6 +150,9 @@ def check_policy(policy: Policy, where: str) -> None:
                 f"{where}, {name}: the margin is {margin:g}; it must be above 0. A margin is how "
                 "far a metric may fall, written without a sign."
             )
+    for guard in policy.guardrails:
+        if guard.metric == guard.rises:
+            raise UsageError(f"{where}: {against_itself(guard)}")
     for limit in policy.failures:
         if not 0 <= limit.most <= 100 or not 0 <= (limit.rise or 0) <= 100:
             raise UsageError(f"{where}, failures {limit.kind}: limits are percents from 0 to 100.")
@@ -170,3 +173,11 @@ def check_policy(policy: Policy, where: str) -> None:
         )
     if policy.seed < 0:
         raise UsageError(f"{where}: seed is {policy.seed}; it must be 0 or more.")
+
+
+def against_itself(guard: Guardrail) -> str:
+    """What to say of a guardrail that has one metric on both sides."""
+    return (
+        f"the guardrail {guard.metric} could never fire: it watches whether a metric falls while "
+        "it rises itself. Name another metric in 'rises', or make it a [[headline]]."
+    )

@@ -11,46 +11,31 @@ from empeval.amounts import amount, interval
 from empeval.comparing.adjusting import ALPHA
 from empeval.comparing.joined import opened
 from empeval.comparing.metrics import names_of
-from empeval.comparing.parts import FEWEST, MOST_VALUES
 from empeval.comparing.rates import FAILURES, STATUSES, UNPARSED
 from empeval.comparing.records import Comparison, Difference, Rate
 from empeval.comparing.two import compare
 from empeval.comparing.unscored import over_limit
 from empeval.comparing.verdicts import check_margin
 from empeval.comparing.words import sentence
-from empeval.errors import UnknownNameError, UsageError, some
+from empeval.errors import UnknownNameError, UsageError
 from empeval.gating.audited import audit_gaps
+from empeval.gating.checks import WORST_FIRST as WORST_FIRST
+from empeval.gating.checks import Check as Check
+from empeval.gating.checks import Outcome as Outcome
+from empeval.gating.checks import find as find
 from empeval.gating.lost import Lost
-from empeval.gating.policy import FailureLimit, Guardrail, Headline, Policy, SliceLimit
+from empeval.gating.parts import part_checks
+from empeval.gating.policy import (
+    FailureLimit,
+    Guardrail,
+    Headline,
+    Policy,
+    against_itself,
+)
 from empeval.runs import Run, is_copy
-
-Outcome = Literal["pass", "regression", "inconclusive"]
 
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 3, "inconclusive": 4}
 """1 is a runtime failure and 2 invalid input, as everywhere in empeval."""
-
-
-WORST_FIRST: list[Outcome] = ["regression", "inconclusive", "pass"]
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a policy asks, and what was found.
-
-    Attributes:
-        kind: ``headline``, ``slice``, ``failures`` or ``guardrail``.
-        name: what it is about.
-        outcome: of this check.
-        said: why, in a sentence.
-        blocks: whether it blocks although it is only inconclusive and the policy lets that pass:
-            it rests on answers, scores or metrics that are not there, on a metric without a
-            direction, or on a scorer without the audit that the policy requires.
-    """
-
-    kind: Literal["headline", "slice", "failures", "guardrail"]
-    name: str
-    outcome: Outcome
-    said: str
-    blocks: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +96,7 @@ def gate(
     _check_margins(comparison, policy)
     lost = Lost(*files, comparison)
     headlines = [
-        _without(_headline(comparison, one, lost.added(one.metric)), lost.metrics(one.metric))
+        _whole(_headline(comparison, one, lost.added(one.metric)), lost, one.metric)
         for one in policy.headline
     ]
     if policy.require_audit:
@@ -125,7 +110,7 @@ def gate(
         *(
             check
             for limit in policy.slices
-            for check in _slices(comparison, limit, policy.max_unscored)
+            for check in part_checks(files, comparison, limit, policy.max_unscored)
         ),
         *_failures(comparison, policy, lost),
         *(_guardrail(comparison, one, lost) for one in policy.guardrails),
@@ -142,20 +127,6 @@ def gate(
     return Verdict(
         outcome=outcome, exit_code=EXIT_CODES[outcome], checks=checks, comparison=comparison
     )
-
-
-def find(comparison: Comparison, name: str, what: str) -> list[Difference]:
-    """The metrics of a comparison that a name stands for.
-
-    Raises:
-        UsageError: none.
-    """
-    found = [d for d in comparison.differences if name in names_of(d)]
-    if not found:
-        known = {d.metric for d in comparison.differences}
-        said = f"{what}: no metric '{name}' can be compared here."
-        raise UnknownNameError(said, kind="metric", name=name, known=known)
-    return found
 
 
 def _headline(comparison: Comparison, wanted: Headline, added: Sequence[str]) -> Check:
@@ -190,6 +161,14 @@ def _check_twice(comparison: Comparison, names: Sequence[str]) -> None:
 def _without(check: Check, lost: Sequence[str]) -> Check:
     """A check as it is when the candidate lacks what it is about."""
     return _demoted(check, "The candidate lacks", lost)
+
+
+def _whole(check: Check, lost: Lost, *names: str) -> Check:
+    """A check as it is when metrics that it is about are lacking or cannot be compared."""
+    every = dict.fromkeys(names)
+    check = _without(check, [one for name in every for one in lost.metrics(name)])
+    untold = [one for name in every for one in lost.untold(name)]
+    return _demoted(check, "It cannot be told of", untold)
 
 
 def _demoted(check: Check, what: str, which: Sequence[str]) -> Check:
@@ -231,63 +210,6 @@ def _check_margins(comparison: Comparison, policy: Policy) -> None:
     for guard in policy.guardrails:
         for d in find(comparison, guard.metric, "guardrail"):
             check_margin(f"the guardrail {guard.metric}", guard.margin, d.span)
-
-
-def _slices(comparison: Comparison, limit: SliceLimit, share: float) -> Iterator[Check]:
-    """A part regresses when its fall is significant after Benjamini-Hochberg and the margin is
-    exceeded; a fall beyond the margin that is not significant is inconclusive, as is a part of
-    which too many items have no score. Parts that are too small are named.
-    """
-    own = [s for s in comparison.slices if s.name == limit.by]
-    if not own:
-        others = {s.name for s in comparison.slices}
-        said = f"slices: the items have no property '{limit.by}'."
-        raise UnknownNameError(said, kind="property", name=limit.by, known=others)
-    lacking = [s for s in own if s.items >= limit.least and s.change.n_failed > 1
-               and over_limit(s.change.n_failed, s.items, share)]  # fmt: skip
-    parts = [(s, d) for s in own if s not in lacking and s.change.n >= limit.least
-             and not s.too_small and (d := s.change.value) is not None]  # fmt: skip
-    small = [s for s in own if s not in lacking and all(s is not part for part, _ in parts)]
-    turned = {
-        (d.task, d.scorer, d.metric): -1 if d.higher_is_better is False else 1
-        for d in comparison.differences
-    }
-    fallen = []
-    for part, difference in parts:
-        if turned[(part.task, part.scorer, part.metric)] * difference <= -limit.margin:
-            shown = part.p_adjusted is not None and part.p_adjusted < ALPHA
-            known = f"95 % interval {interval(part.change.interval)}, {part.change.n} items"
-            said = f"{amount(difference)} ({known}); the limit is {amount(limit.margin)}."
-            chance = "" if shown else " It may be chance."
-            fallen.append((part, "regression" if shown else "inconclusive", said + chance))
-    for part in lacking:
-        said = f"{part.change.n_failed} of its {part.items} items have no score in one of the runs."
-        fallen.append((part, "inconclusive", said))
-    for part, outcome, said in fallen:
-        yield Check(
-            kind="slice",
-            name=f"{part.metric}, {part.name} = {part.value}",
-            outcome=outcome,  # type: ignore[arg-type]
-            said=said,
-            blocks=part in lacking,
-        )
-    least = f"{limit.least} items or {FEWEST} clusters"
-    names = some([f"{s.value} ({s.change.n})" for s in small], most=MOST_VALUES)
-    left = f" Too small to be looked at, with fewer than {least}: {names}." if small else ""
-    if not parts and not lacking:
-        said = f"no part can be judged.{left}"
-        yield Check(kind="slice", name=f"by {limit.by}", outcome="inconclusive", said=said)
-    elif parts and (not fallen or left):
-        worst, change = min(
-            parts, key=lambda p: turned[(p[0].task, p[0].scorer, p[0].metric)] * p[1]
-        )
-        yield Check(
-            kind="slice",
-            name=f"by {limit.by}",
-            outcome="pass",
-            said=f"the worst of {len(parts)} parts is {worst.value}: {amount(change)} "
-            f"({worst.metric}); the limit is {amount(limit.margin)}.{left}",
-        )
 
 
 def _failures(comparison: Comparison, policy: Policy, lost: Lost) -> Iterator[Check]:
@@ -340,21 +262,28 @@ def _check_kind(kind: str, comparison: Comparison, lost: Lost) -> None:
 
 
 def _guardrail(comparison: Comparison, wanted: Guardrail, lost: Lost) -> Check:
-    """Names that stand for metrics of several tasks ask all of them; the worst one counts."""
+    """Names that stand for metrics of several tasks ask all of them; the worst one counts.
+
+    A metric is watched while those of its own task rise, or, where there is none, while any does.
+    """
     kept = find(comparison, wanted.metric, "guardrail")
     rising = find(comparison, wanted.rises, "guardrail")
-    pairs = [(one, other) for one in kept for other in rising]
-    within = [(one, other) for one, other in pairs if one.task == other.task]
-    parts = [_guarded(*pair, wanted) for pair in within or pairs]
+    pairs = [
+        (one, other)
+        for one in kept
+        for other in [d for d in rising if d.task == one.task] or rising
+    ]
+    if any(one is other for one, other in pairs):
+        raise UsageError(f"{wanted.metric} and {wanted.rises}: {against_itself(wanted)}")
+    parts = [_guarded(*pair, wanted) for pair in pairs]
     check = Check(
         kind="guardrail",
         name=f"{wanted.metric} while {wanted.rises} rises",
         outcome=min((outcome for outcome, _ in parts), key=WORST_FIRST.index),
         said=" ".join(text for _, text in parts),
-        blocks=any(d.too_unscored for pair in within or pairs for d in pair),
+        blocks=any(d.too_unscored for pair in pairs for d in pair),
     )
-    names = dict.fromkeys((wanted.metric, wanted.rises))
-    return _without(check, [one for name in names for one in lost.metrics(name)])
+    return _whole(check, lost, wanted.metric, wanted.rises)
 
 
 def _guarded(kept: Difference, rising: Difference, wanted: Guardrail) -> tuple[Outcome, str]:

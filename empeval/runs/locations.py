@@ -24,20 +24,28 @@ def document_path(path: str | os.PathLike[str], option: str) -> Path:
     """Where a document goes that somebody asked for: anywhere but over what a run keeps.
 
     Args:
-        path: as it was given.
+        path: of a file or a folder, as it was given.
         option: what it was given by, for the message.
 
     Raises:
         UsageError: a run keeps something of its own there.
     """
+    folder = keeper_of(path)
+    if folder is not None:
+        raise UsageError(
+            f"{option} {path} would overwrite what the run {folder} keeps; name another place."
+        )
+    return Path(path)
+
+
+def keeper_of(path: str | os.PathLike[str]) -> Path | None:
+    """The run that keeps something of its own at a path or around it, if one does."""
     absolute = Path(os.path.abspath(path))
     for folder in absolute.parents:
         first = absolute.relative_to(folder).parts[0].casefold()
         if is_run(folder) and (first in KEPT or first.startswith(".run.json")):
-            raise UsageError(
-                f"{option} {path} would overwrite what the run {folder} keeps; name another file."
-            )
-    return Path(path)
+            return folder
+    return None
 
 
 def check_apart(paths: Mapping[str, Path]) -> None:
@@ -60,8 +68,12 @@ def check_free(path: Path) -> None:
     """Make sure that a new run may be written to ``path``, without writing.
 
     Raises:
-        RunFolderError: the path is a file, not empty, or not writable.
+        RunFolderError: the path is a file, not empty, among the files of another run, or not
+            writable.
     """
+    folder = keeper_of(path)
+    if folder is not None:
+        raise RunFolderError(f"--out {path} is among the files of the run {folder}.")
     try:
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path} is a file; name a folder.")

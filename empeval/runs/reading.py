@@ -20,6 +20,19 @@ from empeval.runs.lines import ById, Lines, Stored, state_of
 
 ROUNDED = 1e-3
 """How far a metric may lie from what its items come to, relative to it: others may round."""
+_NO_MEAN = (
+    "no value of the items is what it is the mean of; only a plain mean of one value can be "
+    "compared. Have its scorer give that value to each item (Score.values)"
+)
+_UNFINISHED = (
+    "the run is unfinished or lacks scores, so nobody can tell whether it is the mean of the value "
+    "of its name"
+)
+_SOME_ITEMS = (
+    "it is {value:.4g}, and the value of its name is {every} over all items: it leaves items out "
+    "that have the value (Mean(where=...)) or counts them otherwise. Have its scorer give a value "
+    "of its own (Score.values) to the items that it is about, and to no others"
+)
 
 
 class AskedItem(msgspec.Struct, frozen=True):
@@ -118,6 +131,7 @@ class RunFiles:
     _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
     _metrics: dict[str, list[Metric]] = field(default_factory=dict)
     _contradicted: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    _no_means: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._states = {path: state_of(path) for path in self._paths()}
@@ -220,6 +234,13 @@ class RunFiles:
         """
         return self._contradicted
 
+    @property
+    def uncompared(self) -> Mapping[tuple[str, str, str], str]:
+        """Metrics (task, scorer, name) that cannot be compared, so far as they were looked at ->
+        why, and what would help, in a clause.
+        """
+        return {**self._no_means, **self._contradicted}
+
     def _means(self, task: str) -> Iterator[Metric]:
         known = self.run.manifest.scorers.get(task, {})
         for metric in self.run.metrics():
@@ -227,6 +248,7 @@ class RunFiles:
                 continue  # of what version and checkpoint it is, nobody can say
             guessed = metric.source is None
             if guessed and not self._is_value(task, metric):
+                self._no_means[task, metric.scorer, metric.metric] = _NO_MEAN
                 continue
             made = msgspec.structs.replace(metric, source=metric.source or Source(metric.metric))
             if self._agrees(made, guessed):
@@ -237,14 +259,19 @@ class RunFiles:
         scores = self.scores(metric.task, metric.scorer)
         wanted = self.run.manifest.tasks[metric.task].n_items
         lacks = not scores.whole or len(scores.stored.index.ids) != wanted
+        key = metric.task, metric.scorer, metric.metric
         if lacks or metric.value is None or not self.run.complete:
+            if guessed:
+                self._no_means[key] = _UNFINISHED
             return not guessed
         found = _mean(scores, metric)
         if found is not None and math.isclose(found, metric.value, rel_tol=ROUNDED, abs_tol=1e-9):
             return True
-        if not guessed:
-            said = "nothing" if found is None else f"{found:.4g}"
-            self._contradicted[metric.task, metric.scorer, metric.metric] = (
+        said = "nothing" if found is None else f"{found:.4g}"
+        if guessed:
+            self._no_means[key] = _SOME_ITEMS.format(value=metric.value, every=said)
+        else:
+            self._contradicted[key] = (
                 f"{metric.task}, {metric.metric}: metrics.json says {metric.value:.4g} and the "
                 f"items come to {said}; it is not compared"
             )
