@@ -125,8 +125,8 @@ BUGS = (
     Bug(
         "percent",
         "shares are not turned into percents",
-        "np.where((values == 0) | (values == 1), 100 * scale * values, np.nan)",
-        "np.where((values == 0) | (values == 1), scale * values, np.nan)",
+        'return (100 if metric.unit == "percent" else 1) * source_of(metric).scale * values',
+        "return source_of(metric).scale * values",
         REPORTED,
         "matrix/test_matrix_report.py",
     ),

@@ -60,21 +60,32 @@ def item_values(
             [s.values[source.value] if s and counts(s, source) else math.nan for s in own_scores],
             dtype=float,
         )
-    found[np.abs(found) > LARGEST_VALUE] = np.nan  # their sums would be no numbers
+    return counted(found, metric, own=own)
+
+
+def counted(values: np.ndarray, metric: Metric, *, own: bool = False) -> np.ndarray:
+    """What a scorer's values count in a metric, in its unit; NaN for nothing.
+
+    Values too large to be summed count nothing of their own, nor does one in percent that is
+    neither 0 nor 1: it says nothing of yes or no.
+
+    Args:
+        values: shape (items,), NaN where a scorer has none; changed in place.
+        metric: the metric.
+        own: leave out what a convention counts items without a value as.
+    """
+    source = source_of(metric)
+    values[np.abs(values) > LARGEST_VALUE] = np.nan
+    if metric.unit == "percent":
+        values[(values != 0) & (values != 1)] = np.nan
     if source.failed_as is not None and not own:
-        found[np.isnan(found)] = source.failed_as
-    return in_unit(found, metric)
+        values[np.isnan(values)] = source.failed_as
+    return in_unit(values, metric)
 
 
 def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
-    """A scorer's values as a metric counts them: scaled, and yes/no ones in percent.
-
-    One in percent that is neither 0 nor 1 says nothing of yes or no, and counts as none.
-    """
-    scale = source_of(metric).scale
-    if metric.unit == "percent":
-        return np.where((values == 0) | (values == 1), 100 * scale * values, np.nan)
-    return scale * values
+    """A scorer's values as a metric counts them: scaled, and yes/no ones in percent."""
+    return (100 if metric.unit == "percent" else 1) * source_of(metric).scale * values
 
 
 def span_of(metric: Metric) -> float | None:

@@ -34,6 +34,8 @@ from empeval.workers import LazyWorkers
 
 ALIKE = 3
 """Samples on which a scorer must fail in the same way before it is taken to fail on all."""
+PATIENCE_S = 10.0
+"""Seconds of that in a chunk: a scorer that fails fast is asked about each sample."""
 ROUNDING = 1e-5
 """How far a value may lie outside of its range, relative to the bound where that is above 1."""
 CHUNK = 256
@@ -232,9 +234,9 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
     """Scores of a chunk, one a sample, whatever the scorer does.
 
     Samples without an answer are not shown to the scorer. When it raises, the chunk is tried
-    sample by sample, and those that raise again get status ``error``. When ``ALIKE`` of them, the
-    first, the last and between, raise the very same as the chunk did, it does not hang on the
-    sample, and the others are not tried; their notes say so.
+    sample by sample, and those that raise again get status ``error``. When all that were tried
+    raise the very same as the chunk did, ``ALIKE`` of them at least, and that has taken more than
+    ``PATIENCE_S``, the others are not tried; their notes say so.
 
     Raises:
         LimitReachedError: what the run may spend is spent.
@@ -264,17 +266,21 @@ def score_chunk(scorer: Scorer, chunk: Sequence[Sample]) -> list[Score]:
 def _one_by_one(scorer: Scorer, samples: Sequence[Sample], first: EmpevalError) -> list[Score]:
     """Scores of samples one by one, after all of them together have raised ``first``."""
     reason = reason_in(first)
+    started = time.monotonic()
     steps = max(1, min(ALIKE, len(samples)) - 1)
     probes = sorted({number * (len(samples) - 1) // steps for number in range(steps + 1)})
     made = {probe: _alone(scorer, samples[probe]) for probe in probes}
-    if all(found == reason for found in made.values()):  # it does not hang on the sample
-        if not isinstance(first, ContainedError):
-            raise first
-        untried = f"not tried, since the scorer fails alike on {len(probes)} others: {reason}"
-        made |= dict.fromkeys(set(range(len(samples))) - set(probes), untried)
+    alike = all(found == reason for found in made.values())
+    if alike and not isinstance(first, ContainedError):
+        raise first
     scores = []
     for number, sample in enumerate(samples):
-        found = made[number] if number in made else _alone(scorer, sample)
+        found = made.get(number)
+        if found is None and alike and time.monotonic() - started > PATIENCE_S:
+            found = f"not tried, since the scorer fails alike on {len(made)} others: {reason}"
+        elif found is None:
+            found = made[number] = _alone(scorer, sample)
+            alike = alike and found == reason
         if isinstance(found, str):
             found = Score(sample.id, "error", note=writable(found[:500]))
         scores.append(found)

@@ -123,7 +123,7 @@ def test_item_values_are_in_the_unit_of_the_metric():
     assert values(metric("percent")) == pytest.approx([nan, 100, nan, nan], nan_ok=True)
     lenient = metric("percent", any_status=True, failed_as=0.0)
     assert values(lenient) == pytest.approx([0, 100, 0, 0])
-    assert values(lenient, own=True) == pytest.approx([nan, 100, 0, nan], nan_ok=True)
+    assert values(lenient, own=True) == pytest.approx([nan, 100, nan, nan], nan_ok=True)
     assert values(metric(scale=10.0, failed_as=0.5)) == pytest.approx([5, 10, 5, 5])
 
 

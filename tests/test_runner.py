@@ -356,7 +356,7 @@ def marked(count, bad):
     return [fake_sample("bad" if n in bad else "Oh.", fake_item(str(n))) for n in range(count)]
 
 
-@pytest.mark.parametrize("bad", [range(3), range(5), range(7, 10), [0, 9], [5]])
+@pytest.mark.parametrize("bad", [range(3), range(5), range(7, 10), [0, 9], [5], [0, 4, 9]])
 def test_samples_that_stand_together_and_fail_alike_do_not_fail_the_others(bad):
     scores = score_chunk(Particular(), marked(10, bad))
     assert {int(s.id) for s in scores if s.status == "error"} == set(bad)
@@ -365,7 +365,8 @@ def test_samples_that_stand_together_and_fail_alike_do_not_fail_the_others(bad):
     }
 
 
-def test_what_was_not_tried_is_said():
+def test_what_was_not_tried_is_said_of_a_scorer_that_takes_its_time_to_fail(monkeypatch):
+    monkeypatch.setattr("empeval.scoring.PATIENCE_S", -1.0)
     scorer = Particular()
     scores = score_chunk(scorer, marked(10, range(10)))
     assert scorer.asked == [[str(n) for n in range(10)], ["0"], ["4"], ["9"]]
@@ -374,6 +375,10 @@ def test_what_was_not_tried_is_said():
     assert said["5"] == (
         "not tried, since the scorer fails alike on 3 others: ZeroDivisionError: division by zero"
     )
+    monkeypatch.undo()
+    fast = Particular()
+    assert {s.note for s in score_chunk(fast, marked(10, range(10)))} == {said["4"]}
+    assert len(fast.asked) == 11  # all together, and each
     assert [s.status for s in score_chunk(Particular(), marked(1, [0]))] == ["error"]
     assert [s.status for s in score_chunk(Particular(), marked(2, [0]))] == ["error", "ok"]
 

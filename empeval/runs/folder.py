@@ -169,13 +169,19 @@ class Run:
 
         Args:
             scorers: task -> labels.
+
+        Raises:
+            RunFolderError: one cannot be read, or is a link.
         """
+        found = {}
         scores = [self.scores_path(task, label) for task in scorers for label in scorers[task]]
-        return {
-            path.relative_to(self.path).as_posix(): fingerprint_of(path)
-            for path in (*scores, self.path / "metrics.json")
-            if os.path.lexists(path)
-        }
+        for path in (*scores, self.path / "metrics.json"):
+            if os.path.lexists(path):
+                try:
+                    found[path.relative_to(self.path).as_posix()] = fingerprint_of(path)
+                except OSError as error:
+                    raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
+        return found
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``run.json`` and its copy; no secret is written into them."""

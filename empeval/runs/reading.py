@@ -287,12 +287,8 @@ def _mean(scores: Scores, metric: Metric) -> float | None:
     """What a scorer's scores come to in a metric; ``None`` where none counts."""
     import numpy as np
 
-    from empeval.estimates import in_unit, source_of
+    from empeval.estimates import counted, source_of
 
-    source = source_of(metric)
-    values = np.array(scores.counted(source))
-    if source.failed_as is not None:
-        values[np.isnan(values)] = source.failed_as
-    values = in_unit(values, metric)
+    values = counted(np.array(scores.counted(source_of(metric))), metric)
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else None
