@@ -158,8 +158,8 @@ BUGS = (
         "failed",
         "an item without a score counts 0",
         "    if source.failed_as is not None and not own:\n"
-        "        found[np.isnan(found)] = source.failed_as",
-        "    if not own:\n        found[np.isnan(found)] = source.failed_as or 0.0",
+        "        values[np.isnan(values)] = source.failed_as",
+        "    if not own:\n        values[np.isnan(values)] = source.failed_as or 0.0",
         COMPARED,
         "matrix/test_matrix_compare.py::test_each_metric_has_the_numbers_of_the_formulas",
     ),

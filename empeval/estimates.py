@@ -63,19 +63,22 @@ def item_values(
     return counted(found, metric, own=own)
 
 
-def counted(values: np.ndarray, metric: Metric, *, own: bool = False) -> np.ndarray:
+def counted(
+    values: np.ndarray, metric: Metric, *, own: bool = False, most: float = LARGEST_VALUE
+) -> np.ndarray:
     """What a scorer's values count in a metric, in its unit; NaN for nothing.
 
-    Values too large to be summed count nothing of their own, nor does one in percent that is
-    neither 0 nor 1: it says nothing of yes or no.
+    Values beyond ``most``, whose sums would be no numbers, count nothing of their own, nor does
+    one in percent that is neither 0 nor 1: it says nothing of yes or no.
 
     Args:
         values: shape (items,), NaN where a scorer has none; changed in place.
         metric: the metric.
         own: leave out what a convention counts items without a value as.
+        most: see above.
     """
     source = source_of(metric)
-    values[np.abs(values) > LARGEST_VALUE] = np.nan
+    values[np.abs(values) > most] = np.nan
     if metric.unit == "percent":
         values[(values != 0) & (values != 1)] = np.nan
     if source.failed_as is not None and not own:

@@ -212,8 +212,11 @@ class Lines(Sequence[T], Generic[T]):
 
 
 class ById(Mapping[str, T], Generic[T]):
-    """A file's lines by id, in its order; without those whose id comes twice: which of them holds,
-    nobody knows.
+    """A file's lines by id, in the natural order of ids; without those whose id comes twice: which
+    of them holds, nobody knows.
+
+    The order of the lines is that in which answers came, which is another one the next time: what
+    is drawn at random over items must not hang on it.
     """
 
     def __init__(self, stored: Stored, record: type[T]) -> None:
@@ -230,7 +233,8 @@ class ById(Mapping[str, T], Generic[T]):
         return identifier in self._index.rows and identifier not in self._index.doubled
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._index.rows if name not in self._index.doubled)
+        names, doubled = self._index.ids, self._index.doubled
+        return (names[row] for row in self._index.natural if names[row] not in doubled)
 
     def __len__(self) -> int:
         return len(self._index.rows) - len(self._index.doubled)

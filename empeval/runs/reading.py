@@ -289,6 +289,6 @@ def _mean(scores: Scores, metric: Metric) -> float | None:
 
     from empeval.estimates import counted, source_of
 
-    values = counted(np.array(scores.counted(source_of(metric))), metric)
+    values = counted(np.array(scores.counted(source_of(metric))), metric, most=math.inf)
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else None
