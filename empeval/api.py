@@ -216,9 +216,8 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
     hooks, generator = prepared.hooks, prepared.generator
     check_folder(prepared.path, prepared.manifest, resume=resume)
     with locked(prepared.path):
-        check_folder(
-            prepared.path, prepared.manifest, resume=resume
-        )  # another may have been faster
+        # Another process may have been faster.
+        check_folder(prepared.path, prepared.manifest, resume=resume)
         folder = open_folder(prepared.path, prepared.manifest)
         labels = {name: [s.label for s in chosen] for name, chosen in prepared.scorers.items()}
         forget_errors(folder, labels)

@@ -198,7 +198,11 @@ class _Training:
         everything = Collator(self.views.tensors, context=self.cascade, reply=self.topical)
 
         def predicted(examples: Sequence[Example]) -> dict[str, np.ndarray]:
-            return predict(plain, self.labelled(examples), everything)
+            unique = {(e.context, e.reply): e for e in examples}  # a reply stands in several pairs
+            index = {key: number for number, key in enumerate(unique)}
+            rows = [index[e.context, e.reply] for e in examples]
+            made = predict(plain, self.labelled(list(unique.values())), everything)
+            return {name: values[rows] for name, values in made.items()}
 
         of_validation = read_examples(self.data, "validation")
         if self.topical:
