@@ -39,7 +39,8 @@ _HOMES = {
     "empeval.exporting": "export",
     "empeval.records": "Message Item Response Score Sample Scored Metric Sampling ResponseLine "
     "MetricsFile Sheet Source Turn Blank Continuations LogLikelihood",
-    "empeval.runs": "Run item_hash response_of",
+    "empeval.runs": "Run document_path item_hash response_of",
+    "empeval.spreadsheets": "export_place",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -97,7 +98,9 @@ __all__ = [
     "cluster_share",
     "compare",
     "data_directory",
+    "document_path",
     "export",
+    "export_place",
     "hookimpl",
     "item_hash",
     "load_rows",
@@ -173,9 +176,10 @@ if TYPE_CHECKING:
         Turn,
     )
     from empeval.rescoring import score
-    from empeval.runs import Run, item_hash, response_of
+    from empeval.runs import Run, document_path, item_hash, response_of
     from empeval.runspec import RunSpec
     from empeval.spending import LimitReachedError
+    from empeval.spreadsheets import export_place
     from empeval.workers import WorkerKind
     from empeval.workspace import BusyError
 

@@ -18,7 +18,7 @@ from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
 from empeval.notices import warn
 from empeval.records import ResponseLine, Sheet
-from empeval.runs import Mapped, Run, RunFiles, notices, require_whole
+from empeval.runs import Mapped, Run, RunFiles, document_path, notices, require_whole
 
 Format = Literal["xlsx", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
@@ -65,15 +65,7 @@ def export(
         require_whole(run, "export what is there with --partial")
     path = Path(out)
     absolute = Path(os.path.abspath(path))  # a plugin's hook may go to another folder
-    chosen = form or _format_of(path)
-    if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
-        raise UsageError(f"--out {path}: the name of an xlsx file must end in .xlsx.")
-    if chosen == "xlsx" and path.is_dir():
-        raise UsageError(f"--out {path} is a folder; name a file.")
-    if chosen != "xlsx" and path.is_file():
-        raise UsageError(f"--out {path} is a file; {chosen} needs a folder.")
-    if chosen != "csv":
-        require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
+    chosen = export_place(path, form)
     every = sheets(run, hooks if hooks is not None else Hooks().load_installed())
     if chosen == "xlsx":
         long = [sheet.name for sheet in every if len(sheet.rows) > ROW_LIMIT]
@@ -91,6 +83,35 @@ def export(
         with replacing(absolute / name) as part:
             write(part, sheet)
     return [path / name for name in names]
+
+
+def export_place(out: str | Path, form: Format | None = None, option: str = "--out") -> Format:
+    """Refuse a place where no spreadsheet can be written; what takes hours asks before it starts.
+
+    Args:
+        out: for ``xlsx`` a file, else a folder.
+        form: which; by default what ``out`` ends in, else ``csv``.
+        option: what named the place.
+
+    Returns:
+        The format.
+
+    Raises:
+        UsageError: ``out`` does not go with the format, its package is not installed, or a run
+            keeps its own files there.
+    """
+    document_path(out, option)
+    path = Path(out)
+    chosen = form or _format_of(path)
+    if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
+        raise UsageError(f"{option} {path}: the name of an xlsx file must end in .xlsx.")
+    if chosen == "xlsx" and path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; name a file.")
+    if chosen != "xlsx" and path.is_file():
+        raise UsageError(f"{option} {path} is a file; {chosen} needs a folder.")
+    if chosen != "csv":
+        require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
+    return chosen
 
 
 def sheets(run: Run, hooks: Hooks) -> list[Sheet]:

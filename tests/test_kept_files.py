@@ -54,6 +54,31 @@ def test_what_else_is_written_goes_elsewhere(cli, run, tmp_path, words):
     assert kept(run) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("eq-variants", "--model", "human:", "--task", "ed-mini", "--xlsx"),
+        ("train", "prepare-ed", "--out"),
+        ("train", "baseline", "--data", "ed", "--out"),
+        ("train", "prepare-sft", "--out"),
+    ],
+)
+def test_commands_of_plugins_go_elsewhere_and_say_so_at_once(cli, run, tmp_path, words):
+    before = kept(run)
+    place = run.path / "scores" / "made.xlsx"
+    found = cli(*words, place)
+    said = f"{place} would overwrite what the run"
+    assert (found.code, said in " ".join(found.err.split())) == (2, True), found.err
+    assert not (tmp_path / "empeval-runs").exists()
+    assert kept(run) == before
+
+
+def test_a_spreadsheet_of_another_ending_is_refused_before_a_model_answers(cli, tmp_path):
+    found = cli("eq-variants", "--model", "human:", "--task", "ed-mini", "--xlsx", "a.txt")
+    assert (found.code, "--xlsx a.txt: the name of an xlsx file" in found.err) == (2, True)
+    assert not (tmp_path / "empeval-runs").exists()
+
+
 def test_the_same_is_refused_from_python(run, tmp_path):
     with pytest.raises(UsageError, match="keeps; name another place"):
         empeval.export(run, run.path / "scores", "csv")

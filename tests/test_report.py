@@ -30,6 +30,7 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags, self.attributes, self.scripts, self.text = [], [], [], []
         self.inside = None
+        self.source = text
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -196,6 +197,18 @@ def test_other_metrics_are_folded_by_scorer(tmp_path, report, run):
     page = report(Run(one.path))
     assert "warmth: 1 more metric" in shown(page)
     assert page.tags.count("details") == 1
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_where_no_metric_has_a_direction_that_is_said_and_no_table_is_empty(report, run, runs):
+    from empeval.runs import Run
+
+    made = [run(name, shift, higher_is_better=None) for name, shift in (("a", 0.0), ("b", 1.0))[:runs]]
+    page = report(*(Run(one.path) for one in made))
+    said = "No metric here says whether higher or lower is better"
+    assert shown(page).count(said) == (1, 2)[runs - 1]
+    assert "warmth: 1 more metric" in shown(page)
+    assert not re.search(r"<tbody>\s*</tbody>", page.source)
 
 
 def test_failures_are_shown_and_plotted(run, report, tmp_path):

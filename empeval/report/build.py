@@ -36,6 +36,9 @@ from empeval.report.collect import (
 from empeval.runs import Run, notices
 
 
+NO_HEADLINE = "No metric here says whether higher or lower is better, so none is a headline."
+
+
 @dataclass(frozen=True)
 class Plot:
     """A plot of a report.
@@ -182,7 +185,7 @@ def _page(
             for name in ("report.html.j2", "report.css", "report.js")}  # fmt: skip
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"amount": amount, "probability": probability}
-    environment.globals |= {"interval": interval, "between": between}
+    environment.globals |= {"interval": interval, "between": between, "no_headline": NO_HEADLINE}
     names = front.run_names(every)
     letters = {str(one.run.path): one.letter for one in every}
     first, last = every[0].letter, every[-1].letter

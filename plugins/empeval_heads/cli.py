@@ -55,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
     from empeval_heads.bundle import locate_heads, read_eq
     from empeval_heads.variants import variants
 
-    read_eq(locate_heads(options.heads))  # before a model answers for hours
+    # before a model answers for hours
+    read_eq(locate_heads(options.heads))
+    if options.xlsx:
+        empeval.export_place(options.xlsx, "xlsx", "--xlsx")
     sampling = {"max_tokens": options.max_tokens} if options.max_tokens is not None else {}
     finished = empeval.run(
         options.model,

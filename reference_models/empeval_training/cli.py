@@ -49,7 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     ):
         _add_model(actions, name, summary)
     _add_results(actions)
-    add_eq(actions, _count, _seed, _require_extra)
+    add_eq(actions, _count, _seed, _folder, _require_extra)
 
 
 def _parser(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def _add_teacher(actions: Any) -> None:
     parser = _parser(actions, "teacher", "a cross-encoder that learns what people said of replies")
     parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="the checkpoint's folder to write"
+        "--out", type=_folder, required=True, metavar="FOLDER", help="the checkpoint's folder to write"
     )
     parser.add_argument(
         "--config", metavar="NAME_OR_FILE", help="the recipe: default, cpu, or a TOML file"
@@ -80,7 +80,7 @@ def _add_teacher(actions: Any) -> None:
 def _add_prepare(actions: Any) -> None:
     parser = _parser(actions, "prepare-ed", "labelled examples from EmpatheticDialogues")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="the folder of examples to write"
+        "--out", type=_folder, required=True, metavar="FOLDER", help="the folder of examples to write"
     )
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=MIRROR)
     parser.add_argument(
@@ -118,7 +118,7 @@ def _add_model(actions: Any, name: str, summary: str) -> None:
     parser = _parser(actions, name, summary)
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help=EXAMPLES)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER",
+        "--out", type=_folder, required=True, metavar="FOLDER",
         help="the folder for checkpoints, one a seed: FOLDER/MODEL-SEED",
     )  # fmt: skip
     parser.add_argument(
@@ -169,7 +169,7 @@ def _add_results(actions: Any) -> None:
     )
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=MIRROR)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="where the document is written"
+        "--out", type=_folder, required=True, metavar="FOLDER", help="where the document is written"
     )
     parser.set_defaults(run=run_results)
 
@@ -303,6 +303,16 @@ def _whole(text: str, least: int = 0) -> int:
 
 def _count(text: str) -> int:
     return _whole(text, 1)
+
+
+def _folder(text: str) -> Path:
+    """A folder to write into: any but what a run keeps."""
+    from empeval import UsageError, document_path
+
+    try:
+        return document_path(text, "the folder")
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seed(text: str) -> int:

@@ -13,13 +13,20 @@ from empeval.errors import UsageError
 Number = Callable[[str], int]
 
 
-def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) -> None:
+def add(
+    actions: Any,
+    count: Number,
+    seed: Number,
+    folder: Callable[[str], Path],
+    require: Callable[[], None],
+) -> None:
     """Declare the actions.
 
     Args:
         actions: argparse's actions of ``empeval train``.
         count: reads a whole number of 1 or more.
         seed: reads a seed.
+        folder: reads a folder that is written into.
         require: raises where the extra packages are missing.
     """
 
@@ -28,7 +35,7 @@ def add(actions: Any, count: Number, seed: Number, require: Callable[[], None]) 
     ) -> Any:
         made = actions.add_parser(name, help=summary, description=summary)
         made.add_argument(
-            "--out", type=Path, required=True, metavar="FOLDER", help="the folder to write into"
+            "--out", type=folder, required=True, metavar="FOLDER", help="the folder to write into"
         )
         made.add_argument(
             "--data-dir", type=Path, metavar="FOLDER", help="a mirror of the hub's data sets"
