@@ -20,6 +20,20 @@ from empeval_tasks.eqbench3.files import (
 CITATION = "Paech 2025: EQ-Bench 3, https://eqbench.com."
 
 
+def _card(summary: str, fingerprint: str) -> TaskCard:
+    return TaskCard(
+        version="1",
+        summary=summary,
+        provides=("dialogue",),
+        scorers=(),
+        license="MIT",
+        sampling=Sampling(max_tokens=4096),
+        dataset=f"https://github.com/{REPOSITORY}",
+        citation=CITATION,
+        fingerprints={"default": (fingerprint,)},
+    )
+
+
 class Scenarios(Task):
     """What both tasks share.
 
@@ -63,18 +77,9 @@ class EQBench3(Scenarios):
         folder: where the files are.
     """
 
-    card = TaskCard(
-        version="1",
-        summary="Play a difficult scene in fixed turns, then reflect on it (EQ-Bench 3).",
-        provides=("dialogue",),
-        scorers=(),
-        license="MIT",
-        sampling=Sampling(max_tokens=4096),
-        dataset=f"https://github.com/{REPOSITORY}",
-        citation=CITATION,
-        fingerprints={
-            "default": ("sha256:44041c7f51d7e14a0bd1ffafe80c9edc6b6cd3ee9d4a39fde65a25bd0ed796c8",)
-        },
+    card = _card(
+        "Play a difficult scene in fixed turns, then reflect on it (EQ-Bench 3).",
+        "sha256:44041c7f51d7e14a0bd1ffafe80c9edc6b6cd3ee9d4a39fde65a25bd0ed796c8",
     )
 
     def takes(self, scenario: Scenario) -> bool:
@@ -95,18 +100,9 @@ class EQBench3Analysis(Scenarios):
         folder: where the files are.
     """
 
-    card = TaskCard(
-        version="1",
-        summary="Analyse the transcript of a role play in depth (EQ-Bench 3).",
-        provides=("dialogue",),
-        scorers=(),
-        license="MIT",
-        sampling=Sampling(max_tokens=4096),
-        dataset=f"https://github.com/{REPOSITORY}",
-        citation=CITATION,
-        fingerprints={
-            "default": ("sha256:c4d242fff85c0cf0a780f281023d772fb37979abcfcf2397536d973298b17b42",)
-        },
+    card = _card(
+        "Analyse the transcript of a role play in depth (EQ-Bench 3).",
+        "sha256:c4d242fff85c0cf0a780f281023d772fb37979abcfcf2397536d973298b17b42",
     )
 
     def takes(self, scenario: Scenario) -> bool:
