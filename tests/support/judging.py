@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from support.model_server import MODEL, ModelServer
@@ -37,3 +38,21 @@ def target(server: ModelServer, rubric: Path, **options: object) -> str:
 def replies(*texts: str, **fields: object) -> list[Sample]:
     """Samples "0", "1" ... with these replies; ``fields`` are of their items."""
     return [fake_sample(text, fake_item(str(n), **fields)) for n, text in enumerate(texts)]
+
+
+def uri(server: ModelServer, rubric: Path, **options: object) -> str:
+    """The scorer ``judge`` of a model of a server."""
+    return f"judge:{target(server, rubric, **options)}"
+
+
+def reply_in(question: str) -> str:
+    """The reply that a judge is asked about."""
+    shown = question.partition("BEGIN reply")[2]
+    return "\n".join(re.findall(r"^\| (?:Listener: )?(.*)$", shown, re.MULTILINE))
+
+
+def by_length(question: str, request: object) -> dict[str, object]:
+    """A judgement that can be told from the reply: as many points as it has words."""
+    words = len(reply_in(question).split())
+    text = f"reason: {words} words.\nempathy: {min(5, max(1, words))}\nlength: {min(9, words)}"
+    return {"text": text, "prompt_tokens": 100, "completion_tokens": 10}
