@@ -12,8 +12,10 @@ from empeval.interfaces import Generator
 from empeval.likelihood import as_they_come, loglikelihood, probabilities, require_likelihood
 from empeval.records import Blank, Continuations, Item, LogLikelihood, Response, Sampling
 
-GROUP = 64
-"""Items whose likelihoods are read together."""
+GROUP = 16
+"""Items whose likelihoods are read together, and lost together when a run is killed. With 64,
+EQ-Bench took 4 % less processor time, and a model of a billion weights the better part of an hour
+to its first answer."""
 
 
 class Filling(Generator):

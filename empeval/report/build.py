@@ -35,7 +35,6 @@ from empeval.report.collect import (
 )
 from empeval.runs import Run, notices
 
-
 NO_HEADLINE = "No metric here says whether higher or lower is better, so none is a headline."
 
 
