@@ -171,6 +171,14 @@ def test_eqbench_by_likelihood_scores_expected_and_likeliest_intensities(run):
     assert metrics["eqbench", "parseable"].value == 100
 
 
+def test_runs_by_likelihood_are_compared_by_what_does_not_hang_on_rounding(run, tmp_path):
+    other = empeval.run(
+        Sure(), ["eqbench-mini"], task_args={"eqbench-mini.mode": "likelihood"}, out=tmp_path / "o"
+    )
+    found = empeval.compare(run, other, resamples=200)
+    assert [d.metric for d in found.differences if d.headline] == ["eqbench_expected"]
+
+
 def test_a_run_by_likelihood_is_another_run_spec_than_one_that_has_answers_written(run):
     with pytest.raises(empeval.EmpevalError, match="mode"):
         empeval.run(Sure(), ["eqbench-mini"], out=run.path)

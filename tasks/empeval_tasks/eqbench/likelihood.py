@@ -52,9 +52,13 @@ def blanks(emotions: Iterable[str]) -> tuple[Blank, ...]:
 
 
 def with_likelihood(card: TaskCard) -> TaskCard:
-    """The card of a task whose items have these blanks."""
+    """The card of a task whose items have these blanks.
+
+    Their scorer is the first, so that runs are compared by ``eqbench_expected``: the likeliest
+    number, which the others score, may change by rounding alone.
+    """
     made: TaskCard = msgspec.structs.replace(
-        card, provides=(*card.provides, PROVIDES), scorers=(*card.scorers, PROVIDES)
+        card, provides=(*card.provides, PROVIDES), scorers=(PROVIDES, *card.scorers)
     )
     return made
 
