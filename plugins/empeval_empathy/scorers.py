@@ -260,7 +260,7 @@ class STM(EmpathyScorer):
         "Empathy 1-5, EPITOME's mechanisms and one of 32 emotions by sequential transfer (STM)."
         + PEOPLE,
         ("emotion",),
-        version="4",
+        version="5",
     )
     architecture = "shared"
     bundled = "stm"
