@@ -59,6 +59,12 @@ def test_another_version_of_a_task_is_another_run_spec():
     assert spec_hash(MANIFEST) != spec_hash(other)
 
 
+def test_another_model_is_another_run_spec():
+    other = changed(model=msgspec.structs.replace(MANIFEST.model, fingerprint="quick"))
+    assert differences(MANIFEST, other) == ["model fingerprint: slow -> quick"]
+    assert spec_hash(MANIFEST) != spec_hash(other)
+
+
 def test_other_data_are_another_question():
     (task,) = MANIFEST.tasks.values()
     other = changed(tasks={"days": msgspec.structs.replace(task, data_fingerprint="sha256:02")})
