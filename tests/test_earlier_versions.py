@@ -71,7 +71,7 @@ def test_the_bundled_certificates_are_this_versions():
         for component in registry.components("scorers")
         if (certificate := bundled_certificate(component)) is not None
     }
-    assert {"mvc", "stm", "baseline", "similarity"} <= set(found)
+    assert {"mvc", "stm", "baseline", "similarity", "eq"} <= set(found)
     for name, certificate in found.items():
         assert certificate.empeval == empeval.__version__, name
         assert certificate.headline is not None, name
