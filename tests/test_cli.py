@@ -46,7 +46,19 @@ WRONG = {
     "unknown verb": (["rune"], ["invalid choice: 'rune'", "did you mean 'run' or 'runs'?"]),
     "unknown form": (["list", "tasks", "--format", "jsn"], ["did you mean 'json'?"]),
     "no verb": ([], ["VERB"]),
-    "unknown option": ([*RUN, "--warmth", "3"], ["--warmth"]),
+    "unknown option": (
+        [*RUN, "--warmth", "3"],
+        ["usage: empeval run ", "empeval run: error: unrecognized arguments: --warmth 3\n"],
+    ),
+    "unknown option of an action": (
+        ["models", "list", "--jsn"],
+        ["empeval models list: error: unrecognized arguments: --jsn"],
+    ),
+    "mistyped option": ([*RUN, "--temprature=1"], ["did you mean '--temperature'?"]),
+    "mistyped required option": (
+        ["gate", "a", "--baseline", "b", "--polcy", "c"],
+        ["are required: --policy; there is no --polcy, did you mean '--policy'?"],
+    ),
     "broken answers": (replay("broken.jsonl"), ["broken.jsonl, line 2: not valid JSON"]),
     "cut answers": (replay("cut.jsonl"), ["cut.jsonl, line 2", "seems cut off"]),
     "answers not in UTF-8": (replay("latin.jsonl"), ["latin.jsonl, line 2: not UTF-8"]),
