@@ -203,7 +203,9 @@ def test_other_metrics_are_folded_by_scorer(tmp_path, report, run):
 def test_where_no_metric_has_a_direction_that_is_said_and_no_table_is_empty(report, run, runs):
     from empeval.runs import Run
 
-    made = [run(name, shift, higher_is_better=None) for name, shift in (("a", 0.0), ("b", 1.0))[:runs]]
+    made = [
+        run(name, shift, higher_is_better=None) for name, shift in (("a", 0.0), ("b", 1.0))[:runs]
+    ]
     page = report(*(Run(one.path) for one in made))
     said = "No metric here says whether higher or lower is better"
     assert shown(page).count(said) == (1, 2)[runs - 1]

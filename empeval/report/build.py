@@ -15,7 +15,7 @@ from empeval.amounts import amount, between, interval, probability
 from empeval.comparing.many import ManyRuns, compare_many
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
-from empeval.comparing.words import sentence, verdict_of
+from empeval.comparing.words import NO_HEADLINE, sentence, verdict_of
 from empeval.errors import UsageError
 from empeval.estimates import source_of
 from empeval.files import write_bytes, write_text
@@ -34,9 +34,6 @@ from empeval.report.collect import (
     values_of,
 )
 from empeval.runs import Run, notices
-
-
-NO_HEADLINE = "No metric here says whether higher or lower is better, so none is a headline."
 
 
 @dataclass(frozen=True)
