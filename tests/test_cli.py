@@ -38,6 +38,7 @@ def replay(file, *more):
 WRONG = {
     "unknown scheme": ([*RUN, "--model", "humane:"], ["scheme 'humane:'", "'human'"]),
     "no scheme": ([*RUN, "--model", "gpt2"], ["'gpt2' has no scheme", "hf:gpt2"]),
+    "a scheme without its colon": ([*RUN, "--model", "human"], ["Did you mean 'human:'?"]),
     "unknown task": ([*RUN, "--tasks", "ed-mimi"], ["Unknown task 'ed-mimi'", "'ed-mini'"]),
     "unknown scorer": ([*RUN, "--scorers", "surfce"], ["Unknown scorer 'surfce'", "'surface'"]),
     "no task": ([*RUN, "--tasks", ","], ["No task is named", "empeval list tasks"]),

@@ -33,7 +33,7 @@ from empeval.report.collect import (
     tasks_of,
     values_of,
 )
-from empeval.runs import Run, notices
+from empeval.runs import Run, check_ending, notices
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ def build_report(
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
+    check_ending(
+        out, "--out", (".htm", ".html"), "a report is HTML, which a browser prints as PDF."
+    )
     if figures is not None:
         canvas.require_matplotlib()
     every = columns(runs, partial=partial)
