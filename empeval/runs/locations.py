@@ -38,26 +38,10 @@ def document_path(path: str | os.PathLike[str], option: str) -> Path:
     return Path(path)
 
 
-FOREIGN = frozenset(
-    [
-        ".doc",
-        ".docx",
-        ".htm",
-        ".html",
-        ".json",
-        ".jsonl",
-        ".md",
-        ".ods",
-        ".odt",
-        ".pdf",
-        ".png",
-        ".svg",
-        ".tex",
-        ".txt",
-        ".xls",
-        ".zip",
-    ]
-)
+FOREIGN = frozenset({
+    ".doc", ".docx", ".htm", ".html", ".json", ".jsonl", ".md", ".ods", ".odt", ".pdf", ".png",
+    ".svg", ".tex", ".txt", ".xls", ".zip",
+})  # fmt: skip
 """Endings of files that somebody expects to be what they say."""
 
 
