@@ -55,8 +55,8 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
         say(f"{rest} more metric{'' if rest == 1 else 's'}: --all", form)
     blank(form)
     sentences = [sentence(d) for d in shown if d.headline]
-    for one in sentences:
-        say(one, form)
+    for words in sentences:
+        say(words, form)
     if sentences:
         blank(form)
     print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
