@@ -247,9 +247,11 @@ def resolve_generator(model: ModelName, arguments: Mapping[str, Any], hooks: Hoo
             return found
     scheme, target = split_target(model)
     if parse_reference(model) is None and ":" not in model:
+        schemes = [one.name for one in registry.components("generators")]
+        meant = f" Did you mean '{model}:'?" if model in schemes else ""
         raise UsageError(
-            f"The model '{model}' has no scheme. Write scheme:target, for example 'hf:{model}' for "
-            "a hub id or folder, or 'packaged:smollm2-135m-instruct'."
+            f"The model '{model}' has no scheme.{meant} Write scheme:target, for example "
+            f"'hf:{model}' for a hub id or folder, or 'packaged:smollm2-135m-instruct'."
         )
     _, cls = registry.resolve("generators", scheme)
     return _built_generator(cls, target or "", arguments, f"a model of scheme '{scheme}:'")

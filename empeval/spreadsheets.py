@@ -18,7 +18,7 @@ from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
 from empeval.notices import warn
 from empeval.records import ResponseLine, Sheet
-from empeval.runs import Mapped, Run, RunFiles, document_path, notices, require_whole
+from empeval.runs import Mapped, Run, RunFiles, check_ending, document_path, notices, require_whole
 
 Format = Literal["xlsx", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
@@ -102,6 +102,8 @@ def export_place(out: str | Path, form: Format | None = None, option: str = "--o
     """
     document_path(out, option)
     path = Path(out)
+    if form is None:
+        check_ending(path, option, (), ".xlsx makes a spreadsheet, and a folder takes csv files.")
     chosen = form or _format_of(path)
     if chosen == "xlsx" and path.suffix.lower() != ".xlsx":
         raise UsageError(f"{option} {path}: the name of an xlsx file must end in .xlsx.")

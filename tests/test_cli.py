@@ -38,6 +38,7 @@ def replay(file, *more):
 WRONG = {
     "unknown scheme": ([*RUN, "--model", "humane:"], ["scheme 'humane:'", "'human'"]),
     "no scheme": ([*RUN, "--model", "gpt2"], ["'gpt2' has no scheme", "hf:gpt2"]),
+    "a scheme without its colon": ([*RUN, "--model", "human"], ["Did you mean 'human:'?"]),
     "unknown task": ([*RUN, "--tasks", "ed-mimi"], ["Unknown task 'ed-mimi'", "'ed-mini'"]),
     "unknown scorer": ([*RUN, "--scorers", "surfce"], ["Unknown scorer 'surfce'", "'surface'"]),
     "no task": ([*RUN, "--tasks", ","], ["No task is named", "empeval list tasks"]),
@@ -46,7 +47,19 @@ WRONG = {
     "unknown verb": (["rune"], ["invalid choice: 'rune'", "did you mean 'run' or 'runs'?"]),
     "unknown form": (["list", "tasks", "--format", "jsn"], ["did you mean 'json'?"]),
     "no verb": ([], ["VERB"]),
-    "unknown option": ([*RUN, "--warmth", "3"], ["--warmth"]),
+    "unknown option": (
+        [*RUN, "--warmth", "3"],
+        ["usage: empeval run ", "empeval run: error: unrecognized arguments: --warmth 3\n"],
+    ),
+    "unknown option of an action": (
+        ["models", "list", "--jsn"],
+        ["empeval models list: error: unrecognized arguments: --jsn"],
+    ),
+    "mistyped option": ([*RUN, "--temprature=1"], ["did you mean '--temperature'?"]),
+    "mistyped required option": (
+        ["gate", "a", "--baseline", "b", "--polcy", "c"],
+        ["are required: --policy; there is no --polcy, did you mean '--policy'?"],
+    ),
     "broken answers": (replay("broken.jsonl"), ["broken.jsonl, line 2: not valid JSON"]),
     "cut answers": (replay("cut.jsonl"), ["cut.jsonl, line 2", "seems cut off"]),
     "answers not in UTF-8": (replay("latin.jsonl"), ["latin.jsonl, line 2: not UTF-8"]),

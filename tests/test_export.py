@@ -128,6 +128,26 @@ def test_outputs_that_do_not_fit_the_format_are_refused(run, tmp_path):
         empeval.export(run, tmp_path / "file", "csv")
 
 
+def test_a_name_that_promises_another_kind_of_file_is_refused_by_exports_and_reports(
+    run, cli, tmp_path
+):
+    for name in ("results.pdf", "results.json", "Results.DOCX"):
+        with pytest.raises(UsageError, match=r"\.xlsx makes a spreadsheet, and a folder takes csv"):
+            empeval.export(run, tmp_path / name)
+    for name in ("page.pdf", "page.md"):
+        found = cli("report", run.path, "-o", name)
+        assert (found.code, "a report is HTML, which a browser prints as PDF" in found.err) == (
+            2,
+            True,
+        )
+    assert not [*tmp_path.glob("[Rr]esults.*"), *tmp_path.glob("page.*")]
+    (tmp_path / "mine.txt").mkdir()
+    assert empeval.export(run, tmp_path / "mine.txt")
+    assert empeval.export(run, tmp_path / "v1.2")
+    assert empeval.export(run, tmp_path / "as-told.txt", "csv")
+    assert cli("report", run.path, "-o", "page").code == 0
+
+
 @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="needs a folder that refuses")
 def test_a_folder_that_may_not_be_written_is_named(run, tmp_path):
     closed = tmp_path / "closed"

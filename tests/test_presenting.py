@@ -55,6 +55,19 @@ def test_latex_is_a_tabular_and_nothing_else(cli, runs):
     assert "warmth" in text
 
 
+@pytest.mark.parametrize("form", ["table", "md", "csv"])
+def test_where_no_metric_has_a_direction_that_is_said_and_no_table_is_empty(cli, tmp_path, form):
+    for name, shift in (("one", 0.0), ("two", 0.8)):
+        values = [v + shift for v in normal(20, 1, mean=3)]
+        make_run(tmp_path / name, values, higher_is_better=None)
+    found = cli("compare", "one", "two", "--format", form)
+    text = found.out + found.err
+    assert "No metric here says whether higher or lower is better, so none is a headline" in text
+    assert "1 more metric: --all" in text
+    assert "\n\n\n" not in text
+    assert "No metric here" not in cli("compare", "one", "two", "--all", "--format", form).out
+
+
 @pytest.mark.parametrize("arguments", [
     ("compare", "one", "two", "--margin", "0.2", "--all"),
     ("compare", "one", "two", "three"),

@@ -89,7 +89,10 @@ def begun(tmp_path_factory) -> Path:
     for kind in KINDS:
         found = finish(start("plugins", "new", f"warm-{kind}", "--kind", kind, folder=folder))
         assert found.code == 0, found.err
-        assert f"pip install -e empeval-warm-{kind}" in found.out
+        lines = found.out.splitlines()  # what brings pytest, without which there are no checks
+        assert f"next: pip install -e 'empeval-warm-{kind}[test]'" in lines
+        own = (folder / f"empeval-warm-{kind}" / "README.md").read_text(encoding="utf-8")
+        assert "\n    pip install -e '.[test]'\n" in own, "zsh takes bare brackets for a pattern"
     install(folder, *(f"./empeval-warm-{kind}" for kind in KINDS))
     return folder
 

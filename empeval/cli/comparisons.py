@@ -10,7 +10,14 @@ from empeval.cli.text import ALONE, blank, print_marks, print_notices, print_row
 from empeval.comparing.adjusting import ALPHA
 from empeval.comparing.many import ManyRuns, Matrix, Ranked
 from empeval.comparing.records import Comparison, Difference
-from empeval.comparing.words import matrix_cells, name_of, ranks_of, sentence, verdict_of
+from empeval.comparing.words import (
+    NO_HEADLINE,
+    matrix_cells,
+    name_of,
+    ranks_of,
+    sentence,
+    verdict_of,
+)
 from empeval.errors import some
 
 
@@ -39,15 +46,19 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     every = [difference_row(d) for d in shown]
     if len(result.tasks) == 1 and form == "table":  # it stands above already
         every = [{k: v for k, v in row.items() if k != "task"} for row in every]
-    print_rows(every, form)
+    if every:
+        print_rows(every, form)
+    else:
+        say(NO_HEADLINE, form)
     if rest:
         blank(form)
-        say(f"{rest} more metrics: --all", form)
+        say(f"{rest} more metric{'' if rest == 1 else 's'}: --all", form)
     blank(form)
-    for d in shown:
-        if d.headline:
-            say(sentence(d), form)
-    blank(form)
+    sentences = [sentence(d) for d in shown if d.headline]
+    for words in sentences:
+        say(words, form)
+    if sentences:
+        blank(form)
     print_marks(result.audits, form, {result.base: "base", result.candidate: "candidate"})
     details = [_details(d) for d in shown if d.headline]
     if details:

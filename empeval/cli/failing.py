@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from empeval.cli.options import Parser, with_close_names
+from empeval.cli.options import Parser
 from empeval.errors import GENERAL, EmpevalError, UsageError
 from empeval.notices import show
 
@@ -29,7 +29,7 @@ class RaisingParser(Parser):
         Raises:
             UsageError: always.
         """
-        said = with_close_names(message)
+        said = self.explained(message)
         end = "" if said.endswith("?") else "."
         raise UsageError(f"{self.prog}: {said}{end}", hint=f"'{self.prog} --help' has the options.")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from empeval.errors import UsageError
@@ -54,9 +56,43 @@ class Parser(argparse.ArgumentParser):
         fill(self)
         return getattr(self, name)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; what is unknown is said here, with the usage of the verb that it was typed after.
+
+        Raises:
+            SystemExit: by ``error``.
+        """
+        self._words = list(sys.argv[1:] if args is None else args)
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with a command line and end the process."""
-        super().error(with_close_names(message))
+        super().error(self.explained(message))
+
+    def explained(self, message: str) -> str:
+        """What argparse says, with what was meant where a name is mistyped."""
+        if message.startswith("the following arguments are required: "):
+            for name, close in self._mistyped():
+                return f"{message}; there is no {name}, {close}"
+        if message.startswith("unrecognized arguments: "):
+            for _, close in self._mistyped():
+                return f"{message}; {close}"
+        return with_close_names(message)
+
+    def _mistyped(self) -> Iterator[tuple[str, str]]:
+        """Options of the command line that are none, and the one that each looks like."""
+        import difflib
+
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in itertools.takewhile("--".__ne__, self._words):
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(one.startswith(name) for one in known):
+                plain = [one[2:] for one in known]
+                if close := difflib.get_close_matches(name[2:], plain, n=1, cutoff=0.65):
+                    yield name, f"did you mean '--{close[0]}'?"
 
     def format_help(self) -> str:
         """The help text; see ``roles.with_examples``."""

@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
 
 def run_new(options: argparse.Namespace) -> int:
     """Write a distribution and say what to do with it."""
+    import shlex
+
     from empeval.cli.text import say
     from empeval.newplugin import write_plugin
     from empeval.runs import document_path
@@ -68,7 +70,7 @@ def run_new(options: argparse.Namespace) -> int:
     for path in written:
         say(path)
     print()
-    say(f"next: pip install -e {folder}")
+    say(f"next: pip install -e {shlex.quote(f'{folder}[test]')}")
     say(f"      empeval plugins check {options.name.removeprefix('empeval-')}")
     return 0
 

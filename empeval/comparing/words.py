@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from empeval.comparing.many import Matrix, Ranked
 
 
+NO_HEADLINE = "No metric here says whether higher or lower is better, so none is a headline."
+
+
 def name_of(d: Difference) -> str:
     """What a sentence calls a metric: ``task scorer.metric``, without what would stand there twice.
 

@@ -15,7 +15,7 @@ from empeval.amounts import amount, between, interval, probability
 from empeval.comparing.many import ManyRuns, compare_many
 from empeval.comparing.records import Comparison
 from empeval.comparing.two import Margins, compare
-from empeval.comparing.words import sentence, verdict_of
+from empeval.comparing.words import NO_HEADLINE, sentence, verdict_of
 from empeval.errors import UsageError
 from empeval.estimates import source_of
 from empeval.files import write_bytes, write_text
@@ -33,9 +33,7 @@ from empeval.report.collect import (
     tasks_of,
     values_of,
 )
-from empeval.runs import Run, notices
-
-NO_HEADLINE = "No metric here says whether higher or lower is better, so none is a headline."
+from empeval.runs import Run, check_ending, notices
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,9 @@ def build_report(
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"A report takes 1 to {MOST_RUNS} runs, not {len(runs)}.")
+    check_ending(
+        out, "--out", (".htm", ".html"), "a report is HTML, which a browser prints as PDF."
+    )
     if figures is not None:
         canvas.require_matplotlib()
     every = columns(runs, partial=partial)

@@ -34,7 +34,14 @@ from empeval.runs.index import natural_key
 from empeval.runs.journal import Journal, read_journal
 from empeval.runs.judgements import Judgements, heard
 from empeval.runs.lines import ById, Lines, Mapped, Stored, state_of
-from empeval.runs.locations import check_apart, check_free, document_path, is_run, run_folders
+from empeval.runs.locations import (
+    check_apart,
+    check_ending,
+    check_free,
+    document_path,
+    is_run,
+    run_folders,
+)
 from empeval.runs.manifest import (
     COPY,
     SCHEMA,
@@ -72,6 +79,7 @@ __all__ = [
     "Stored",
     "TaskEntry",
     "check_apart",
+    "check_ending",
     "check_free",
     "data_fingerprint",
     "differences",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from empeval.errors import RunFolderError, UsageError
@@ -36,6 +36,32 @@ def document_path(path: str | os.PathLike[str], option: str) -> Path:
             f"{option} {path} would overwrite what the run {folder} keeps; name another place."
         )
     return Path(path)
+
+
+FOREIGN = frozenset({
+    ".doc", ".docx", ".htm", ".html", ".json", ".jsonl", ".md", ".ods", ".odt", ".pdf", ".png",
+    ".svg", ".tex", ".txt", ".xls", ".zip",
+})  # fmt: skip
+"""Endings of files that somebody expects to be what they say."""
+
+
+def check_ending(
+    path: str | os.PathLike[str], option: str, own: Collection[str], said: str
+) -> None:
+    """Refuse a name that promises another kind of file than the one that would be written.
+
+    Args:
+        path: as it was given.
+        option: what it was given by.
+        own: endings that are right.
+        said: what is written instead, as the end of the sentence.
+
+    Raises:
+        UsageError: it does.
+    """
+    ending = Path(path).suffix.lower()
+    if ending in FOREIGN and ending not in own and not Path(path).is_dir():
+        raise UsageError(f"{option} {path}: nothing here ends in {ending}; {said}")
 
 
 def keeper_of(path: str | os.PathLike[str]) -> Path | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from importlib.util import find_spec
 from typing import Any
 
-from empeval import Run
+from empeval import Run, UsageError
 from empeval.toolkit import require
 from empeval_trackers.facts import identity, metric_values, parameters
 
@@ -22,6 +23,8 @@ PARAMETERS, METRICS = 100, 1000
 LONGEST = 500
 """Characters of a parameter that every store takes."""
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Kinds of store that MLflow's client opens itself; without an address it is the first."""
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """So that a server that does not answer holds a run up for seconds, unless the user says more."""
 
@@ -58,8 +61,15 @@ def _client() -> Any:
     require("EMPEVAL_TRACK=mlflow", "mlflow")
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
-    from mlflow.tracking import MlflowClient
+    from mlflow.tracking import MlflowClient, get_tracking_uri
 
+    kind = str(get_tracking_uri()).partition(":")[0].partition("+")[0]
+    if kind in DATABASES and find_spec("sqlalchemy") is None:
+        raise UsageError(
+            f"MLflow would keep runs in a database ({kind}), for which the "
+            f"client alone does not do: set MLFLOW_TRACKING_URI to a server's address, "
+            f"or 'pip install mlflow'."
+        )
     return MlflowClient()
 
 

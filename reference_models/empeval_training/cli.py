@@ -61,8 +61,9 @@ def _add_teacher(actions: Any) -> None:
     parser = _parser(actions, "teacher", "a cross-encoder that learns what people said of replies")
     parser.add_argument("--ratings", type=Path, required=True, metavar="FOLDER", help=RATINGS)
     parser.add_argument(
-        "--out", type=_folder, required=True, metavar="FOLDER", help="the checkpoint's folder to write"
-    )
+        "--out", type=_folder, required=True, metavar="FOLDER",
+        help="the checkpoint's folder to write",
+    )  # fmt: skip
     parser.add_argument(
         "--config", metavar="NAME_OR_FILE", help="the recipe: default, cpu, or a TOML file"
     )
@@ -80,8 +81,9 @@ def _add_teacher(actions: Any) -> None:
 def _add_prepare(actions: Any) -> None:
     parser = _parser(actions, "prepare-ed", "labelled examples from EmpatheticDialogues")
     parser.add_argument(
-        "--out", type=_folder, required=True, metavar="FOLDER", help="the folder of examples to write"
-    )
+        "--out", type=_folder, required=True, metavar="FOLDER",
+        help="the folder of examples to write",
+    )  # fmt: skip
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help=MIRROR)
     parser.add_argument(
         "--teacher", type=Path, nargs="+", default=[], metavar="FOLDER",
