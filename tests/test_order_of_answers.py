@@ -10,6 +10,8 @@ from support.made_runs import make_run, normal
 
 from empeval.comparing.many import compare_many
 from empeval.comparing.two import compare
+from empeval.gating.policy import Policy, read_policy
+from empeval.gating.verdict import gate
 from empeval.runs import Run
 
 COUNT = 24
@@ -59,3 +61,23 @@ def test_many_runs_are_compared_alike_in_whatever_order_their_answers_came(runs)
     before = compare_many(runs, resamples=300)
     after = compare_many([shuffled(run, n) for n, run in enumerate(runs)], resamples=300)
     assert told(after.matrices) == told(before.matrices)
+
+
+def test_a_gate_draws_by_its_policys_seed(runs):
+    base, new, _ = runs
+
+    def interval(seed):
+        wanted = {"headline": [{"metric": "warmth", "margin": 0.5}], "resamples": 300, "seed": seed}
+        comparison = gate(new, base, msgspec.convert(wanted, Policy)).comparison
+        return comparison.differences[0].change.interval
+
+    assert interval(1) == interval(1) != interval(2)
+    own = compare(base, new, margins={"warmth": 0.5}, metrics=["warmth"], resamples=300, seed=2)
+    assert interval(2) == own.differences[0].change.interval
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_the_ends_of_what_may_lack_are_shares_too(tmp_path, share):
+    path = tmp_path / "gate.toml"
+    path.write_text(f'max_unscored = {share}\n[[headline]]\nmetric = "warmth"\nmargin = 1\n')
+    assert read_policy(path).max_unscored == share
