@@ -203,6 +203,28 @@ def test_a_limit_of_failures_holds_for_a_task_that_only_the_candidate_has(tmp_pa
             assert any(said in check.said for check in verdict.checks)
 
 
+@pytest.mark.parametrize(
+    ("asked_of", "said"),
+    [("both", "notes warmth: cannot be told"), ("base", "notes.warmth.warmth")],
+)
+def test_a_headline_of_two_tasks_of_which_nobody_scored_one_does_not_hold(tmp_path, asked_of, said):
+    from support.made_runs import MadeScorer, MadeTask, Value, write_run
+
+    names = [str(n) for n in range(COUNT)]
+
+    def task(name, values):
+        kept = Value("warmth", values, "warmth", "points", True, 1.0, None, 0.0, 10.0)
+        bad = ["unparsed" if v is None else "ok" for v in values]
+        return MadeTask(name, names, [MadeScorer("warmth", [kept], bad)])
+
+    talks, notes = task("talks", normal(COUNT, 1, 5)), task("notes", [None] * COUNT)
+    base = write_run(tmp_path / "base", [talks, notes], model="made:base")
+    tasks = [talks, notes] if asked_of == "both" else [talks]
+    verdict = gate(write_run(tmp_path / "new", tasks, model="made:new"), base, asked())
+    assert (verdict.outcome, verdict.exit_code) == ("inconclusive", 4)
+    assert said in " ".join(check.said for check in verdict.checks)
+
+
 @pytest.mark.parametrize("limit", ["", "most = 100", "most = 100.0\nrise = 100", "rise = 100"])
 def test_a_limit_that_nothing_exceeds_is_none(tmp_path, limit):
     path = tmp_path / "gate.toml"
