@@ -78,6 +78,7 @@ def fork(words: Sequence[str], folder: Path, output: Path | None = None) -> Proc
 def _work(words: Sequence[str], folder: Path, output: Path | None) -> NoReturn:
     code = 70
     try:
+        tqdm.set_lock(threading.RLock())  # its own lets a killed child hold up those after it
         os.chdir(folder)
         nothing = os.open(os.devnull, os.O_RDWR)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
