@@ -356,3 +356,14 @@ def test_metrics_of_one_name_that_count_otherwise_are_not_compared(tmp_path, cha
         compare(base, candidate)
     older = make_run(tmp_path / "older", normal(20, 2), source=False)
     assert compare(older, base).forced == []
+
+
+def test_answers_that_say_what_another_says_are_counted(tmp_path):
+    each = [f"Answer {n}." for n in range(20)]
+    stock = ["I see.", " I see. ", "I see.", "", "", *each[5:]]  # nothing repeats nothing
+    base, candidate = (
+        make_run(tmp_path / name, normal(20, 1), answers=answers, model=f"made:{name}")
+        for name, answers in (("base", each), ("candidate", stock))
+    )
+    (rate,) = (r for r in compare(base, candidate).rates if r.kind == "repeated")
+    assert (rate.base, rate.candidate) == (0, pytest.approx(15))
