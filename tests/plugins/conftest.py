@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.judging import EMPATHY, LENGTH, by_length, write_rubric
 from support.tiny_checkpoints import (
     SCORERS,
     as_before,
@@ -65,3 +66,16 @@ def bundled() -> Path:
     except EmpevalError as error:
         pytest.skip(f"their encoder, all-minilm-l6-v2, cannot be had: {error}")
     return BUNDLED
+
+
+@pytest.fixture
+def rubric(tmp_path: Path) -> Path:
+    """A rubric of two scales; modules about another have their own."""
+    return write_rubric(tmp_path, EMPATHY, LENGTH)
+
+
+@pytest.fixture
+def judge_server(model_server):
+    """A server whose model judges a reply by its words."""
+    model_server.answer = by_length
+    return model_server

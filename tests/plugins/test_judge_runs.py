@@ -9,22 +9,10 @@ import time
 
 import pytest
 from support.command import finish, start
-from support.judging import EMPATHY, LENGTH, by_length, uri, write_rubric
+from support.judging import uri
 from support.model_server import KEY, MODEL, ModelServer
 
 from empeval import EmpevalError, Run, UsageError
-
-
-@pytest.fixture
-def rubric(tmp_path):
-    return write_rubric(tmp_path, EMPATHY, LENGTH)
-
-
-@pytest.fixture
-def judge_server(model_server):
-    model_server.answer = by_length
-    return model_server
-
 
 RUN = ("run", "--model", "human:", "--tasks", "ed-mini", "--task-args", "turns=last")
 ITEMS = 36

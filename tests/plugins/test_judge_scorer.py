@@ -5,23 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from support.judging import EMPATHY, LENGTH, by_length, replies, reply_in, target, write_rubric
+from support.judging import replies, reply_in, target
 from support.model_server import MODEL
 
 from empeval import UsageError
 from empeval.testing import ScorerContract, fake_sample
 from empeval_judge.scorer import Judge
-
-
-@pytest.fixture
-def rubric(tmp_path):
-    return write_rubric(tmp_path, EMPATHY, LENGTH)
-
-
-@pytest.fixture
-def judge_server(model_server):
-    model_server.answer = by_length
-    return model_server
 
 
 def judge(server, rubric, **options):
