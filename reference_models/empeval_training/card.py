@@ -51,7 +51,7 @@ or from Python `empeval_empathy.checkpoints.load_checkpoint("FOLDER")`.
 On the test split, against the labels (`MAE of median` is the error of always predicting the median
 label):
 
-{figures}
+{metrics}
 {people}
 ## Training
 
@@ -91,7 +91,7 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
         title=TITLES[recipe["model"]],
         model=recipe["model"],
         labels=LABELS.get(prepared.labeller, LABELS["teacher"]),
-        figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
+        metrics=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
         people=_people(result["figures"].get(PEOPLE), recipe["model"]),
         data=result["data"],
         examples=result["training_examples"],
@@ -105,10 +105,10 @@ def write_card(folder: Path, result: dict[str, Any], prepared: Prepared) -> None
     write_text(folder / "README.md", text)
 
 
-def _people(figures: dict[str, float] | None, model: str) -> str:
-    if not figures:
+def _people(metrics: dict[str, float] | None, model: str) -> str:
+    if not metrics:
         return ""
-    said = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    said = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
     return (
         "\nSpearman with what people said of replies on the test part of rated sets (see "
         f"`empeval show\n{model}` for intervals and ceilings): {said}.\n"

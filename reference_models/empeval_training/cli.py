@@ -260,8 +260,8 @@ def run_model(options: argparse.Namespace) -> int:
                     people.append([str(out), parts[part], *(f"{x:.4f}" for x in f.values())])
                     names = ["run", "part", *f]
                     continue
-                figures = (f["mae"], f["spearman"], f["emotion_accuracy"], f["mae_of_median"])
-                rows.append([str(out), part, f["n"], *(f"{x:.4f}" for x in figures)])
+                metrics = (f["mae"], f["spearman"], f["emotion_accuracy"], f["mae_of_median"])
+                rows.append([str(out), part, f["n"], *(f"{x:.4f}" for x in metrics)])
     headers = ["run", "test replies", "n", "MAE", "Spearman", "emotion acc.", "MAE of median"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     if people:

@@ -21,7 +21,7 @@ from empeval.toolkit import PooledEncoder, TokenRow
 from empeval_empathy.scales import RELEVANCE
 from empeval_empathy.views import Dialogue, Row, ViewBuilder
 from empeval_training.examples import HUMAN, Example
-from empeval_training.figures import thresholds
+from empeval_training.metrics import thresholds
 from empeval_training.progress import say
 from empeval_training.recipe import Recipe
 from empeval_training.scales import NAMES

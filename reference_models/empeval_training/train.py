@@ -32,14 +32,14 @@ from empeval_training.data import (
     write_json,
 )
 from empeval_training.examples import Example
-from empeval_training.figures import (
-    figures_of,
+from empeval_training.frozen import LowerStates, UpperLayers
+from empeval_training.metrics import (
     fit_scale,
+    metrics_of,
     own_and_others,
-    people_figures,
+    people_metrics,
     thresholds,
 )
-from empeval_training.frozen import LowerStates, UpperLayers
 from empeval_training.networks import (
     adapt,
     build_model,
@@ -214,13 +214,13 @@ class _Training:
         )
         if overall is not None:
             plain.config.overall = {f.name: getattr(overall, f.name) for f in fields(Overall)}
-        figures: dict[str, Any] = {}
+        metrics: dict[str, Any] = {}
         chosen_by = [e for e in of_validation if e.variant in MEASURED_VARIANTS]
         if chosen_by:
-            figures[VALIDATION] = people_figures(chosen_by, predicted(chosen_by))
+            metrics[VALIDATION] = people_metrics(chosen_by, predicted(chosen_by))
         if (self.data / f"{RATED}.jsonl").stat().st_size:  # without ratings none are rated
             rated = read_examples(self.data, RATED)
-            figures[PEOPLE] = people_figures(rated, predicted(rated))
+            metrics[PEOPLE] = people_metrics(rated, predicted(rated))
         if recipe.method == "lora":
             if self.topical:
                 learning(self.model).load_state_dict(plain.topic.state_dict())
@@ -230,11 +230,11 @@ class _Training:
         own = {example.id for example in only_humans(self.splits["test"])}
         humans = np.array([example.id in own for example in self.splits["test"]])
         every = predict(plain, test, everything)
-        figures["human"] = figures_of(test, every, humans)
-        figures["all"] = figures_of(test, every, np.ones(len(test), dtype=bool))
+        metrics["human"] = metrics_of(test, every, humans)
+        metrics["all"] = metrics_of(test, every, np.ones(len(test), dtype=bool))
         answer = {
             **question,
-            "figures": figures,
+            "figures": metrics,
             "seconds": round(time.perf_counter() - started, 1),
             "training_examples": len(self.splits["train"]),
             "device": str(plain.device),

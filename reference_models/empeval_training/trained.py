@@ -65,10 +65,10 @@ def models_table(results: Sequence[dict[str, Any]], part: str) -> str:
     for model, own in _by_model(results):
         names = ("mae", "spearman", "emotion_accuracy")
         cells = [_spread([r["figures"][part][name] for r in own]) for name in names]
-        figures = own[0]["figures"][part]
+        metrics = own[0]["figures"][part]
         seeds = ", ".join(str(r["seed"]) for r in own)
         stated = "/".join(f"{x:.4f}" for x in AUTHORS[model])
-        rows.append([model, seeds, figures["n"], *cells, f"{figures['mae_of_median']:.4f}", stated])
+        rows.append([model, seeds, metrics["n"], *cells, f"{metrics['mae_of_median']:.4f}", stated])
     headers = ["model", "seeds", "n", "MAE", "Spearman", "emotion accuracy", "median", "authors'"]
     return grid(rows, headers)
 
@@ -90,8 +90,8 @@ def people_table(results: Sequence[dict[str, Any]], part: str) -> str:
     rows = []
     for model, every in _by_model(results):
         for own in every:
-            figures = own["figures"][part]
-            rows.append([f"{model}, seed {own['seed']}", *(f"{figures[n]:.3f}" for n in RATED_AS)])
+            metrics = own["figures"][part]
+            rows.append([f"{model}, seed {own['seed']}", *(f"{metrics[n]:.3f}" for n in RATED_AS)])
         if len(every) > 1:
             cells = [_spread([r["figures"][part][n] for r in every]) for n in RATED_AS]
             rows.append([f"{model}, over seeds", *cells])
@@ -159,18 +159,18 @@ def sweep_table(results: Sequence[dict[str, Any]]) -> str:
     rows, failed = [], []
     own = [r for r in results if r["recipe"]["model"] == "mvc"]
     for run in sorted(own, key=lambda r: (-r["recipe"]["lambda_emo"], r["seed"])):
-        weight, figures = run["recipe"]["lambda_emo"], run["figures"]["human"]
+        weight, metrics = run["recipe"]["lambda_emo"], run["figures"]["human"]
         stated = AUTHORS_SWEEP.get(f"{weight:g}")
         rows.append(
             [
                 f"{weight:g}",
                 run["seed"],
-                *(f"{figures[n]:.4f}" for n in ("mae", "spearman", "emotion_accuracy")),
+                *(f"{metrics[n]:.4f}" for n in ("mae", "spearman", "emotion_accuracy")),
                 "/".join(f"{x:.4f}" for x in stated) if stated else "-",
             ]
         )
         # against single noisy ratings even a good model's MAE may be above the median's
-        if figures["mae"] > figures["mae_of_median"] and figures["spearman"] < COLLAPSED:
+        if metrics["mae"] > metrics["mae_of_median"] and metrics["spearman"] < COLLAPSED:
             failed.append(f"{weight:g} (seed {run['seed']})")
     headers = ["lambda_emo", "seed", "MAE", "Spearman", "emotion accuracy", "authors'"]
     text = f"Human replies of the test split.\n\n{grid(rows, headers)}"

@@ -17,8 +17,8 @@ from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue, ViewBuilder
 from empeval_training import train as module
 from empeval_training.data import read_examples
-from empeval_training.figures import people_figures
 from empeval_training.frozen import LowerStates, UpperLayers, freeze_lower
+from empeval_training.metrics import people_metrics
 from empeval_training.networks import load_tokenizer, read_encoder
 from empeval_training.train import train
 
@@ -148,7 +148,7 @@ def test_training_leaves_the_frozen_layers_and_measures_the_checkpoint_that_it_w
     rated = read_examples(prepared, "rated")
     judge = Judge(tmp_path / "run" / "checkpoint")
     judged = judge.judge([Dialogue(e.context, e.reply) for e in rated])
-    own = people_figures(rated, {"empathy": judged.empathy, "mechanisms": judged.mechanisms})
+    own = people_metrics(rated, {"empathy": judged.empathy, "mechanisms": judged.mechanisms})
     assert own == pytest.approx(result["figures"]["people"], abs=0.02)
 
     if method == "lora":

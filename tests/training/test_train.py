@@ -22,7 +22,7 @@ from empeval_empathy.judge import Judge
 from empeval_empathy.views import Dialogue
 from empeval_training.data import read_examples
 from empeval_training.examples import Example
-from empeval_training.figures import fit_scale, own_and_others, people_figures
+from empeval_training.metrics import fit_scale, own_and_others, people_metrics
 from empeval_training.recipe import load_recipe
 from empeval_training.scales import NAMES
 from empeval_training.selecting import for_people
@@ -88,7 +88,7 @@ def test_without_rated_replies_there_are_no_figures_of_people(run_small, prepare
 def test_a_model_that_says_the_same_of_every_reply_agrees_with_nobody(prepared):
     rated = read_examples(prepared, "rated")
     flat = {"empathy": np.full(len(rated), 3.0), "mechanisms": np.ones((len(rated), 3))}
-    assert set(people_figures(rated, flat).values()) == {0.0}
+    assert set(people_metrics(rated, flat).values()) == {0.0}
 
 
 def test_the_scales_are_learned_where_they_were_rated(run_small, prepared, tmp_path):

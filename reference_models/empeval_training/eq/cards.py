@@ -34,7 +34,7 @@ tell about their feelings; it is a research model, not a counsellor, and must no
 
 On {n} held-out rows, before and after training:
 
-{figures}
+{metrics}
 
 ## Training
 
@@ -77,7 +77,7 @@ or `torch.load("emotion-head.pt", weights_only=True)`.
 On the test splits. `majority` always says the commonest class; an emotion's accuracy counts
 comments whose set of emotions is exactly right.
 
-{figures}
+{metrics}
 
 ## The EQ score
 
@@ -110,7 +110,7 @@ def write_adapter_card(folder: Path, answer: dict[str, Any], made: Made) -> None
         title="SFT adapter" if answer["step"] == "sft" else "DPO adapter",
         base=recipe["base"],
         n=answer["figures"]["n"],
-        figures=tabulate(
+        metrics=tabulate(
             rows, headers=["figure", *sides], tablefmt="github", disable_numparse=True
         ),
         examples=answer["training_examples"],
@@ -144,7 +144,7 @@ def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
                "majority accuracy"]  # fmt: skip
     text = HEADS.format(
         base=answer["recipe"]["base"],
-        figures=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
+        metrics=tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True),
         classes=", ".join(answer["empathy_classes"]),
         reused=" with embeddings of an earlier call" if answer["embeddings_reused"] else "",
         recipe=_listed(answer["recipe"]),

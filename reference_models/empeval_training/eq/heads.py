@@ -104,7 +104,7 @@ def _train(
     reused = any(work.glob("*.npy"))
     write_json(out / QUESTION, question)
     base = shared_base(recipe.base)
-    figures: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, dict[str, Any]] = {}
     heads: dict[Kind, tuple[Head, HeadFacts]] = {}
     for kind in KINDS:
         most = recipe.emotion_examples if kind == "emotion" else recipe.strategy_examples
@@ -121,7 +121,7 @@ def _train(
             embedded = embed_to_disk(data.passages, base, recipe, work, name, (layer,))
             own[split] = embedded[:, 0], data.targets
         fitted = fit_heads(kind, own["train"], own["validation"], recipe, seed)
-        figures[kind] = {
+        metrics[kind] = {
             **measure(kind, fitted, own, splits["test"].groups),
             "layer": layer,
             "by_layer": {str(number): score for number, score in scores.items()},
@@ -139,7 +139,7 @@ def _train(
             max_length=recipe.max_length,
             thresholds=fitted.limits,
             data=splits["train"].fingerprint,
-            metrics={k: v for k, v in figures[kind].items() if isinstance(v, float)},
+            metrics={k: v for k, v in metrics[kind].items() if isinstance(v, float)},
         )
         write_head(out, facts, fitted.head.state_dict())
         heads[kind] = fitted.head, facts
@@ -160,7 +160,7 @@ def _train(
     )
     answer = {
         **question,
-        "figures": figures,
+        "figures": metrics,
         "empathy_classes": list(classes),
         "chosen_by": chosen_by,
         "seconds": round(time.perf_counter() - started, 1),

@@ -44,7 +44,7 @@ def _tokens(prompt: Any, reply: Any, tokenizer: Any) -> tuple[list[int], int]:
     return ids, start
 
 
-def figures_of(
+def metrics_of(
     pairs: Sequence[Pair], reference: np.ndarray, tuned: np.ndarray, beta: float
 ) -> dict[str, Any]:
     """How often the chosen reply is preferred, before and after, with 95 % intervals.
@@ -61,7 +61,7 @@ def figures_of(
         beta: of the training.
     """
     talks = [pair.id.partition("#")[0] for pair in pairs]
-    figures: dict[str, Any] = {"n": len(pairs), "talks": len(set(talks))}
+    metrics: dict[str, Any] = {"n": len(pairs), "talks": len(set(talks))}
     for side, logs in (("before", reference), ("after", tuned)):
         means = logs[:, :, 0] / logs[:, :, 1]
         rewards = beta * (logs[:, :, 0] - reference[:, :, 0])
@@ -70,7 +70,7 @@ def figures_of(
         likelier, *likely_interval = cluster_share(list(means[:, 0] > means[:, 1]), talks)
         accuracy, *interval = cluster_mean(wins.tolist(), talks)
         margin, *margin_interval = cluster_mean(margins.tolist(), talks)
-        figures[side] = {
+        metrics[side] = {
             "likelihood_accuracy": likelier / 100,
             "likelihood_accuracy_interval": [_hundredth(x) for x in likely_interval],
             "reward_accuracy": accuracy,
@@ -84,7 +84,7 @@ def figures_of(
                 for rule in sorted({pair.rule for pair in pairs})
             },
         }
-    return figures
+    return metrics
 
 
 def _hundredth(value: float | None) -> float | None:

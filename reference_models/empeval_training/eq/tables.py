@@ -45,8 +45,8 @@ def heads_table(answer: dict[str, Any]) -> str:
     return grid(rows, ["head", "model", "trained on", "test", "macro-F1", "accuracy"])
 
 
-def _named(figures: dict[str, Any]) -> str:
-    layer = figures.get("layer")
+def _named(metrics: dict[str, Any]) -> str:
+    layer = metrics.get("layer")
     return "this head" if layer is None else f"this head, after layer {layer}"
 
 
@@ -138,6 +138,6 @@ def tuning_table(answers: Sequence[dict[str, Any]]) -> str:
     return grid(rows, ["step", "held-out figure", "before", "after"])
 
 
-def _side(figures: dict[str, Any], name: str) -> str:
-    low, high = figures.get(f"{name}_interval") or (None, None)
-    return bracketed(figures[name], low, high, 4)
+def _side(metrics: dict[str, Any], name: str) -> str:
+    low, high = metrics.get(f"{name}_interval") or (None, None)
+    return bracketed(metrics[name], low, high, 4)

@@ -85,11 +85,11 @@ def _tune(
     make_folder(out)
     write_json(out / QUESTION, question)
     run = _sft if step == "sft" else _dpo
-    trainer, figures, count = run(recipe, loaded, data, out, seed)
+    trainer, metrics, count = run(recipe, loaded, data, out, seed)
     save(trainer.model, recipe.base, loaded.tokenizer, out / "adapter")
     answer = {
         **question,
-        "figures": figures,
+        "figures": metrics,
         "training_examples": count,
         "seconds": round(time.perf_counter() - started, 1),
         "device": str(trainer.model.device),
@@ -130,11 +130,11 @@ def _sft(
     before = _eval_loss(trainer, out)
     _train(trainer, out)
     after = float(trainer.evaluate()["eval_loss"])
-    figures = {
+    metrics = {
         side: {"loss": loss, "perplexity": math.exp(min(loss, 50))}
         for side, loss in (("before", before), ("after", after))
     }
-    return trainer, {"n": len(rows["validation"]), **figures}, len(rows["train"])
+    return trainer, {"n": len(rows["validation"]), **metrics}, len(rows["train"])
 
 
 def _eval_loss(trainer: Any, out: Path) -> float:
@@ -153,7 +153,7 @@ def _dpo(
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    from empeval_training.eq.preference import figures_of, log_probabilities
+    from empeval_training.eq.preference import log_probabilities, metrics_of
 
     parts = {
         split: fit_pairs(
@@ -173,8 +173,8 @@ def _dpo(
     show_steps(trainer)
     _train(trainer, out)
     tuned = log_probabilities(trainer.model, loaded.tokenizer, rows)
-    figures = figures_of(pairs, reference, tuned, recipe.beta)
-    return trainer, figures, len(parts["train"][0])
+    metrics = metrics_of(pairs, reference, tuned, recipe.beta)
+    return trainer, metrics, len(parts["train"][0])
 
 
 def _train(trainer: Any, out: Path) -> None:

@@ -136,8 +136,8 @@ def head_rows(folder: Path, name: str) -> list[list[str]]:
     for kind in KINDS:
         facts = read_facts(find_file(folder, kind), kind)
         layers = "+".join(map(str, facts.layers)) or "last"
-        figures = [facts.metrics.get(figure) for figure in ("macro_f1", "accuracy")]
-        rows.append([kind, name, layers, *("-" if x is None else f"{x:.4f}" for x in figures)])
+        metrics = [facts.metrics.get(figure) for figure in ("macro_f1", "accuracy")]
+        rows.append([kind, name, layers, *("-" if x is None else f"{x:.4f}" for x in metrics)])
     return rows
 
 

@@ -159,16 +159,16 @@ def fit_overall(
     agreement: dict[str, dict[str, float]] = {}
     sums = [candidate(name, multiple) for name in candidates for multiple in RELEVANCES]
     for one in sums:
-        figures = {}
+        metrics = {}
         for said in sets:
             groups = np.unique(said.dialogues, return_inverse=True)[1]
             own = one.latent(latents[said.name])
-            figures[said.name] = round(spearman(own, said.values, groups), 4)
+            metrics[said.name] = round(spearman(own, said.values, groups), 4)
             if said.name == LINKED:
-                figures["pairs"] = round(pairwise(own, said.values, groups), 4)
+                metrics["pairs"] = round(pairwise(own, said.values, groups), 4)
         wins = np.sign(one.latent(turns) - one.latent(strangers))
-        figures["above a stranger's"] = round(float((1 + wins).mean() / 2), 4)
-        agreement[one.chosen] = figures
+        metrics["above a stranger's"] = round(float((1 + wins).mean() / 2), 4)
+        agreement[one.chosen] = metrics
     reaching = [one for one in sums if agreement[one.chosen]["above a stranger's"] >= BAR]
     least = min((one.relevance for one in reaching), default=None)
     able = [one for one in reaching if one.relevance == least] or sums
@@ -181,10 +181,10 @@ def fit_overall(
     return replace(one, slope=slope, thresholds=thresholds, agreement=agreement, n=len(ratings))
 
 
-def worth(figures: dict[str, float]) -> float:
+def worth(metrics: dict[str, float]) -> float:
     """What a sum is chosen by: both kinds of ratings of ED replies, pairs, and strangers."""
-    pairs, strangers = figures["pairs"], figures["above a stranger's"]
-    return figures[TIED_TO] + figures[LINKED] + 2 * (pairs - 0.5) + 2 * (strangers - 0.5)
+    pairs, strangers = metrics["pairs"], metrics["above a stranger's"]
+    return metrics[TIED_TO] + metrics[LINKED] + 2 * (pairs - 0.5) + 2 * (strangers - 0.5)
 
 
 def proportional_odds(

@@ -239,11 +239,11 @@ def measure(
     """
     from scipy.stats import spearmanr
 
-    figures: dict[str, dict[str, float]] = {}
+    metrics: dict[str, dict[str, float]] = {}
     for number, head in enumerate(HEADS):
         for rated in sets:
             if head.rated_set == rated.name:
                 said = [reply.mean(head.dimension) for reply in rated.replies]
                 found = spearmanr(latents[rated.name][:, number], said).statistic
-                figures[head.name] = {"n": len(said), "spearman": round(float(found), 4)}
-    return figures
+                metrics[head.name] = {"n": len(said), "spearman": round(float(found), 4)}
+    return metrics

@@ -1,4 +1,4 @@
-"""What a training measures: the scale of ``empathy``, and figures on validation and test parts."""
+"""What a training measures: the scale of ``empathy``, and metrics on validation and test parts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def own_and_others(examples: Sequence[Example]) -> tuple[list[Example], list[Exa
     return own, others
 
 
-def figures_of(
+def metrics_of(
     labelled: Labelled, output: dict[str, np.ndarray], chosen: np.ndarray
 ) -> dict[str, float]:
     """MAE, Spearman and emotion accuracy, with the MAE of predicting the median beside them, and
@@ -97,7 +97,7 @@ def figures_of(
     empathy = output["empathy"][chosen]
     labelled_rows = ~np.isnan(target)
     empathy, target = empathy[labelled_rows], target[labelled_rows]
-    figures = {
+    metrics = {
         "n": len(target),
         "mae": float(np.abs(empathy - target).mean()),
         "spearman": _spearman(empathy, target),
@@ -108,16 +108,16 @@ def figures_of(
     levels = np.array([row["mechanisms"] for row in labelled.rows])[chosen]
     for column, name in enumerate(MECHANISMS):
         rated = ~np.isnan(levels[:, column])
-        figures[name] = _spearman(
+        metrics[name] = _spearman(
             output["mechanisms"][chosen][rated, column], levels[rated, column]
         )
     if "full_emotion" in output:
         full = output["full_emotion"][chosen]
-        figures["full_emotion_accuracy"] = float((full == emotion)[known].mean())
-    return figures
+        metrics["full_emotion_accuracy"] = float((full == emotion)[known].mean())
+    return metrics
 
 
-def people_figures(rated: Sequence[Example], output: dict[str, np.ndarray]) -> dict[str, float]:
+def people_metrics(rated: Sequence[Example], output: dict[str, np.ndarray]) -> dict[str, float]:
     """Spearman's correlation with what people said of replies of the rated sets' test part.
 
     Args:
@@ -125,20 +125,20 @@ def people_figures(rated: Sequence[Example], output: dict[str, np.ndarray]) -> d
         output: what ``predict`` gave for them.
     """
     names = np.array([example.variant.removeprefix("rated:") for example in rated])
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name in ("exchanges-1-5", "ratings-1-3"):
         own = names == name
         said = [e.empathy or 0.0 for e in rated if e.variant == f"rated:{name}"]
         if own.any():
-            figures[name] = _spearman(output["empathy"][own], np.array(said))
+            metrics[name] = _spearman(output["empathy"][own], np.array(said))
     own = names == "epitome"
     if own.any():
         said_of = np.array([e.mechanisms for e in rated if e.variant == "rated:epitome"])
         levels = output["mechanisms"][own]
         for column, mechanism in enumerate(MECHANISMS):
-            figures[mechanism] = _spearman(levels[:, column], said_of[:, column])
-        figures["mechanisms"] = _spearman(levels.sum(1), said_of.sum(1))
-    return figures
+            metrics[mechanism] = _spearman(levels[:, column], said_of[:, column])
+        metrics["mechanisms"] = _spearman(levels.sum(1), said_of.sum(1))
+    return metrics
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float:
