@@ -5,7 +5,11 @@ at most 80 new tokens, stop at a blank line), one after the other, in turn. The 
 the answers item by item and reports wall time, processor time and peak memory of each process.
 
     python benchmarks/eqbench_vs_lm_eval.py --model FOLDER --data-dir MIRROR \\
-        --lm-eval PATH/TO/ENVIRONMENT/bin/lm_eval [--limit 20] [--rounds 2] [--chat-template]
+        --lm-eval PATH/TO/ENVIRONMENT/bin/lm_eval [--limit 20] [--rounds 2] [--chat-template] \\
+        [--ways hf openvino likelihood]
+
+empeval goes each of the ``--ways``: ``hf`` and ``openvino`` write answers; ``likelihood`` reads the
+probabilities of 0 to 10 through ``hf:`` and writes none, so it has no answers to compare.
 
 lm-eval is a peer to measure against, never a dependency: ``pip install 'lm-eval[hf]'`` in an
 environment of its own. ``MIRROR`` is a folder that holds ``pbevan11/EQ-Bench/validation.jsonl``.
@@ -41,6 +45,10 @@ metric_list:
   - {{metric: eqbench, aggregation: mean, higher_is_better: true}}
   - {{metric: percent_parseable, aggregation: mean, higher_is_better: true}}
 """
+
+
+WAYS = ("hf", "openvino", "likelihood")
+COSTS = ("wall", "cpu", "memory")
 
 
 def measured(command: list[str], environment: dict[str, str]) -> dict[str, float]:
@@ -111,20 +119,29 @@ def run_peer(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, 
     return costs, by_number
 
 
-def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, dict[int, Any]]:
-    """Measurements, answers and scores of empeval, by item number."""
-    out = work / f"ours{index}"
+def run_ours(
+    options: argparse.Namespace, work: Path, index: int, way: str
+) -> tuple[Any, dict[int, Any]]:
+    """Measurements, answers and scores of empeval, by item number; none by ``likelihood``."""
+    out = work / f"{way}{index}"
     template = "auto" if options.chat_template else "plain"
+    engine = "openvino" if way == "openvino" else "hf"
+    dtype = [] if way == "openvino" else ["--model-args", "dtype=float32"]
     command = [
-        *options.empeval, "run", "--model", f"hf:{options.model}",
-        "--model-args", f"dtype=float32,chat_template={template}",
-        "--tasks", "eqbench", "--max-tokens", "80", "--stop", r"\n\n",
-        "--data-dir", str(options.data_dir), "--out", str(out),
+        *options.empeval, "run", "--model", f"{engine}:{options.model}", *dtype,
+        "--model-args", f"chat_template={template}",
+        "--tasks", "eqbench", "--data-dir", str(options.data_dir), "--out", str(out),
     ]  # fmt: skip
+    if way == "likelihood":
+        command += ["--task-args", "eqbench.mode=likelihood"]
+    else:
+        command += ["--max-tokens", "80", "--stop", r"\n\n"]
     if options.limit:
         command += ["--limit", str(options.limit)]
     costs = measured(command, dict(os.environ))
     answers: dict[int, Any] = {}
+    if way == "likelihood":
+        return costs, answers
     for name, path in (
         ("response", out / "responses/eqbench.jsonl"),
         ("score", out / "scores/eqbench/eqbench.jsonl"),
@@ -133,6 +150,11 @@ def run_ours(options: argparse.Namespace, work: Path, index: int) -> tuple[Any, 
             row = json.loads(line)
             answers.setdefault(int(row["id"]), {})[name] = row
     return costs, answers
+
+
+def shown(costs: dict[str, float]) -> list[str]:
+    """Costs as cells of a table."""
+    return [f"{costs[name]:.2f}" for name in COSTS]
 
 
 def compare(peer: dict[int, Any], ours: dict[int, Any]) -> None:
@@ -171,25 +193,33 @@ def main() -> int:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--chat-template", action="store_true", help="apply it in both")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["hf"], help="of empeval")
     options = parser.parse_args()
     options.data_dir = options.data_dir.resolve()
     options.empeval = [sys.executable, "-m", "empeval"]
     check(options)
-    rows, ratios = [], []
+    rows: list[list[str]] = []
+    ratios: dict[str, list[list[float]]] = {way: [] for way in options.ways}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         for index in range(options.rounds):
             theirs, peer = run_peer(options, work, index)
-            mine, ours = run_ours(options, work, index)
-            for name, costs in (("lm-eval", theirs), ("empeval", mine)):
-                rows.append([name, *(f"{costs[k]:.2f}" for k in ("wall", "cpu", "memory"))])
-            ratios.append([theirs[k] / mine[k] for k in ("wall", "cpu", "memory")])
-        compare(peer, ours)
+            rows.append(["lm-eval", *shown(theirs)])
+            for way in options.ways:
+                mine, ours = run_ours(options, work, index, way)
+                rows.append([way, *shown(mine)])
+                ratios[way].append([mine[k] / theirs[k] for k in COSTS])
+                if index == 0 and ours:
+                    print(f"\n{way}")
+                    compare(peer, ours)
+    print()
     print(tabulate(rows, headers=["", "wall s", "cpu s", "peak GB"], disable_numparse=True))
-    middle = [statistics.median(r) for r in zip(*ratios, strict=True)]
-    print("lm-eval / empeval, median: " + ", ".join(
-        f"{name} {ratio:.2f}" for name, ratio in zip(("wall", "cpu", "memory"), middle, strict=True)
-    ))  # fmt: skip
+    print("\nempeval / lm-eval, the middle of the rounds:")
+    middle = [
+        [way, *(f"{statistics.median(r):.2f}" for r in zip(*of, strict=True))]
+        for way, of in ratios.items()
+    ]
+    print(tabulate(middle, headers=["", *COSTS], disable_numparse=True))
     return 0
 
 

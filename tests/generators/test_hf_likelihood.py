@@ -14,11 +14,16 @@ from empeval.generators.replay import Replay
 
 FAMILIES = ["llama", "gpt2", "mistral", "qwen3", "gemma3", "bloom", "lfm2", "mamba", "openai-gpt"]
 STORY = "Ann lost her dog and cried all day long. "
+OTHER = "Then she heard that he had been seen near the old mill, wet and limping. "
 QUESTIONS = [
     (STORY + "How sad is she?", ("0", "5", "10", "very, very")),
     (STORY + "How glad is she?", ("0", "5", "10")),
     ("Bo won.", ("0", "10", " in the end")),
     (STORY + "How sad", (" was she", " w")),
+    (STORY + OTHER + "How sad is she now?", ("0", "5", "10")),
+    (STORY + OTHER + "How glad is she now?", ("0", "5", "very")),
+    (STORY + OTHER + "And she?", ("0", "5", "very")),
+    (STORY + "Nobody came to help. How sad is she, and why?", ("0", "5", "10")),
 ]
 
 
@@ -51,12 +56,12 @@ def test_each_value_is_that_of_a_pass_over_its_own_text_alone(tmp_path, family):
     model = make_random_model(tmp_path, family, seed=5)
     found = loglikelihood(generator(tmp_path), asked())
     tokenizer = byte_tokenizer()
-    assert list(found) == ["0", "1", "2", "3"]
+    assert list(found) == [str(number) for number in range(len(QUESTIONS))]
     for number, (prompt, texts) in enumerate(QUESTIONS):
         expected = [alone(model, tokenizer, prompt, text) for text in texts]
         assert found[str(number)].values == pytest.approx(expected, abs=2e-4)
         assert found[str(number)].prompt_tokens == len(prompt)
-        assert max(expected) < -1
+        assert min(expected) < -1
 
 
 def test_a_request_alone_has_the_values_that_it_has_among_others(tmp_path):
@@ -85,6 +90,22 @@ def test_what_two_requests_begin_with_is_read_once(tmp_path, monkeypatch):
     rest = len("How glad is she?") + 1  # the row of "10", which has those of "0" and "5" in it
     assert sum(computed) <= longest + 2 * (rest + 1)
     assert sum(computed) < len(QUESTIONS[0][0]) + len(QUESTIONS[1][0])
+
+
+def test_a_conversation_counts_once_for_all_that_is_asked_of_it(tmp_path, monkeypatch):
+    """Rules, four dialogues behind them, five questions on each: twice what is different fits."""
+    kind = type(make_random_model(tmp_path))
+    rules, talks = STORY * 3, [f"Talk {n}: " + OTHER for n in range(4)]
+    ends = [f"{name}?" for name in ("sad", "glad", "proud", "calm", "cross")]
+    questions = [(rules + talk + end, ("0", "5")) for talk in talks for end in ends]
+    computed: list[int] = []
+    watch_forward(monkeypatch, kind, lambda shape: computed.append(shape[0] * shape[1]))
+    room = 4 * len(rules + talks[0]) + sum(map(len, ends)) * 4 * 2
+    found = loglikelihood(generator(tmp_path, batch_tokens=room), asked(questions))
+    assert {one.note for one in found.values()} == {None}
+    different = len(rules) + sum(map(len, talks)) + 4 * sum(map(len, ends))
+    assert sum(computed) < 1.5 * different
+    assert sum(computed) < 0.15 * sum(len(prompt) for prompt, _ in questions)
 
 
 def test_a_text_that_the_model_is_sure_of_has_nearly_all_of_the_probability(tmp_path):

@@ -29,6 +29,10 @@ PROMPTS = [
     STORIES[3],
     STORIES[1] + "which of them all",
     "z",
+    STORIES[0] + STORIES[1] + "how glad she is, and why",
+    STORIES[0] + STORIES[1] + "why",
+    STORIES[0] + STORIES[1] + STORIES[3] + "how sad",
+    STORIES[0] + STORIES[1] + STORIES[3] + "why",
 ]
 SHARING = ["llama", "gpt2", "qwen3", "bloom"]
 OTHERS = ["mistral", "gemma3", "lfm2", "mamba"]
@@ -52,16 +56,40 @@ def test_the_common_beginning_is_found(one, other):
 
 
 @given(rows, st.integers(0, 3))
-def test_rows_take_their_beginning_from_rows_that_are_read_whole(some, computed):
+def test_rows_take_their_beginning_from_rows_that_are_longer(some, computed):
     shared = share(some, [computed] * len(some))
     for row, part in zip(some, shared, strict=True):
         if part.donor is None:
             assert part.length == 0
             continue
         donor = some[part.donor]
-        assert shared[part.donor].donor is None
+        assert len(donor) >= len(row)
         assert LEAST_SHARED <= part.length <= len(row) - computed
         assert donor[: part.length] == row[: part.length]
+
+
+def test_a_row_takes_what_others_took_before_it():
+    """Instructions that all have, a dialogue that three have each, and an end of its own."""
+    rules = list(range(100))
+    dialogues = [[200 + 50 * n + step for step in range(30 + n)] for n in range(4)]
+    some = [[*rules, *one, 900 + end, 901 + end] for one in dialogues for end in range(3)]
+    shared = share(some, [1] * len(some))
+    rest = [len(row) - part.length for row, part in zip(some, shared, strict=True)]
+    [whole] = [index for index, part in enumerate(shared) if part.donor is None]
+    assert rest[whole] == 100 + 33 + 2
+    firsts = [rest[3 * n : 3 * n + 3] for n in range(3)]
+    assert [sorted(own) for own in firsts] == [[2, 2, 32 + n] for n in range(3)]
+    assert sum(rest) == 135 + 2 * 2 + sum(map(sum, firsts))
+    assert len(passes(some, shared)) == 4  # whole, its own ends, dialogues, their ends
+
+
+def test_a_few_tokens_more_are_no_reason_to_wait_for_another_row():
+    beginning = list(range(100))
+    some = [[*beginning, *range(500, 550)], [*beginning, *range(600, 640)],
+            [*beginning, *range(600, 610), *range(700, 720)]]  # fmt: skip
+    assert [part.donor for part in share(some, [1, 1, 1])] == [None, 0, 0]
+    some[2][100:110] = range(600, 620)
+    assert [part.donor for part in share(some, [1, 1, 1])] == [None, 0, 1]
 
 
 @given(rows, st.booleans())

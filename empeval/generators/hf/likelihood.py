@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from empeval.generators.hf.answers import free_memory, out_of_memory
+from empeval.generators.hf.batches import LEAST_SHARED, common_prefix
 from empeval.generators.hf.prefill import Reader
 from empeval.generators.hf.prompts import Prompter
 from empeval.generators.hf.rows import first_of_texts, unfit, with_longer
@@ -49,6 +50,8 @@ def likelihoods(
 ) -> Iterator[LogLikelihood]:
     """Yield the likelihoods of requests, batch by batch.
 
+    Of requests that go on from the same conversation, it counts once.
+
     Args:
         wanted: in the order in which neighbours are read together.
         reader: of the model.
@@ -57,16 +60,20 @@ def likelihoods(
     """
     batch: list[Wanted] = []
     size = 0
+    before: tuple[int, ...] = ()
     for one in wanted:
         if (why := _unfit(one, window)) is not None:
             yield LogLikelihood(one.request.id, (), why, one.start)
             continue
-        more = one.start + sum(len(row) - one.start for row in one.rows)
-        if batch and size + more > budget:
+        row = one.rows[0]
+        new = one.start if one.start - common_prefix(before, row) > LEAST_SHARED else 0
+        tails = sum(len(each) - one.start for each in one.rows)
+        if batch and size + new + tails > budget:
             yield from _batch(batch, reader)
-            batch, size = [], 0
+            batch, size, new = [], 0, one.start
         batch.append(one)
-        size += more
+        size += new + tails
+        before = row
     if batch:
         yield from _batch(batch, reader)
 

@@ -1,13 +1,16 @@
 """Reads the prompts of a batch into a cache, and what several of them begin with only once.
 
 A row whose beginning another row of the batch has, too, takes the states of that beginning from it
-and computes the rest. Rows are read in small batches of nearly one length, whose states are then
-put together in one cache, padded on the left, from which all of them are continued together.
+and computes the rest; others may take theirs from it in turn, as when all rows begin with the same
+instructions and some of them with the same dialogue behind these. Rows are read in small batches of
+nearly one length, whose states are then put together in one cache, padded on the left, from which
+all of them are continued together.
 """
 
 from __future__ import annotations
 
 import inspect
+from bisect import bisect, insort
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -30,7 +33,7 @@ class Shared(msgspec.Struct, frozen=True):
     """What a row takes from another.
 
     Attributes:
-        donor: index of the other row, which itself takes nothing from any; ``None``: no row.
+        donor: index of the other row, which is read before; ``None``: no row.
         length: tokens at the beginning that both have.
     """
 
@@ -41,25 +44,40 @@ class Shared(msgspec.Struct, frozen=True):
 def share(rows: Sequence[Sequence[int]], computed: Sequence[int]) -> list[Shared]:
     """Which rows take their beginning from which others.
 
-    The longest rows are read whole; each shorter one takes the longest beginning that it shares
-    with one of these, if that is worth it.
+    Longer rows come first. Each takes the longest beginning that it shares with one of them, if
+    that is worth it; or nearly as much from one that takes less itself, so that it is read earlier,
+    with more beside it.
 
     Args:
         rows: token ids.
         computed: tokens at the end of each row that are computed in any case.
     """
     found = [Shared()] * len(rows)
-    whole: list[int] = []
+    earlier: list[tuple[tuple[int, ...], int]] = []  # sorted: what begins alike stands together
     for index in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
-        row = rows[index]
-        lengths = [common_prefix(row, rows[other]) for other in whole]
-        best = max(range(len(whole)), key=lengths.__getitem__, default=0)
-        length = min(lengths[best], len(row) - computed[index]) if lengths else 0
-        if length >= max(LEAST_SHARED, len(row) // 8):
-            found[index] = Shared(whole[best], length)
-        else:
-            whole.append(index)
+        row = tuple(rows[index])
+        most = len(row) - computed[index]
+        place = bisect(earlier, (row, index))
+        near = [
+            Shared(other, min(common_prefix(row, tokens), most))
+            for tokens, other in earlier[max(0, place - 1) : place + 1]
+        ]
+        best = max(near, key=lambda part: part.length, default=Shared())
+        if best.length >= max(LEAST_SHARED, len(row) // 8):
+            found[index] = _from_further_up(best, found)
+        insort(earlier, (row, index))
     return found
+
+
+def _from_further_up(best: Shared, found: Sequence[Shared]) -> Shared:
+    """The same from a donor of the donor, where that costs a few tokens at most."""
+    part = best
+    while part.donor is not None and (above := found[part.donor]).donor is not None:
+        length = min(part.length, above.length)
+        if length <= best.length - LEAST_SHARED:
+            break
+        part = Shared(above.donor, length)
+    return part
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -77,7 +95,7 @@ class Pass(msgspec.Struct, frozen=True):
 def passes(
     rows: Sequence[Sequence[int]], shared: Sequence[Shared], *, padding: bool = True
 ) -> list[Pass]:
-    """In which passes rows are read: first those that take nothing from another.
+    """In which passes rows are read: a row behind the one that it takes from.
 
     A row with nothing left to compute is in none.
 
@@ -88,12 +106,10 @@ def passes(
     """
     planned: list[Pass] = []
     rest = [len(row) - part.length for row, part in zip(rows, shared, strict=True)]
-    for takes, most in ((False, MAX_PADDING), (True, REST_PADDING)):
-        those = [
-            index
-            for index, part in enumerate(shared)
-            if (part.donor is not None) == takes and rest[index]
-        ]
+    steps = [_steps(index, shared) for index in range(len(rows))]
+    for step in range(max(steps, default=0) + 1):
+        those = [index for index in range(len(rows)) if steps[index] == step and rest[index]]
+        most = REST_PADDING if step else MAX_PADDING
         cut = cut_batches(
             [(rest[index], index) for index in those],
             budget=READ_AT_ONCE,
@@ -103,6 +119,14 @@ def passes(
         )
         planned += [Pass(tuple(batch), rest[batch[0]]) for batch in cut]
     return planned
+
+
+def _steps(index: int, shared: Sequence[Shared]) -> int:
+    """How many rows are read, one from the other, before this one."""
+    count = 0
+    while (donor := shared[index].donor) is not None:
+        index, count = donor, count + 1
+    return count
 
 
 class States:
