@@ -134,7 +134,7 @@ def test_each_layers_figure_is_there_and_the_kept_one_is_bold(text, steps):
         for kind, cell in zip(("emotion", "strategy"), cells, strict=True):
             figures = steps[1]["heads"]["figures"][kind]
             assert cell.strip("*") == f"{figures['by_layer'][layer]:.4f}"
-            assert cell.startswith("**") == (figures["layer"] == int(layer))
+            assert cell.startswith("**") == (figures["layers"] == [int(layer)])
 
 
 def test_people_stand_against_a_model_before_and_after(text, steps):

@@ -31,8 +31,8 @@ from empeval_training.eq.fit_head import (
     macro_f1,
     predict,
 )
-from empeval_training.eq.heads import middle_layers, train_heads
-from empeval_training.eq.reading import read_split
+from empeval_training.eq.heads import choose_layers, middle_layers, train_heads
+from empeval_training.eq.reading import Labelled, read_split
 from empeval_training.eq.recipes import Reading, load_reading
 from empeval_training.ratings import read_rated
 
@@ -278,7 +278,7 @@ def test_layers_are_tried_on_a_part_and_all_is_read_at_the_best(
     monkeypatch.setattr(base, "embed", noted)
     some = msgspec.structs.replace(recipe, layers=(1, 2), trial_examples=20)
     result = train_heads(some, tmp_path / "heads", ratings=None, seed=17)
-    best = [(result["figures"][kind]["layer"],) for kind in ("emotion", "strategy")]
+    best = [tuple(result["figures"][kind]["layers"]) for kind in ("emotion", "strategy")]
     both = (1, 2)
     assert asked == [
         (32, both), (20, both), (96, best[0]), (32, best[0]),
@@ -286,6 +286,33 @@ def test_layers_are_tried_on_a_part_and_all_is_read_at_the_best(
     ]  # fmt: skip
     note = json.loads((tmp_path / "heads" / "embeddings" / "strategy-train-trial.json").read_text())
     assert note["done"] == 20
+
+
+class ThreeBits:
+    """A base of four layers: each of the first three shows one bit of a passage's number."""
+
+    name, fingerprint, width, depth = "three-bits", "sha256:3", 4, 4
+
+    def embed(self, passages, *, layers, **options):
+        states = np.random.default_rng(3).normal(0, 0.05, (len(passages), 4, self.width))
+        for row, passage in enumerate(passages):
+            for layer in range(3):
+                states[row, layer, 0] += 2 * (int(passage.text) >> layer & 1) - 1
+                states[row, layer, 1] += layer == 1 and int(passage.text) == 7
+        return states[:, [layer - 1 for layer in layers]].reshape(len(passages), -1)
+
+
+def test_what_three_layers_show_together_is_read_side_by_side(recipe, tmp_path):
+    numbers = np.arange(400) % 8
+    data = Labelled([Passage(str(n)) for n in numbers], numbers, [str(n) for n in range(400)], "f")
+    splits = dict.fromkeys(("train", "validation", "test"), data)
+    tried = msgspec.structs.replace(recipe, layers=(1, 2, 3, 4), epochs=40, hidden=32)
+    best, scores, read = choose_layers("strategy", splits, ThreeBits(), tried, tmp_path, 17)
+    assert best == (1, 2, 3), "layer 2 is the best alone, 4 the base's last"
+    assert set(scores) == {(1,), (2,), (3,), (4,), best}
+    assert scores[best] > 0.9 > 2 * max(score for layers, score in scores.items() if layers != best)
+    assert read.shape == (400, 12)
+    assert read[:, 0::4] == pytest.approx(2 * (numbers[:, None] >> np.arange(3) & 1) - 1, abs=0.3)
 
 
 def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():

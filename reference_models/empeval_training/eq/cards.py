@@ -10,6 +10,7 @@ from tabulate import tabulate
 from empeval.files import write_text
 from empeval_training.eq.chats import LICENSES
 from empeval_training.eq.prepare import Made
+from empeval_training.eq.recipes import named
 
 ADAPTER = """---
 license: cc-by-nc-4.0
@@ -130,7 +131,7 @@ def write_heads_card(folder: Path, answer: dict[str, Any]) -> None:
     rows = [
         [
             kind,
-            f["layer"],
+            named(f["layers"]),
             f["training"],
             f["n"],
             *(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from empeval_training.eq.fit_head import (
     predict,
 )
 from empeval_training.eq.reading import Labelled, majority, read_split
-from empeval_training.eq.recipes import Reading
+from empeval_training.eq.recipes import Reading, named
 from empeval_training.eq.tuning import peak_memory
 from empeval_training.progress import quiet, say
 
@@ -112,19 +112,19 @@ def _train(
             split: read_split(kind, split, most if split == "train" else None, seed)
             for split in ("train", "validation", "test")
         }
-        layer, scores, read = choose_layer(kind, splits, base, recipe, work, seed)
+        layers, scores, read = choose_layers(kind, splits, base, recipe, work, seed)
         own = {"validation": (read, splits["validation"].targets)}
         for split in ("train", "test"):
             data = splits[split]
-            say(f"{kind}: {len(data.passages)} {split} passages, layer {layer}")
+            say(f"{kind}: {len(data.passages)} {split} passages, layer {named(layers)}")
             name = f"{kind}-{split}"
-            embedded = embed_to_disk(data.passages, base, recipe, work, name, (layer,))
-            own[split] = embedded[:, 0], data.targets
+            embedded = embed_to_disk(data.passages, base, recipe, work, name, layers)
+            own[split] = embedded.reshape(len(embedded), -1), data.targets
         fitted = fit_heads(kind, own["train"], own["validation"], recipe, seed)
         metrics[kind] = {
             **measure(kind, fitted, own, splits["test"].groups),
-            "layer": layer,
-            "by_layer": {str(number): score for number, score in scores.items()},
+            "layers": list(layers),
+            "by_layer": {named(tried): score for tried, score in scores.items()},
         }
         facts = HeadFacts(
             kind=kind,
@@ -133,7 +133,7 @@ def _train(
             base_fingerprint=base.fingerprint,
             width=base.width,
             hidden=recipe.hidden * recipe.members,
-            layers=(layer,),
+            layers=layers,
             standardized=recipe.standardize,
             pooling=recipe.pooling,
             max_length=recipe.max_length,
@@ -179,17 +179,19 @@ def middle_layers(depth: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(depth * part / 15)) for part in range(4, 13)} | {depth}))
 
 
-def choose_layer(
+def choose_layers(
     kind: Kind,
     splits: Mapping[str, Labelled],
     base: FrozenBase,
     recipe: Reading,
     work: Path,
     seed: int,
-) -> tuple[int, dict[int, float], np.ndarray]:
-    """The layer whose states read validation best, with heads on a part of the training passages.
+) -> tuple[tuple[int, ...], dict[tuple[int, ...], float], np.ndarray]:
+    """The layers whose states read validation best, with heads on a part of the training passages.
 
-    One pass through the base gives the states of all layers; the test split is not looked at.
+    Each is tried alone; then the best of them with the lowest and the highest beside it, the
+    base's last one aside: what a text is about fades on the way up, what it says grows. One pass
+    through the base gives the states of all layers; the test split is not looked at.
 
     Args:
         kind: which head.
@@ -200,23 +202,36 @@ def choose_layer(
         seed: of the draw, and of each head.
 
     Returns:
-        The layer; macro-F1 on validation by layer, empty where there is one layer to try; and the
-        validation split's embeddings after that layer, shape (passages, width).
+        The layers; macro-F1 on validation by layers, empty where there is one to try; and the
+        validation split's embeddings after those layers, shape (passages, layers * width).
     """
     layers = recipe.layers or middle_layers(base.depth)
     validation = splits["validation"]
     v = embed_to_disk(validation.passages, base, recipe, work, f"{kind}-validation", layers)
     if len(layers) == 1:
-        return layers[0], {}, v[:, 0]
+        return layers, {}, v[:, 0]
     part = splits["train"].some(recipe.trial_examples, seed)
     x = embed_to_disk(part.passages, base, recipe, work, f"{kind}-train-trial", layers)
-    scores = {}
-    for place, layer in enumerate(layers):
-        rows = (x[:, place], part.targets), (v[:, place], validation.targets)
-        scores[layer] = fit_head(kind, *rows, recipe, seed).score
-        say(f"{kind}: layer {layer}, macro-F1 on validation {scores[layer]:.4f}")
-    best = max(scores, key=lambda layer: scores[layer])
-    return best, scores, v[:, layers.index(best)]
+
+    def of(states: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
+        return states[:, [layers.index(layer) for layer in wanted]].reshape(len(states), -1)
+
+    scores: dict[tuple[int, ...], float] = {}
+
+    def try_out(wanted: tuple[int, ...]) -> None:
+        rows = (of(x, wanted), part.targets), (of(v, wanted), validation.targets)
+        scores[wanted] = fit_head(kind, *rows, recipe, seed).score
+        say(f"{kind}: layer {named(wanted)}, macro-F1 on validation {scores[wanted]:.4f}")
+
+    for layer in layers:
+        try_out((layer,))
+    best = max(scores, key=lambda tried: scores[tried])
+    inner = [layer for layer in layers if layer < base.depth]
+    together = tuple(sorted({min(inner), *best, max(inner)})) if inner else best
+    if len(together) > 2:
+        try_out(together)
+        best = max(scores, key=lambda tried: scores[tried])
+    return best, scores, of(v, best)
 
 
 def measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,11 +65,11 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     Attributes:
         base: the frozen model whose embeddings they read.
-        layers: the layers whose states are tried; the one that reads validation best is kept.
-            Empty is every fifteenth of the base's depth from 4/15 to 12/15, and the last. As text:
-            ``12+16+20``.
+        layers: the layers whose states are tried, each alone and three side by side (see
+            ``choose_layers``); what reads validation best is kept. Empty is every fifteenth of the
+            base's depth from 4/15 to 12/15, and the last. As text: ``12+16+20``.
         trial_examples: training passages that the layers are tried on; all of them are then
-            embedded at the best layer alone.
+            embedded at the kept layers alone.
         pooling: ``mean`` over a text's tokens, or the ``last`` one.
         max_length: the most tokens that are embedded.
         precision: of the embedding; ``auto`` is bf16 where the hardware multiplies in it. The
@@ -175,3 +175,8 @@ def load_reading(config: str | None, changes: Mapping[str, str]) -> Reading:
 
 def _table(name: str, step: str) -> dict[str, Any]:
     return read_tables(name, ("sft", "dpo", "heads"), CONFIGS).get(step, {})
+
+
+def named(layers: Sequence[int]) -> str:
+    """Layers whose states stand side by side, as text: ``8+16+24``."""
+    return "+".join(map(str, layers))

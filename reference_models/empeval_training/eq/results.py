@@ -40,8 +40,9 @@ By class (F1, on the test split):
 {classwise}"""
 
 LAYERS = """Macro-F1 on the **validation** split of one head on the states after so many of the
-base's layers (the last one's after its final norm), all with the same seed and hyper-parameters.
-The best layer is kept; the test split is looked at with that one alone.
+base's layers (the last one's after its final norm), all with the same seed and hyper-parameters;
+`8+16+24` is a head on the states of three layers side by side. The best is kept; the test split is
+looked at with that one alone.
 
 {layers}"""
 

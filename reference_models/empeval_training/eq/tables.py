@@ -12,6 +12,7 @@ from empeval_heads.variants import eq_label, variants
 from empeval_training.agreement import bracketed
 from empeval_training.eq.document import NOTHING
 from empeval_training.eq.prepare import read_made
+from empeval_training.eq.recipes import named
 from empeval_training.judges import grid
 
 PUBLISHED = (
@@ -46,23 +47,25 @@ def heads_table(answer: dict[str, Any]) -> str:
 
 
 def _named(metrics: dict[str, Any]) -> str:
-    layer = metrics.get("layer")
-    return "this head" if layer is None else f"this head, after layer {layer}"
+    layers = metrics.get("layers")
+    return f"this head, after layer {named(layers)}" if layers else "this head"
 
 
 def layers_table(answer: dict[str, Any]) -> str:
-    """Macro-F1 on validation by layer, the kept one in bold; empty where one layer was tried."""
+    """Macro-F1 on validation by layers, the kept ones in bold; empty where one layer was tried."""
     scores = {kind: f.get("by_layer", {}) for kind, f in answer["figures"].items()}
-    layers = sorted({int(layer) for tried in scores.values() for layer in tried})
-    if len(layers) < 2:
+    tries = {
+        layers: [int(part) for part in layers.split("+")] for s in scores.values() for layers in s
+    }
+    if len(tries) < 2:
         return ""
     rows = []
-    for layer in layers:
-        row = [str(layer)]
+    for layers in sorted(tries, key=lambda name: (len(tries[name]), tries[name])):
+        row = [layers]
         for kind, tried in scores.items():
-            figure = f"{tried[str(layer)]:.4f}"
-            kept = answer["figures"][kind]["layer"] == layer
-            row.append(f"**{figure}**" if kept else figure)
+            score = f"{tried[layers]:.4f}" if layers in tried else "-"
+            kept = named(answer["figures"][kind]["layers"]) == layers
+            row.append(f"**{score}**" if kept else score)
         rows.append(row)
     return grid(rows, ["layer", *scores])
 
