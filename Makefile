@@ -51,9 +51,7 @@ mutants: $(READY)
 	cd $(ROOT) && OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 bench: $(READY)
-	cd $(ROOT) && $(BIN)/python benchmarks/scorer_throughput.py --profile $(BENCH)
-	cd $(ROOT) && $(BIN)/python benchmarks/run_memory.py --scorers baseline --no-compare \
-	  --counts 1000 10000
+	cd $(ROOT) && $(BIN)/python benchmarks/bench.py $(BENCH)
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
