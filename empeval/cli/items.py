@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.answers.questions import batch_rows, question_rows
     from empeval.asked import AskedTask, with_system
     from empeval.data import use_data_directory
-    from empeval.errors import UsageError
+    from empeval.errors import UsageError, counted
     from empeval.escaping import json_text
     from empeval.files import write_bytes
     from empeval.notices import show, warn
@@ -146,6 +146,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         path = Path(os.path.abspath(document_path(options.out, "--out")))
         write_bytes(path, lines)
-        what = "dialogues" if asked.scripted else "questions"
-        show(f"{options.out}: {len(items)} {what} of {options.task}")
+        what = counted(len(items), "dialogue" if asked.scripted else "question")
+        show(f"{options.out}: {what} of {options.task}")
     return 0

@@ -116,7 +116,7 @@ def run_show(options: argparse.Namespace) -> int:
 def run_prune(options: argparse.Namespace) -> int:
     """Remove runs, or say which would be removed."""
     from empeval.cli.text import say
-    from empeval.errors import UsageError
+    from empeval.errors import UsageError, counted
     from empeval.notices import warn
     from empeval.runs import run_folders
     from empeval.workspace import BusyError
@@ -145,7 +145,7 @@ def run_prune(options: argparse.Namespace) -> int:
     if not chosen:
         print("nothing to remove")
     elif not options.yes:
-        print(f"\n{len(chosen)} runs would be removed; do it with --yes")
+        print(f"\n{counted(len(chosen), 'run')} would be removed; do it with --yes")
     return 0
 
 

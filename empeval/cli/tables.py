@@ -15,7 +15,7 @@ import msgspec
 from empeval.amounts import amount, between
 from empeval.cli.failing import NOTHING_USABLE, say_object
 from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
-from empeval.errors import EmpevalError, RunFolderError
+from empeval.errors import EmpevalError, RunFolderError, counted
 from empeval.marks import marks_of
 from empeval.notices import show
 from empeval.records import Metric
@@ -64,7 +64,11 @@ def print_run(run: Run, form: str) -> None:
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
         answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
-        where = f" in {entry.n_clusters} clusters" if entry.n_clusters < entry.n_items else ""
+        where = (
+            f" in {counted(entry.n_clusters, 'cluster')}"
+            if entry.n_clusters < entry.n_items
+            else ""
+        )
         say(f"{task}: {answered} of {entry.n_items} answered{where} ({states}){licence}", form)
     if served:
         cached = spending.usage.cached_tokens

@@ -11,7 +11,7 @@ from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empeval.errors import ChangedRunError, IncompleteRunError, some
+from empeval.errors import ChangedRunError, IncompleteRunError, counted, some
 from empeval.runs.folder import Run
 from empeval.runs.lines import Lines
 
@@ -73,7 +73,9 @@ def shortfalls(every: Sequence[Tally]) -> list[str]:
         if len(own) != tally.wanted:
             found.append(f"{tally.where}: {len(own)} of {tally.wanted} {what}")
         elif tally.scorer and own != ids:
-            found.append(f"{tally.where}: {len(own - ids)} scores of items that have no answer")
+            found.append(
+                f"{tally.where}: {counted(len(own - ids), 'score')} of items that have no answer"
+            )
         if tally.doubled:
             found.append(f"{tally.where}: {what} that come twice ({some(tally.doubled)})")
         if not tally.scorer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval.errors import EmpevalError, UsageError
+from empeval.errors import EmpevalError, UsageError, counted
 from empeval.extras import require
 from empeval.generators.hf.adapters import with_adapter
 from empeval.generators.hf.files import ModelFiles, fetch_weights
@@ -129,8 +129,9 @@ def _check_complete(files: ModelFiles, report: dict[str, Any]) -> None:
     misfits = sorted(name for name, *_ in report["mismatched_keys"])
     if misfits:
         raise UsageError(
-            f"The weights of {files.name} do not fit its configuration: {len(misfits)} tensors "
-            f"have another shape, such as {misfits[0]}."
+            f"The weights of {files.name} do not fit its configuration: "
+            f"{counted(len(misfits), 'tensor has', 'tensors have')} another shape, such as "
+            f"{misfits[0]}."
         )
     missing = sorted(report["missing_keys"])
     if missing:
