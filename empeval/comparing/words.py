@@ -113,12 +113,12 @@ def _unscored(d: Difference) -> str:
     if d.verdict == "worse" and candidate.unscored == candidate.items:
         return f"{name_of(d)}: worse: {said}: nothing it answered can be scored."
     if d.worst_case is not None:
-        counted = f"; at the worst value the difference would be {amount(d.worst_case)}"
+        instead = f"; at the worst value the difference would be {amount(d.worst_case)}"
     elif d.change.value is not None:
-        counted = f"; the difference of the others is {amount(d.change.value)}"
+        instead = f"; the difference of the others is {amount(d.change.value)}"
     else:
-        counted = ""
+        instead = ""
     if d.verdict == "worse" and d.margin is not None:
         beyond = f", the margin of {amount(d.margin)} or more the wrong way"
-        return f"{name_of(d)}: worse: {said}{counted}{beyond}."
-    return f"{name_of(d)}: cannot be told: {said}{counted}."
+        return f"{name_of(d)}: worse: {said}{instead}{beyond}."
+    return f"{name_of(d)}: cannot be told: {said}{instead}."
