@@ -230,7 +230,8 @@ def one_line(certificate: Certificate) -> str:
         said.append("agreement with people not measured")
     else:
         n = counted(best.spearman.n, "reply", "replies", spec=",")
-        text = f"agrees with people: Spearman {short(best.spearman)} on {n}"
+        agrees = "agrees" if best.spearman.value > 0 else "does not agree"
+        text = f"{agrees} with people: Spearman {short(best.spearman)} on {n}"
         if best.high > best.low:
             text += f" rated {best.low:g}-{best.high:g}"
         if best.share_of_ceiling is not None:

@@ -245,6 +245,8 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
     blank(form)
     print_rows(_grid(matrix), form)
     blank(form)
+    say("numbered by rank, as above; * these two are told apart", form)
+    blank(form)
 
 
 def _grid(matrix: Matrix) -> list[dict[str, str]]:

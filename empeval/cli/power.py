@@ -81,12 +81,20 @@ def run(options: argparse.Namespace) -> int:
             {"": f"{counted(count, 'cluster')} find a difference of",
              "median": "-" if one.detectable is None else amount(one.detectable), "range": ""},
         ]  # fmt: skip
-        if one.margin is not None:
+        if one.margin is not None and one.needed is None:
+            own.append(
+                {"": f"a difference of {amount(one.margin)} takes",
+                 "median": "more than anybody has", "range": ""}
+            )  # fmt: skip
+        elif one.needed is not None and one.needed_items is not None:
+            most = "more than anybody has"
+            if one.needed_high is not None:
+                most = f"{counted(one.needed_high, 'cluster')} at the largest spread"
             own.append(
                 {"": f"a difference of {amount(one.margin)} takes",
                  "median": f"{counted(one.needed, 'cluster')} "
                  f"({counted(one.needed_items, 'item')})",
-                 "range": f"{counted(one.needed_high, 'cluster')} at the largest spread"}
+                 "range": most}
             )  # fmt: skip
         if options.format in ALONE:
             rows += [{"metric": f"{one.task} {one.scorer}.{one.metric}"} | row for row in own]

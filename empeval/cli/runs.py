@@ -34,7 +34,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_format(listing)
     listing.set_defaults(run=run_list)
     show = actions.add_parser("show", help="a run's metrics")
-    show.add_argument("name", metavar="NAME", help="as 'empeval runs list' prints it")
+    show.add_argument(
+        "name", metavar="NAME", help="as 'empeval runs list' prints it, or its folder"
+    )
     _folder(show)
     add_format(show)
     show.set_defaults(run=run_show)
@@ -66,6 +68,8 @@ def run_list(options: argparse.Namespace) -> int:
         return 0
     if options.format != "json" and not any(row["problem"] for row in rows):
         rows = [{key: row[key] for key in row if key != "problem"} for row in rows]
+    if options.format == "table":  # whose columns must fit; in UTC
+        rows = [row | {"created": row["created"][:19].replace("T", " ")} for row in rows]
     print_rows(rows, options.format)
     return 0
 
@@ -105,6 +109,8 @@ def run_show(options: argparse.Namespace) -> int:
     from empeval.runs import Run, is_run, run_folders
 
     path = Path(options.runs) / options.name
+    if not is_run(path) and is_run(Path(options.name)):
+        path = Path(options.name)
     if not is_run(path):
         known = [folder.name for folder in run_folders(Path(options.runs))]
         said = f"There is no run '{options.name}' in {options.runs}."

@@ -69,7 +69,8 @@ def print_run(run: Run, form: str) -> None:
             if entry.n_clusters < entry.n_items
             else ""
         )
-        say(f"{task}: {answered} of {entry.n_items} answered{where} ({states}){licence}", form)
+        found = f" ({states})" if states else ""
+        say(f"{task}: {answered} of {entry.n_items} answered{where}{found}{licence}", form)
     if served:
         cached = spending.usage.cached_tokens
         cache = f" ({cached:,} from the server's cache)" if cached else ""
@@ -110,13 +111,27 @@ def metrics_all_the_same(path: str | Path, form: str) -> Iterator[None]:
         EmpevalError: the same.
     """
     absolute = os.path.abspath(path)  # a plugin may go to another folder
+    before = _written(absolute)
     try:
         yield
     except EmpevalError:
         with suppress(RunFolderError):  # of a damaged folder, the error says what there is to say
-            if is_run(absolute) and not (run := Run(absolute)).complete and run.metrics():
+            if (
+                _written(absolute) != before
+                and is_run(absolute)
+                and not (run := Run(absolute)).complete
+                and run.metrics()
+            ):
                 print_run(run, form)
         raise
+
+
+def _written(folder: str) -> int | None:
+    """When a run's metrics were last written; ``None`` where there are none."""
+    try:
+        return os.stat(os.path.join(folder, "metrics.json")).st_mtime_ns
+    except OSError:
+        return None
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
