@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,27 @@ def test_a_folder_without_rated_replies_says_why_the_first_file_is_none(cli, tmp
     failed = cli("audit", "surface", "--ratings", "rated")
     assert failed.code == 2
     assert "holds no file of rated replies (the first was passed over: " in failed.err
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_done(cli, run, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "gate.toml").write_text(
+        '[[headline]]\nmetric = "ed-mini.surface.words"\nmargin = 1\n'
+    )
+    for command in (
+        ("report", run.path, "-o", "folder"),
+        ("items", "ed-mini", "-o", "folder"),
+        ("gate", run.path, "--baseline", run.path, "--policy", "gate.toml", "--junit", "folder"),
+    ):
+        failed = cli(*command)
+        assert failed.code == 2, command
+        assert "folder is a folder; name a file." in failed.err
+
+
+def test_who_cannot_write_a_spreadsheet_is_told_of_csv(cli, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    failed = cli("export", run.path)
+    assert failed.code == 2
+    assert "pip install 'empeval[export]'" in failed.err
+    assert "--to csv" in failed.err
+    assert cli("export", run.path, "--to", "csv").code == 0

@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.notices import show, warn
     from empeval.pairs import parse_pairs, split_task_arguments
     from empeval.runner import sampling_changes
-    from empeval.runs import document_path
+    from empeval.runs import document_file
     from empeval.runspec import RunSpec, limit_of
 
     batch = options.format == "openai-batch"
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is None:
         print(json_text(lines.decode()), end="")
     else:
-        path = Path(os.path.abspath(document_path(options.out, "--out")))
+        path = Path(os.path.abspath(document_file(options.out, "--out")))
         write_bytes(path, lines)
         what = counted(len(items), "dialogue" if asked.scripted else "question")
         show(f"{options.out}: {what} of {options.task}")
