@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,9 +105,10 @@ def load_model(
         )
         options["device_map"] = {"": device}
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, **options
-        )
+        with _without_bars(files):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder, output_loading_info=True, **options
+            )
         _check_complete(files, report)
         if adapter is not None:
             model = with_adapter(model, adapter, merge=quantize is None)
@@ -218,6 +223,19 @@ def quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+@contextlib.contextmanager
+def _without_bars(files: ModelFiles) -> Iterator[None]:
+    """Nothing on standard error while GGUF is read: that bar heeds no setting.
+
+    At a terminal it stays, since that takes a while.
+    """
+    if files.gguf and not sys.stderr.isatty():
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    else:
+        yield
 
 
 def _only_data(files: ModelFiles) -> dict[str, Any]:
