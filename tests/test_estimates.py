@@ -13,11 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from support.answers import write_answers
+from support.made_runs import make_run
 
 import empeval
-from empeval import Metric, Score, Scored, Source, ValueCard, cluster_mean, mean_metric
+from empeval import Metric, Run, Score, Scored, Source, ValueCard, cluster_mean, mean_metric
 from empeval.estimates import estimate_of, item_values, mean_of, share_of, t_p, times
+from empeval.exporting.metrics import metrics_of
 from empeval.records import Estimate, Interval
+from empeval.runs import RunFiles
 from empeval.testing import fake_item, fake_sample
 
 
@@ -230,3 +233,19 @@ def test_a_difference_may_be_of_either_sign():
     assert (made.value, made.ci_low, made.ci_high) == (mean, low, high)
     assert low < -4, "the ends of the value's scale are not those of a difference"
     assert cluster_mean(values, ["0", "1", "2"], low=-3, high=3) == (mean, -3, high)
+
+
+def test_an_interval_of_an_older_version_that_passes_the_scale_keeps_its_standard_error(tmp_path):
+    values, clusters = [0.1, 0.2, 1.9, 1.8], ["a", "a", "b", "b"]
+    run = make_run(tmp_path / "run", values, clusters=clusters, low=0, high=2)
+    path = run.path / "metrics.json"
+    told = json.loads(path.read_text())
+    (metric,) = told["metrics"]
+    assert (metric["ci_low"], metric["ci_high"]) == (0, 2)
+    _, metric["ci_low"], metric["ci_high"] = cluster_mean(values, clusters)
+    assert metric["ci_low"] < -2
+    path.write_text(json.dumps(told))
+    (known,) = metrics_of(RunFiles(Run(run.path)), "talks")
+    assert known.standard_error == pytest.approx(0.85)
+    assert known.method == "t"
+    assert known.interval == (metric["ci_low"], metric["ci_high"])

@@ -119,5 +119,5 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
         return {name: float(value) for name, value in parse_pairs(text, "--margin").items()}
     except ValueError as error:
         raise UsageError(
-            f"--margin: {text!r} is neither a number nor NAME=NUMBER,NAME=NUMBER."
+            f"--margin: {text!r} is no number, nor NAME=NUMBER,NAME=NUMBER."
         ) from error
