@@ -36,6 +36,7 @@ from empeval.runs import (
     SCHEMA,
     Manifest,
     Run,
+    is_run,
     redacted,
     same_file,
 )
@@ -218,6 +219,7 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
     with locked(prepared.path):
         # Another process may have been faster.
         check_folder(prepared.path, prepared.manifest, resume=resume)
+        finished = is_run(prepared.path) and Run(prepared.path).complete
         folder = open_folder(prepared.path, prepared.manifest)
         labels = {name: [s.label for s in chosen] for name, chosen in prepared.scorers.items()}
         forget_errors(folder, labels)
@@ -254,7 +256,15 @@ def execute(prepared: Prepared, *, resume: bool = True, progress: bool = False) 
             folder.write_manifest(msgspec.structs.replace(folder.manifest, environment=facts))
         tasks: dict[str, Task | None] = {a.name: a.task for a in prepared.tasks}
         return score_and_finish(
-            folder, tasks, prepared.scorers, hooks, timing, progress, spending, prepared.workers
+            folder,
+            tasks,
+            prepared.scorers,
+            hooks,
+            timing,
+            progress,
+            spending,
+            prepared.workers,
+            finished=finished,
         )
 
 

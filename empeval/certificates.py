@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from empeval.engines import weights_of
+from empeval.errors import counted
 from empeval.installed import entry_points
 from empeval.interfaces import Scorer
 from empeval.records import Estimate
@@ -228,7 +229,9 @@ def one_line(certificate: Certificate) -> str:
     if best is None:
         said.append("agreement with people not measured")
     else:
-        text = f"agrees with people: Spearman {short(best.spearman)} on {best.spearman.n:,} replies"
+        n = counted(best.spearman.n, "reply", "replies", spec=",")
+        agrees = "agrees" if best.spearman.value > 0 else "does not agree"
+        text = f"{agrees} with people: Spearman {short(best.spearman)} on {n}"
         if best.high > best.low:
             text += f" rated {best.low:g}-{best.high:g}"
         if best.share_of_ceiling is not None:

@@ -327,6 +327,18 @@ def close_to(name: str, names: Sequence[str]) -> list[str]:
     return [folded[f] for f in dict.fromkeys(found)]
 
 
+def counted(number: int, noun: str, more: str = "", *, spec: str = "") -> str:
+    """How many there are: ``1 cluster``, ``2 clusters``, ``9 replies``.
+
+    Args:
+        number: of them.
+        noun: what one is called.
+        more: what others than one are called, where that is not ``noun`` and an s.
+        spec: how the number is written: ``","`` for 1,032.
+    """
+    return f"{number:{spec}} {noun if number == 1 else more or noun + 's'}"
+
+
 def some(names: Sequence[str], most: int = 5) -> str:
     """A few of many names, and how many more there are."""
     shown = ", ".join(names[:most])

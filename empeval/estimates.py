@@ -91,6 +91,13 @@ def in_unit(values: np.ndarray, metric: Metric) -> np.ndarray:
     return (100 if metric.unit == "percent" else 1) * source_of(metric).scale * values
 
 
+def _scale_of(metric: Metric) -> tuple[float | None, float | None]:
+    """The ends of a metric's scale, in its unit; ``None`` where it is open."""
+    source = source_of(metric)
+    low, high = (None if end is None else source.scale * end for end in (source.low, source.high))
+    return (low, high) if source.scale >= 0 else (high, low)
+
+
 def span_of(metric: Metric) -> float | None:
     """How far the ends of a metric's scale are apart, in its unit; ``None``: the scale is open."""
     source = source_of(metric)
@@ -251,15 +258,43 @@ def share_of(hits: np.ndarray, clusters: np.ndarray) -> Estimate:
 def estimate_of(values: np.ndarray, clusters: np.ndarray, metric: Metric) -> Estimate:
     """A metric of one run from its items: a share where they are yes or no, else a mean.
 
+    Over few clusters a t interval can pass the ends of the metric's scale, where no mean can
+    lie; it is cut there.
+
     Args:
         values: shape (items,), as ``item_values`` gives them.
         clusters: shape (items,), numbers from 0.
         metric: which metric.
     """
     if metric.unit != "percent":
-        return mean_of(values, clusters)
+        return inside(mean_of(values, clusters), values, *_scale_of(metric))
     scale = source_of(metric).scale
     return times(share_of(values / (100 * scale), clusters), scale)
+
+
+def inside(
+    estimate: Estimate, values: np.ndarray, low: float | None, high: float | None
+) -> Estimate:
+    """A mean with its interval cut at the ends of a scale, where these are stated.
+
+    What items count goes before what is stated: a convention may count a failed answer as less
+    than the worst score there is.
+
+    Args:
+        estimate: of the mean.
+        values: of the items; NaN where one does not count.
+        low: the least that there is, in the same unit; ``None`` where the scale is open.
+        high: the most.
+    """
+    ends = estimate.interval
+    if ends is None:
+        return estimate
+    there = values[np.isfinite(values)]
+    least = -math.inf if low is None else min(low, float(there.min()))
+    most = math.inf if high is None else max(high, float(there.max()))
+    cut = msgspec.structs.replace(ends, low=max(ends.low, least), high=min(ends.high, most))
+    made: Estimate = msgspec.structs.replace(estimate, interval=cut)
+    return made
 
 
 def times(estimate: Estimate, factor: float) -> Estimate:

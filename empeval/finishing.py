@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -15,7 +17,7 @@ from empeval.hooks import Hooks
 from empeval.interfaces import Task
 from empeval.marks import with_marks, without_marks
 from empeval.records import Metric
-from empeval.runs import Manifest, Run
+from empeval.runs import AuditMark, Manifest, Run
 from empeval.scoring import score_stage
 from empeval.spending import Spending
 from empeval.workers import LazyWorkers
@@ -30,6 +32,8 @@ def score_and_finish(
     progress: bool,
     spending: Spending | None = None,
     workers: LazyWorkers | None = None,
+    *,
+    finished: bool = False,
 ) -> Run:
     """Score the answers of a run, compute its metrics and mark it complete.
 
@@ -42,13 +46,16 @@ def score_and_finish(
         progress: show progress bars when standard error is a terminal.
         spending: what scorers that ask a model may spend.
         workers: who scores beside this process.
+        finished: whether it was complete before it was opened for this.
 
     Raises:
-        EmpevalError: a scorer or its metrics failed; what the others gave is written. The run
-            stays unfinished, unless it was finished before and lacks nothing but a new scorer.
+        EmpevalError: a scorer or its metrics failed; what the others gave is written, and one that
+            gave nothing leaves the scores that its name had. The run stays unfinished, unless it
+            was finished before and lacks nothing but a new scorer.
     """
     before = folder.manifest
-    finished = folder.complete
+    finished = finished or folder.complete
+    asides = _put_aside(folder, scorers)
     folder.write_manifest(_with_scorers(folder, scorers))
     problems: list[EmpevalError] = []
     failed: set[tuple[str, str]] = set()
@@ -68,6 +75,9 @@ def score_and_finish(
     finally:
         if workers is not None:
             workers.close()
+    back = _brought_back(folder, asides, failed)
+    failed -= back
+    folder.write_manifest(_as_before(folder.manifest, before, back))
     metrics: list[Metric] = runner.metrics_stage(folder, tasks, able, problems)
     metrics = [m for m in metrics if (m.task, m.scorer) not in failed]
     folder.write_metrics(metrics)
@@ -78,7 +88,7 @@ def score_and_finish(
     if problems:
         known = {(name, label) for name, labels in before.scorers.items() for label in labels}
         kept = _without(folder, marked, failed - known)
-        whole = finished and not failed & known and len(failed) == len(problems)
+        whole = finished and not failed & known and len(failed) + len(back) == len(problems)
         kept = msgspec.structs.replace(kept, sealed=folder.seals(kept.scorers))
         folder.write_manifest(
             msgspec.structs.replace(kept, status="complete" if whole else "running", timing=timing)
@@ -95,20 +105,63 @@ def score_and_finish(
 
 
 def _with_scorers(folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]) -> Manifest:
-    """The manifest with these scorers; scores of another version or checkpoint are dropped.
+    """The manifest with these scorers.
 
-    So is what was known of their agreement with people: it is looked up anew when they are done.
+    What was known of their agreement with people goes: it is looked up anew when they are done.
     """
     entries = {name: dict(known) for name, known in folder.manifest.scorers.items()}
     for name, chosen in scorers.items():
-        for asked in chosen:
-            known = entries.setdefault(name, {}).get(asked.label)
-            if known is not None and known != asked.entry:
-                folder.scores_path(name, asked.label).unlink(missing_ok=True)
-            entries[name][asked.label] = asked.entry
+        entries.setdefault(name, {}).update({asked.label: asked.entry for asked in chosen})
     labels = {name: [asked.label for asked in chosen] for name, chosen in scorers.items()}
     bare = without_marks(folder.manifest, labels)
     return msgspec.structs.replace(bare, scorers=entries, status="running")
+
+
+def _put_aside(
+    folder: Run, scorers: Mapping[str, Sequence[AskedScorer]]
+) -> dict[tuple[str, str], Path]:
+    """Take away the scores of other versions or checkpoints of these scorers.
+
+    Returns:
+        (task, label) -> where they lie until it is known that others come in their place.
+    """
+    found = {}
+    for name, chosen in scorers.items():
+        known = folder.manifest.scorers.get(name, {})
+        for asked in chosen:
+            path = folder.scores_path(name, asked.label)
+            aside = path.with_name(f".{path.name}.aside")
+            aside.unlink(missing_ok=True)  # of a call that was killed
+            if known.get(asked.label, asked.entry) != asked.entry and path.exists():
+                os.replace(path, aside)
+                found[name, asked.label] = aside
+    return found
+
+
+def _brought_back(
+    folder: Run, asides: Mapping[tuple[str, str], Path], failed: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Put back the scores in whose place a scorer that failed gave none; the others' are gone."""
+    back = set()
+    for (name, label), aside in asides.items():
+        if (name, label) in failed and not folder.score_lines(name, label):
+            os.replace(aside, folder.scores_path(name, label))
+            back.add((name, label))
+        else:
+            aside.unlink(missing_ok=True)
+    return back
+
+
+def _as_before(manifest: Manifest, before: Manifest, back: Collection[tuple[str, str]]) -> Manifest:
+    """The manifest with what it said of scorers (task, label) whose scores were put back."""
+    entries = {name: dict(labels) for name, labels in manifest.scorers.items()}
+    audits: dict[str, dict[str, AuditMark]] = {}
+    for name, label in back:
+        entries[name][label] = before.scorers[name][label]
+        if mark := before.audits.get(name, {}).get(label):
+            audits.setdefault(name, {})[label] = mark
+    made: Manifest = with_marks(msgspec.structs.replace(manifest, scorers=entries), audits)
+    return made
 
 
 def _without(folder: Run, manifest: Manifest, failed: Collection[tuple[str, str]]) -> Manifest:

@@ -10,19 +10,25 @@ import msgspec
 import numpy as np
 
 from empeval.cards import ValueCard
-from empeval.estimates import counts, estimate_of, in_unit, mean_of, numbered, share_of
+from empeval.estimates import counts, estimate_of, in_unit, inside, mean_of, numbered, share_of
 from empeval.records import Estimate, Metric, Scored, Source
 from empeval.renamed import arguments
 
 
 def cluster_mean(
-    values: Sequence[float], clusters: Sequence[str]
+    values: Sequence[float],
+    clusters: Sequence[str],
+    *,
+    low: float | None = None,
+    high: float | None = None,
 ) -> tuple[float, float | None, float | None]:
     """Mean of ``values`` and its 95 % interval; see ``estimates.mean_of``.
 
     Args:
         values: finite numbers, length n >= 1.
         clusters: length n, the cluster of each value.
+        low: the least that there is; the interval is cut there.
+        high: the most.
 
     Returns:
         (mean, low, high); low and high are ``None`` with fewer than two clusters.
@@ -37,7 +43,7 @@ def cluster_mean(
         raise ValueError(f"{x.size} values but {len(clusters)} clusters")
     if not np.isfinite(x).all():
         raise ValueError("a value is not finite")
-    return _ends(mean_of(x, numbered(clusters)))
+    return _ends(inside(mean_of(x, numbered(clusters)), x, low, high))
 
 
 def cluster_share(
@@ -130,8 +136,8 @@ class _Column:
             mean.scale,
             mean.failed_as,
             mean.any_status,
-            low=value.low,
-            high=value.high,
+            low=None if mean.of else value.low,  # the range of the value, not of what 'of' makes
+            high=None if mean.of else value.high,
         )
         self._missing = math.nan if mean.failed_as is None else mean.failed_as
         self._numbers = array("d")

@@ -245,7 +245,8 @@ class Interval(msgspec.Struct, frozen=True):
     Attributes:
         low, high: its ends, in the metric's unit.
         level: how often such intervals hold the true value.
-        method: how it was made: ``t`` (Student's, over clusters), ``bootstrap-t``, ``wilson``,
+        method: how it was made: ``t`` (Student's, over clusters; that of a mean is cut at the
+            ends of its scale), ``bootstrap-t``, ``wilson``,
             ``cluster bootstrap`` (percentiles).
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from empeval.errors import RunFolderError
+from empeval.errors import RunFolderError, counted
 from empeval.files import check_regular, read_json, read_regular, write_bytes
 from empeval.records import ResponseLine, Sampling
 from empeval.runs import (
@@ -57,7 +57,7 @@ def repair(path: Path) -> str:
         if manifest is None:
             manifest = _from_answers(path)
             said = (
-                f"from {sum(task.n_items for task in manifest.tasks.values())} answers. Which "
+                f"from {counted(sum(t.n_items for t in manifest.tasks.values()), 'answer')}. Which "
                 f"model gave them is not in them: it is called '{UNKNOWN}'. 'empeval score {path}' "
                 "computes the metrics."
             )

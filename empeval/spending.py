@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from empeval.errors import EmpevalError
+from empeval.errors import EmpevalError, counted
 from empeval.records import Response, ResponseLine, Usage
 
 Taken = Response | ResponseLine
@@ -171,7 +171,7 @@ class Spending:
     def said(self) -> str:
         """Tokens and, where there is one, the cost: ``"82,321 tokens, 0.0137 USD"``."""
         cost = f", {self.usage.cost:.4f} USD" if self.usage.cost else ""
-        return f"{self.tokens:,} tokens{cost}"
+        return f"{counted(self.tokens, 'token', spec=',')}{cost}"
 
 
 def plus(usage: Usage, answer: Taken) -> Usage:

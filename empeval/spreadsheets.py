@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from empeval.errors import UsageError
 from empeval.escaping import SHEET_NAME_LIMIT, sheet_name
-from empeval.extras import require
+from empeval.extras import MissingPackageError, require
 from empeval.files import replacing
 from empeval.hooks import Hooks
 from empeval.marks import mark_lines, marks_of
@@ -112,7 +112,10 @@ def export_place(out: str | Path, form: Format | None = None, option: str = "--o
     if chosen != "xlsx" and path.is_file():
         raise UsageError(f"{option} {path} is a file; {chosen} needs a folder.")
     if chosen != "csv":
-        require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
+        try:
+            require(f"Writing {chosen}", "openpyxl" if chosen == "xlsx" else "pyarrow")
+        except MissingPackageError as error:
+            raise error.reworded(f"{error} (or csv files, which need nothing: --to csv)") from error
     return chosen
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal, cast
 
 import msgspec
 
-from empeval.errors import DataError
+from empeval.errors import DataError, counted
 from empeval.extras import require
 from empeval.jsonl import BOM, objects_in
 
@@ -143,8 +143,8 @@ def _csv_rows(
                 continue
             if len(fields) < len(header) or (len(fields) > len(header) and rest is None):
                 raise DataError(
-                    f"{label}, line {reader.line_num}: {len(fields)} fields, but the header "
-                    f"names {len(header)} columns."
+                    f"{label}, line {reader.line_num}: {counted(len(fields), 'field')}, but "
+                    f"the header names {counted(len(header), 'column')}."
                 )
             row: Row = dict(zip(header, fields, strict=False))
             rows.append(row if rest is None else {**row, rest: fields[len(header) :]})

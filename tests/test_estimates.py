@@ -13,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from support.answers import write_answers
+from support.made_runs import make_run
 
 import empeval
-from empeval import Metric, Score, Source
+from empeval import Metric, Run, Score, Scored, Source, ValueCard, cluster_mean, mean_metric
 from empeval.estimates import estimate_of, item_values, mean_of, share_of, t_p, times
+from empeval.exporting.metrics import metrics_of
 from empeval.records import Estimate, Interval
+from empeval.runs import RunFiles
+from empeval.testing import fake_item, fake_sample
 
 
 def metric(unit="points", **source):
@@ -184,3 +188,64 @@ def test_the_quantile_is_scipys():
     ends = mean_of(np.array([0.0, 1.0, 5.0]), np.arange(3)).interval
     low, high = stats.t.interval(0.95, 2, loc=2, scale=stats.sem([0.0, 1.0, 5.0]))
     assert (ends.low, ends.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(
+    ("source", "low", "high"),
+    [
+        ({"low": 0, "high": 2}, 0, 2),
+        ({"low": 0}, 0, math.inf),
+        ({"high": 2, "scale": 10}, -math.inf, 20),
+        ({"low": 0, "high": 2, "scale": -1}, -2, 0),
+        ({}, -math.inf, math.inf),
+    ],
+)
+def test_an_interval_of_few_clusters_ends_where_the_scale_does(source, low, high):
+    values, clusters = np.array([0.1, 0.2, 1.9, 1.8]), np.array([0, 0, 1, 1])
+    scale = source.get("scale", 1)
+    plain = stats.t.interval(0.95, 1, scale * 1.0, abs(scale) * 0.85)  # of the clusters' means
+    assert plain[0] < -2 * abs(scale)
+    assert plain[1] > 2 * abs(scale)
+    found = estimate_of(scale * values, clusters, metric(**source))
+    assert found.interval.low == pytest.approx(max(plain[0], low))
+    assert found.interval.high == pytest.approx(min(plain[1], high))
+    assert found.standard_error == pytest.approx(abs(scale) * 0.85), "what it is worth stays"
+
+
+def test_what_a_failed_answer_counts_may_lie_below_the_scale():
+    values, clusters = np.array([-1.0, 0.1, 1.0]), np.arange(3)
+    found = estimate_of(values, clusters, metric(low=0, high=1, failed_as=-1))
+    assert (found.interval.low, found.interval.high) == (-1, 1)
+
+
+def test_a_difference_may_be_of_either_sign():
+    card = ValueCard(name="warmth", unit="points", summary="Warmth.", low=1, high=5)
+    items = [fake_item(str(n), cluster=str(n)) for n in range(3)]
+    scored = [
+        Scored(fake_sample("I see.", item), Score(item.id, values={"warmth": 3.0, "human": human}))
+        for item, human in zip(items, (2.0, 4.0, 5.0), strict=True)
+    ]
+    values = [1.0, -1.0, -2.0]
+    made = mean_metric(
+        card, scored, metric="less", of=lambda s: s.score.values["warmth"] - s.score.values["human"]
+    )
+    mean, low, high = cluster_mean(values, ["0", "1", "2"])
+    assert (made.value, made.ci_low, made.ci_high) == (mean, low, high)
+    assert low < -4, "the ends of the value's scale are not those of a difference"
+    assert cluster_mean(values, ["0", "1", "2"], low=-3, high=3) == (mean, -3, high)
+
+
+def test_an_interval_of_an_older_version_that_passes_the_scale_keeps_its_standard_error(tmp_path):
+    values, clusters = [0.1, 0.2, 1.9, 1.8], ["a", "a", "b", "b"]
+    run = make_run(tmp_path / "run", values, clusters=clusters, low=0, high=2)
+    path = run.path / "metrics.json"
+    told = json.loads(path.read_text())
+    (metric,) = told["metrics"]
+    assert (metric["ci_low"], metric["ci_high"]) == (0, 2)
+    _, metric["ci_low"], metric["ci_high"] = cluster_mean(values, clusters)
+    assert metric["ci_low"] < -2
+    path.write_text(json.dumps(told))
+    (known,) = metrics_of(RunFiles(Run(run.path)), "talks")
+    assert known.standard_error == pytest.approx(0.85)
+    assert known.method == "t"
+    assert known.interval == (metric["ci_low"], metric["ci_high"])

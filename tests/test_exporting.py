@@ -306,7 +306,7 @@ def test_a_part_of_the_items_is_told(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("form", "options", "message"),
     [
-        ("every-eval-ever", {}, "says who made it: --to-args organization="),
+        ("every-eval-ever", {}, "A record needs --to-args organization=...: who made"),
         ("every-eval-ever", {**EEE, "relationship": "friends"}, "must be one of first_party"),
         ("every-eval-ever", {**EEE, "model": ""}, "filed under its model as DEVELOPER/NAME"),
         ("every-eval-ever", {**EEE, "model": "../../x"}, "'../../x' is none"),

@@ -64,3 +64,15 @@ def test_every_tutorial_can_be_done_in_part_at_least():
         text = path.read_text(encoding="utf-8")
         assert FILE.search(text), path
         assert len(steps(text)) > 6, path
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_what_a_step_needs_beside_empeval_is_installed_before_it(path):
+    there = set()
+    for command, _, _ in steps(path.read_text(encoding="utf-8")):
+        if command.startswith("pip install "):
+            there |= set(shlex.split(command)[2:])
+        if "plugins check" in command:
+            assert "pytest" in there, command
+        if "-m build" in command:
+            assert "build" in there, command

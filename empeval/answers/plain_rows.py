@@ -13,6 +13,11 @@ from empeval.answers.turns import Content, Turns, alternating, content_of, turns
 from empeval.errors import DataError
 from empeval.records import Message
 
+NAMELESS = (
+    "needs an 'id' (text or a whole number); where the file calls it otherwise, say how: --map "
+    "id=FIELD,response=FIELD."
+)
+"""What is wrong with a row that nobody can find the question of."""
 NAME = "rows with id and response"
 MESSAGES = "OpenAI messages"
 SHAREGPT = "ShareGPT conversations"
@@ -69,7 +74,7 @@ def _answer(row: Row, where: str, response: str) -> SavedAnswer:
             raise
         unread = str(error)  # the answer has an id and may be used all the same
     if identifier is None and not turns.messages:
-        raise DataError(f"{where}: needs an 'id' (text or a whole number).")
+        raise DataError(f"{where}: {NAMELESS}")
     content = _response(row, turns, where, response)
     emotion = text_in(row, "emotion", where)
     return SavedAnswer(

@@ -20,6 +20,7 @@ from empeval.auditing.ranking import (
 )
 from empeval.auditing.rated import Dimension, RatedReply
 from empeval.certificates import Agreement, KnownEstimate
+from empeval.errors import counted
 
 FEWEST = 3
 SMALL = 20
@@ -67,7 +68,7 @@ def agreement(
     facts = {"n": len(x), "clusters": len(names), "n_failed": failed}
     notes = list(gathered.rated.notes)
     if len(x) < SMALL:
-        notes.append(f"only {len(x)} replies: too few to say much")
+        notes.append(f"only {counted(len(x), 'reply', 'replies')}: too few to say much")
     if failed:
         notes.append(f"{failed} of {len(scores)} replies got no score and are left out")
     a, b = Levels(x), Levels(y)

@@ -83,7 +83,7 @@ def flattery_trials(
     """
     trials = [_changed(book, name, sign, change, bases, stick) for change in CHANGES]
     own = _human(bases)
-    rule = f"a reply stands above a person's reply to somebody else in {BEATS:.0%} or more"
+    rule = f"a reply stands above a person's reply to somebody else in {100 * BEATS:.0f} % or more"
     if len(own) < 2:
         stranger = not_made("a stranger's reply", "flattery", rule, "no human replies at hand")
     else:

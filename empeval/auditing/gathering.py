@@ -97,8 +97,8 @@ def _read(
             except DataError as error:
                 remarks.append(f"passed over: {error}")
         if not some:
-            why = f" {remarks[before]}" if len(remarks) > before else ""
-            raise DataError(f"{path} holds no file of rated replies.{why}")
+            why = f" (the first was {remarks[before]})" if len(remarks) > before else ""
+            raise DataError(f"{path} holds no file of rated replies{why}.")
     elif path.is_file():
         yield _file(path, columns)
     else:

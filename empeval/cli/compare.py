@@ -118,4 +118,6 @@ def read_margin(text: str | None) -> float | Mapping[str, float] | None:
             return float(text)
         return {name: float(value) for name, value in parse_pairs(text, "--margin").items()}
     except ValueError as error:
-        raise UsageError(f"--margin: {text!r} is no number, and not NAME=NUMBER,... .") from error
+        raise UsageError(
+            f"--margin: {text!r} is no number, nor NAME=NUMBER,NAME=NUMBER."
+        ) from error

@@ -18,7 +18,7 @@ from empeval.comparing.words import (
     sentence,
     verdict_of,
 )
-from empeval.errors import some
+from empeval.errors import counted, some
 
 
 def print_comparison(result: Comparison, form: str, *, everything: bool) -> None:
@@ -32,7 +32,8 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
     for task in result.tasks:
         alone = f"; only in base {task.only_base}, only in candidate {task.only_candidate}"
         say(
-            f"{task.task}: {task.shared} of {task.items} items shared, {task.clusters} clusters"
+            f"{task.task}: {task.shared} of {counted(task.items, 'item')} shared, "
+            f"{counted(task.clusters, 'cluster')}"
             f"{alone if task.only_base or task.only_candidate else ''}"
             f"{f'; {task.changed} changed and left out' if task.changed else ''}; words an answer "
             f"{task.base_words:.1f} and {task.candidate_words:.1f}",
@@ -52,7 +53,7 @@ def print_comparison(result: Comparison, form: str, *, everything: bool) -> None
         say(NO_HEADLINE, form)
     if rest:
         blank(form)
-        say(f"{rest} more metric{'' if rest == 1 else 's'}: --all", form)
+        say(f"{counted(rest, 'more metric')}: --all", form)
     blank(form)
     sentences = [sentence(d) for d in shown if d.headline]
     for words in sentences:
@@ -119,10 +120,13 @@ def _print_slices(result: Comparison, form: str, *, everything: bool) -> None:
     small = [s for s in result.slices if s.too_small and s not in chosen]
     if small:
         parts = some([f"{s.name} = {s.value} ({s.change.n})" for s in small])
-        say(f"{len(small)} slices are too small to be judged: {parts}", form)
+        say(
+            f"{counted(len(small), 'slice is', 'slices are')} too small to be judged: {parts}", form
+        )
     hidden = len(result.slices) - len(chosen) - len(small)
     if hidden:
-        say(f"{hidden} slices show no difference after Benjamini-Hochberg: --all lists them", form)
+        shown = counted(hidden, "slice shows", "slices show")
+        say(f"{shown} no difference after Benjamini-Hochberg: --all lists them", form)
 
 
 def difference_row(d: Difference) -> dict[str, str]:
@@ -240,6 +244,8 @@ def _print_matrix(matrix: Matrix, form: str) -> None:
     )
     blank(form)
     print_rows(_grid(matrix), form)
+    blank(form)
+    say("numbered by rank, as above; * these two are told apart", form)
     blank(form)
 
 

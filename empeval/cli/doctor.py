@@ -88,6 +88,7 @@ def _torch() -> Iterator[tuple[str, str, str]]:
 
 def _plugins(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
     from empeval.cli.plugins import installed
+    from empeval.errors import counted
 
     for plugin in installed(options.hooks, check=True):
         count = len(plugin["components"]) + len(plugin["hooks"])
@@ -95,7 +96,8 @@ def _plugins(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
             for error in plugin["errors"]:
                 yield "fail", "plugin", f"{plugin['name']}: {error}"
         else:
-            yield "ok", "plugin", f"{plugin['name']} {plugin['version']}: {count} components load"
+            loaded = counted(count, "component loads", "components load")
+            yield "ok", "plugin", f"{plugin['name']} {plugin['version']}: {loaded}"
 
 
 def _models() -> Iterator[tuple[str, str, str]]:

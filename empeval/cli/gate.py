@@ -67,10 +67,10 @@ def run(options: argparse.Namespace) -> int:
     from empeval.gating.policy import read_policy
     from empeval.gating.verdict import gate
     from empeval.notices import warn
-    from empeval.runs import Run, check_apart, document_path
+    from empeval.runs import Run, check_apart, document_file
 
     documents = {
-        name: document_path(path, f"--{name}")
+        name: document_file(path, f"--{name}")
         for name in ("junit", "markdown", "json")
         if (path := getattr(options, name))
     }

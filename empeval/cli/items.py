@@ -93,13 +93,13 @@ def run(options: argparse.Namespace) -> int:
     from empeval.answers.questions import batch_rows, question_rows
     from empeval.asked import AskedTask, with_system
     from empeval.data import use_data_directory
-    from empeval.errors import UsageError
+    from empeval.errors import UsageError, counted
     from empeval.escaping import json_text
     from empeval.files import write_bytes
     from empeval.notices import show, warn
     from empeval.pairs import parse_pairs, split_task_arguments
     from empeval.runner import sampling_changes
-    from empeval.runs import document_path
+    from empeval.runs import document_file
     from empeval.runspec import RunSpec, limit_of
 
     batch = options.format == "openai-batch"
@@ -144,8 +144,8 @@ def run(options: argparse.Namespace) -> int:
     if options.out is None:
         print(json_text(lines.decode()), end="")
     else:
-        path = Path(os.path.abspath(document_path(options.out, "--out")))
+        path = Path(os.path.abspath(document_file(options.out, "--out")))
         write_bytes(path, lines)
-        what = "dialogues" if asked.scripted else "questions"
-        show(f"{options.out}: {len(items)} {what} of {options.task}")
+        what = counted(len(items), "dialogue" if asked.scripted else "question")
+        show(f"{options.out}: {what} of {options.task}")
     return 0

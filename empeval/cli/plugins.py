@@ -111,7 +111,7 @@ def run_check(options: argparse.Namespace) -> int:
 def installed(hooks: Any, *, check: bool) -> list[dict[str, Any]]:
     """Every distribution that adds something, with what could not be loaded or is left out."""
     from empeval import registry
-    from empeval.installed import points_left_out
+    from empeval.installed import entry_points, points_left_out
 
     found: dict[str, dict[str, Any]] = {}
 
@@ -130,8 +130,12 @@ def installed(hooks: Any, *, check: bool) -> list[dict[str, Any]]:
                     registry.load(component)
                 except registry.PluginError as error:
                     facts["errors"].append(str(error))
+    versions = {point.distribution: point.version for point in entry_points("empeval")[0]}
     for name in hooks.names():
-        entry(name.partition("/")[0])["hooks"].append(name.partition("/")[2] or name)
+        distribution = name.partition("/")[0]
+        entry(distribution, versions.get(distribution, ""))["hooks"].append(
+            name.partition("/")[2] or name
+        )
     for name, problem in hooks.problems:
         entry(name.partition("/")[0])["errors"].append(f"{name}: {problem}")
     for point, switch in points_left_out():

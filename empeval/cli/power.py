@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     from empeval.amounts import amount
     from empeval.cli.text import ALONE, blank, print_json, print_rows, say
     from empeval.comparing.planning import plan
+    from empeval.errors import counted
     from empeval.runs import Run, is_run, run_folders
 
     named = [Path(text) for text in options.runs or ["empeval-runs"]]
@@ -68,22 +69,32 @@ def run(options: argparse.Namespace) -> int:
     for one in plans:
         count = options.clusters or one.clusters
         say(
-            f"{one.task} {one.scorer}.{one.metric}: {one.pairs} pairs of past runs, {one.items} "
-            f"items of {one.clusters} clusters",
+            f"{one.task} {one.scorer}.{one.metric}: "
+            f"{counted(one.pairs, 'pair')} of past runs, {counted(one.items, 'item')} of "
+            f"{counted(one.clusters, 'cluster')}",
             options.format,
         )
         blank(options.format)
         own = [
             {"": "spread of a cluster's difference",
              "median": amount(one.spread), "range": f"{amount(one.low)} to {amount(one.high)}"},
-            {"": f"{count} clusters find a difference of",
+            {"": f"{counted(count, 'cluster')} find a difference of",
              "median": "-" if one.detectable is None else amount(one.detectable), "range": ""},
         ]  # fmt: skip
-        if one.margin is not None:
+        if one.margin is not None and one.needed is None:
             own.append(
                 {"": f"a difference of {amount(one.margin)} takes",
-                 "median": f"{one.needed} clusters ({one.needed_items} items)",
-                 "range": f"{one.needed_high} clusters at the largest spread"}
+                 "median": "more than anybody has", "range": ""}
+            )  # fmt: skip
+        elif one.needed is not None and one.needed_items is not None:
+            most = "more than anybody has"
+            if one.needed_high is not None:
+                most = f"{counted(one.needed_high, 'cluster')} at the largest spread"
+            own.append(
+                {"": f"a difference of {amount(one.margin)} takes",
+                 "median": f"{counted(one.needed, 'cluster')} "
+                 f"({counted(one.needed_items, 'item')})",
+                 "range": most}
             )  # fmt: skip
         if options.format in ALONE:
             rows += [{"metric": f"{one.task} {one.scorer}.{one.metric}"} | row for row in own]

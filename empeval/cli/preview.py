@@ -10,6 +10,7 @@ from empeval.api import Prepared
 from empeval.asked import AskedTask
 from empeval.cli.text import print_json, say
 from empeval.contained import contained
+from empeval.errors import counted
 from empeval.escaping import lines
 from empeval.registry import label_of
 
@@ -59,16 +60,18 @@ def _described(prepared: Prepared, asked: AskedTask) -> dict[str, Any]:
 def _print_task(task: dict[str, Any]) -> None:
     tokens = ""
     if task["prompt_tokens"] is not None:
-        tokens = f", {task['prompt_tokens']} prompt tokens (longest {task['longest_prompt']})"
+        tokens = (
+            f", {counted(task['prompt_tokens'], 'prompt token')} (longest {task['longest_prompt']})"
+        )
     print()
     say(
-        f"task      {task['task']} version {task['version']}: {task['n_items']} items in "
-        f"{task['n_clusters']} clusters{tokens}"
+        f"task      {task['task']} version {task['version']}: "
+        f"{counted(task['n_items'], 'item')} in {counted(task['n_clusters'], 'cluster')}{tokens}"
     )
-    say(f"          at most {task['max_tokens']} new tokens an answer")
+    say(f"          at most {counted(task['max_tokens'], 'new token')} an answer")
     say(f"          scorers: {', '.join(task['scorers']) or 'none'}")
     say(f"          data: {task['dataset'] or 'its own'}; licence: {task['license']}")
     for prompt in task["prompts"]:
-        count = "" if prompt["tokens"] is None else f" ({prompt['tokens']} tokens)"
+        count = "" if prompt["tokens"] is None else f" ({counted(prompt['tokens'], 'token')})"
         say(f"--- item {prompt['id']}{count}")
         print(lines(prompt["text"]), "---", sep="\n")

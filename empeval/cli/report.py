@@ -36,11 +36,11 @@ def run(options: argparse.Namespace) -> int:
     from empeval.cli.compare import read_margin
     from empeval.cli.text import say
     from empeval.report import build_report
-    from empeval.runs import Run, document_path
+    from empeval.runs import Run, document_file, document_path
 
     written = build_report(
         [Run(path) for path in options.runs],
-        document_path(options.out, "--out"),
+        document_file(options.out, "--out"),
         figures=document_path(options.figures, "--figures") if options.figures else None,
         margins=read_margin(options.margin),
         force=options.force,

@@ -74,7 +74,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--limit",
         metavar="N",
         help="ask only N, or a share such as 10%%; what is counted, and how it is drawn, is for "
-        "the task to say ('empeval show TASK')",
+        "the task to say (its README; --dry-run counts)",
     )
     parser.add_argument(
         "--seed",

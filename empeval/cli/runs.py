@@ -34,7 +34,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_format(listing)
     listing.set_defaults(run=run_list)
     show = actions.add_parser("show", help="a run's metrics")
-    show.add_argument("name", metavar="NAME", help="as 'empeval runs list' prints it")
+    show.add_argument(
+        "name", metavar="NAME", help="as 'empeval runs list' prints it, or its folder"
+    )
     _folder(show)
     add_format(show)
     show.set_defaults(run=run_show)
@@ -66,6 +68,8 @@ def run_list(options: argparse.Namespace) -> int:
         return 0
     if options.format != "json" and not any(row["problem"] for row in rows):
         rows = [{key: row[key] for key in row if key != "problem"} for row in rows]
+    if options.format == "table":  # whose columns must fit; in UTC
+        rows = [row | {"created": row["created"][:19].replace("T", " ")} for row in rows]
     print_rows(rows, options.format)
     return 0
 
@@ -105,6 +109,8 @@ def run_show(options: argparse.Namespace) -> int:
     from empeval.runs import Run, is_run, run_folders
 
     path = Path(options.runs) / options.name
+    if not is_run(path) and is_run(Path(options.name)):
+        path = Path(options.name)
     if not is_run(path):
         known = [folder.name for folder in run_folders(Path(options.runs))]
         said = f"There is no run '{options.name}' in {options.runs}."
@@ -116,7 +122,7 @@ def run_show(options: argparse.Namespace) -> int:
 def run_prune(options: argparse.Namespace) -> int:
     """Remove runs, or say which would be removed."""
     from empeval.cli.text import say
-    from empeval.errors import UsageError
+    from empeval.errors import UsageError, counted
     from empeval.notices import warn
     from empeval.runs import run_folders
     from empeval.workspace import BusyError
@@ -145,7 +151,7 @@ def run_prune(options: argparse.Namespace) -> int:
     if not chosen:
         print("nothing to remove")
     elif not options.yes:
-        print(f"\n{len(chosen)} runs would be removed; do it with --yes")
+        print(f"\n{counted(len(chosen), 'run')} would be removed; do it with --yes")
     return 0
 
 

@@ -15,7 +15,7 @@ import msgspec
 from empeval.amounts import amount, between
 from empeval.cli.failing import NOTHING_USABLE, say_object
 from empeval.cli.text import blank, print_json, print_marks, print_notices, print_rows, say
-from empeval.errors import EmpevalError, RunFolderError
+from empeval.errors import EmpevalError, RunFolderError, counted
 from empeval.marks import marks_of
 from empeval.notices import show
 from empeval.records import Metric
@@ -64,8 +64,13 @@ def print_run(run: Run, form: str) -> None:
         states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         licence = f"; data: {entry.dataset or 'its own'}, {entry.license}"
         answered = sum(n for status, n in counts.items() if status not in UNANSWERED)
-        where = f" in {entry.n_clusters} clusters" if entry.n_clusters < entry.n_items else ""
-        say(f"{task}: {answered} of {entry.n_items} answered{where} ({states}){licence}", form)
+        where = (
+            f" in {counted(entry.n_clusters, 'cluster')}"
+            if entry.n_clusters < entry.n_items
+            else ""
+        )
+        found = f" ({states})" if states else ""
+        say(f"{task}: {answered} of {entry.n_items} answered{where}{found}{licence}", form)
     if served:
         cached = spending.usage.cached_tokens
         cache = f" ({cached:,} from the server's cache)" if cached else ""
@@ -106,13 +111,27 @@ def metrics_all_the_same(path: str | Path, form: str) -> Iterator[None]:
         EmpevalError: the same.
     """
     absolute = os.path.abspath(path)  # a plugin may go to another folder
+    before = _written(absolute)
     try:
         yield
     except EmpevalError:
         with suppress(RunFolderError):  # of a damaged folder, the error says what there is to say
-            if is_run(absolute) and not (run := Run(absolute)).complete and run.metrics():
+            if (
+                _written(absolute) != before
+                and is_run(absolute)
+                and not (run := Run(absolute)).complete
+                and run.metrics()
+            ):
                 print_run(run, form)
         raise
+
+
+def _written(folder: str) -> int | None:
+    """When a run's metrics were last written; ``None`` where there are none."""
+    try:
+        return os.stat(os.path.join(folder, "metrics.json")).st_mtime_ns
+    except OSError:
+        return None
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:

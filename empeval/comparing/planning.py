@@ -10,7 +10,7 @@ import msgspec
 
 from empeval.comparing.joined import RunFiles
 from empeval.comparing.two import compare
-from empeval.comparing.verdicts import clusters_needed, detectable
+from empeval.comparing.verdicts import check_margin, clusters_needed, detectable
 from empeval.errors import UsageError
 from empeval.records import Estimate
 from empeval.runs import Run
@@ -66,7 +66,8 @@ def plan(
         metrics: which; the task's first by default.
 
     Raises:
-        UsageError: fewer than two runs have the task, or a margin that makes no sense.
+        UsageError: fewer than two runs have the task, or a margin that makes no sense, or is as
+            wide as a metric's whole scale.
     """
     own = [run for run in runs if task in run.manifest.tasks]
     if len(own) < 2:
@@ -82,6 +83,8 @@ def plan(
     files = [RunFiles(run) for run in own]
     for one, other in combinations(files, 2):
         for d in compare(one, other, metrics=metrics, resamples=100, force=True).differences:
+            if d.task == task and d.headline and margin is not None:
+                check_margin(f"{task}.{d.scorer}.{d.metric}", margin, d.span)
             if d.task == task and d.headline and d.change.standard_error and d.change.clusters > 2:
                 found.setdefault((d.scorer, d.metric, d.unit), []).append(d.change)
     if not found:

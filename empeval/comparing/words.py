@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from empeval.amounts import amount, interval, probability
 from empeval.comparing.adjusting import told_apart
 from empeval.comparing.records import Difference
+from empeval.errors import counted
 
 if TYPE_CHECKING:
     from empeval.comparing.many import Matrix, Ranked
@@ -97,13 +98,13 @@ def _unscored(d: Difference) -> str:
     """What to say of a metric that lacks the scores of too many items."""
     base, candidate = d.sides.base, d.sides.candidate
     lacking = [
-        f"{side.unscored} of {side.items} items of the {name}"
+        f"{side.unscored} of {counted(side.items, 'item')} of the {name}"
         for name, side in (("candidate", candidate), ("base", base))
         if side.unscored
     ]
     said = f"{' and '.join(lacking)} have no score" if lacking else ""
     apart = [
-        f"{side.uncompared} of {side.items} items of the {name}"
+        f"{side.uncompared} of {counted(side.items, 'item')} of the {name}"
         for name, side in (("candidate", candidate), ("base", base))
         if side.uncompared
     ]
@@ -112,12 +113,12 @@ def _unscored(d: Difference) -> str:
     if d.verdict == "worse" and candidate.unscored == candidate.items:
         return f"{name_of(d)}: worse: {said}: nothing it answered can be scored."
     if d.worst_case is not None:
-        counted = f"; at the worst value the difference would be {amount(d.worst_case)}"
+        instead = f"; at the worst value the difference would be {amount(d.worst_case)}"
     elif d.change.value is not None:
-        counted = f"; the difference of the others is {amount(d.change.value)}"
+        instead = f"; the difference of the others is {amount(d.change.value)}"
     else:
-        counted = ""
+        instead = ""
     if d.verdict == "worse" and d.margin is not None:
         beyond = f", the margin of {amount(d.margin)} or more the wrong way"
-        return f"{name_of(d)}: worse: {said}{counted}{beyond}."
-    return f"{name_of(d)}: cannot be told: {said}{counted}."
+        return f"{name_of(d)}: worse: {said}{instead}{beyond}."
+    return f"{name_of(d)}: cannot be told: {said}{instead}."

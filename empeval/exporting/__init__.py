@@ -59,12 +59,12 @@ def export(
             fit into it, or a run keeps its own files there.
         StorageError: it cannot be written.
     """
-    document_path(out, "--out")
     hooks = hooks if hooks is not None else Hooks().load_installed()
     if form is None or form in spreadsheets.FORMATS:
         if options:
             raise UsageError("--to-args: a spreadsheet has no options.")
         return spreadsheets.export(run, out, form, partial=partial, hooks=hooks)
+    path = document_path(out, "--out")
     known = formats(hooks)
     if form not in known:
         names = [*spreadsheets.FORMATS, *known]
@@ -83,7 +83,6 @@ def export(
     run = run if isinstance(run, Run) else Run(run)
     if not partial:
         require_whole(run, "export what is there with --partial")
-    path = Path(out)
     if path.exists() and not path.is_dir():
         raise UsageError(f"--out {path} is a file; {form} needs a folder.")
     absolute = Path(os.path.abspath(path))  # a plugin may go to another folder

@@ -93,7 +93,8 @@ def _checked(manifest: Manifest, options: Mapping[str, str]) -> str:
     """
     for name in ("organization", "relationship"):
         if not options.get(name):
-            raise UsageError(f"A record says who made it: --to-args {name}=... ({OPTIONS[name]}).")
+            what = OPTIONS[name].removesuffix(" (needed)")
+            raise UsageError(f"A record needs --to-args {name}=...: {what}.")
     if options["relationship"] not in RELATIONSHIPS:
         raise UsageError(
             f"--to-args relationship={options['relationship']}: it must be one of "

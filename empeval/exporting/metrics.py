@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from empeval.estimates import estimate_of, item_values, numbered, source_of
-from empeval.records import Estimate, Metric
+from empeval.estimates import estimate_of, item_values, mean_of, numbered, source_of
+from empeval.records import Estimate, Interval, Metric
 from empeval.runs import RunFiles
 
 
@@ -121,9 +121,16 @@ def _estimate(files: RunFiles, mean: Metric | None) -> Estimate | None:
     made = estimate_of(values, clusters, mean)
     if made.value is None or not math.isclose(made.value, mean.value, rel_tol=1e-9, abs_tol=1e-9):
         return None
-    same_interval = (
-        made.interval is not None
-        and mean.ci_low is not None
-        and math.isclose(made.interval.low, mean.ci_low, rel_tol=1e-9, abs_tol=1e-9)
+    # older versions did not cut the interval at the ends of the scale
+    made_ways = (made.interval, mean_of(values, clusters).interval)
+    interval = next((ends for ends in made_ways if ends and _is_of(ends, mean)), None)
+    return msgspec.structs.replace(made, interval=interval)
+
+
+def _is_of(ends: Interval, metric: Metric) -> bool:
+    """Whether an interval is the one that ``metrics.json`` has."""
+    pairs = ((ends.low, metric.ci_low), (ends.high, metric.ci_high))
+    return all(
+        said is not None and math.isclose(end, said, rel_tol=1e-9, abs_tol=1e-9)
+        for end, said in pairs
     )
-    return made if same_interval else msgspec.structs.replace(made, interval=None)

@@ -9,6 +9,7 @@ import msgspec
 
 from empeval.amounts import amount, interval, probability
 from empeval.comparing.records import Comparison
+from empeval.errors import counted
 from empeval.escaping import code, plain
 from empeval.escaping import markdown as as_markdown
 from empeval.files import write_text
@@ -98,7 +99,9 @@ def markdown(verdict: Verdict) -> str:
 
 def compared_items(comparison: Comparison) -> list[str]:
     """How many items of each task both runs have, a line each."""
-    return [f"{t.task}: {t.shared} of {t.items} items compared" for t in comparison.tasks]
+    return [
+        f"{t.task}: {t.shared} of {counted(t.items, 'item')} compared" for t in comparison.tasks
+    ]
 
 
 def audits(verdict: Verdict) -> list[str]:

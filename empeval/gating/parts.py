@@ -11,7 +11,7 @@ from empeval.comparing.joined import Answer, RunFiles
 from empeval.comparing.parts import FEWEST, MOST_VALUES, properties, shown
 from empeval.comparing.records import Comparison, Slice
 from empeval.comparing.unscored import over_limit
-from empeval.errors import UnknownNameError, some
+from empeval.errors import UnknownNameError, counted, some
 from empeval.gating.checks import Check, Outcome
 from empeval.gating.policy import SliceLimit
 
@@ -52,7 +52,9 @@ def part_checks(
     for part, difference in parts:
         if turned[(part.task, part.scorer, part.metric)] * difference <= -limit.margin:
             significant = part.p_adjusted is not None and part.p_adjusted < ALPHA
-            known = f"95 % interval {interval(part.change.interval)}, {part.change.n} items"
+            known = (
+                f"95 % interval {interval(part.change.interval)}, {counted(part.change.n, 'item')}"
+            )
             said = f"{amount(difference)} ({known}); the limit is {amount(limit.margin)}."
             chance = "" if significant else " It may be chance."
             outcome: Outcome = "regression" if significant else "inconclusive"
@@ -81,7 +83,7 @@ def part_checks(
             kind="slice",
             name=f"by {limit.by}",
             outcome="pass",
-            said=f"the worst of {len(parts)} parts is {worst.value}: {amount(change)} "
+            said=f"the worst of {counted(len(parts), 'part')} is {worst.value}: {amount(change)} "
             f"({worst.metric}); the limit is {amount(limit.margin)}.{left}",
         )
 
@@ -112,7 +114,10 @@ def _notes(
         both = [name for name in ours if name in theirs]
         sides = [_texts(lines.of(both), by) for lines in (ours, theirs)]
         if other := sum(one != two for one, two in zip(*sides, strict=True)):
-            yield f"The candidate says it otherwise of {other} items of {task}: the base's counts."
+            yield (
+                f"The candidate says it otherwise of {counted(other, 'item')} of {task}: the "
+                "base's counts."
+            )
 
 
 def _texts(answers: Sequence[Answer], by: str) -> list[str | None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from empeval.answers import Fields, Joined, check_joined, join, read_answers
+from empeval.answers.plain_rows import NAMELESS
 from empeval.cards import ModelCard
 from empeval.errors import DataError, UsageError, some
 from empeval.files import fingerprint_of
@@ -48,7 +49,7 @@ class Replay(Generator):
         self._saved = read_answers(self._path, Fields.parsed(map), pick)
         nameless = next((a for a in self._saved.answers if a.id is None and not a.messages), None)
         if nameless is not None:
-            raise DataError(f"{nameless.where}: needs an 'id' (text or a whole number).")
+            raise DataError(f"{nameless.where}: {NAMELESS}")
         self._joined: Joined | None = None
 
     @property

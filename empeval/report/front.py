@@ -12,7 +12,7 @@ from empeval.amounts import amount, interval, probability
 from empeval.comparing.many import ManyRuns
 from empeval.comparing.records import Comparison, Difference
 from empeval.comparing.words import matrix_cells, name_of, ranks_of, sentence, verdict_of
-from empeval.errors import RunFolderError
+from empeval.errors import RunFolderError, counted
 from empeval.gating.passed import read_note
 from empeval.records import Estimate
 from empeval.report.collect import Column, main_metrics, tasks_of, values_of
@@ -158,10 +158,14 @@ def _band(d: Difference, name: str) -> Band:
 
 def _rests_on(d: Difference) -> str:
     """What a difference is of: unit, items, clusters, p."""
-    groups = f" in {d.change.clusters} clusters" if d.change.clusters < d.change.n else ""
+    groups = (
+        f" in {counted(d.change.clusters, 'cluster')}" if d.change.clusters < d.change.n else ""
+    )
     p = probability(d.p_values.holm)
     told = "" if p == "-" else f"; p {p}, adjusted over the headline metrics"
-    return f"{d.unit}, of {d.change.n} items{groups} that both runs have a value of{told}"
+    return (
+        f"{d.unit}, of {counted(d.change.n, 'item')}{groups} that both runs have a value of{told}"
+    )
 
 
 def _beside_margin(d: Difference) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empeval.errors import ChangedRunError, IncompleteRunError, some
+from empeval.errors import ChangedRunError, IncompleteRunError, counted, some
 from empeval.runs.folder import Run
 from empeval.runs.lines import Lines
 
@@ -73,7 +73,9 @@ def shortfalls(every: Sequence[Tally]) -> list[str]:
         if len(own) != tally.wanted:
             found.append(f"{tally.where}: {len(own)} of {tally.wanted} {what}")
         elif tally.scorer and own != ids:
-            found.append(f"{tally.where}: {len(own - ids)} scores of items that have no answer")
+            found.append(
+                f"{tally.where}: {counted(len(own - ids), 'score')} of items that have no answer"
+            )
         if tally.doubled:
             found.append(f"{tally.where}: {what} that come twice ({some(tally.doubled)})")
         if not tally.scorer:
@@ -209,6 +211,7 @@ def whole_failures(run: Run) -> list[str]:
     """Tasks of which no answer can be used and scorers that scored none, with the first reason."""
     found = []
     unusable = False
+    taken = _only_told(run)
     for tally in tallies(run):
         if not tally.scorer:
             unusable = all(status in _UNUSABLE for status in tally.lines.statuses)
@@ -216,8 +219,27 @@ def whole_failures(run: Run) -> list[str]:
                 found.append(f"{tally.where}: {_none(tally, 'answers can be used')}")
             continue
         failed = "ok" not in tally.lines.statuses
-        if tally.lines and failed and not unusable and not any(s.values for s in tally.lines):
+        told = taken.get((tally.task, tally.scorer), set())
+        if (
+            tally.lines
+            and failed
+            and not unusable
+            and not any(set(score.values) - told for score in tally.lines)
+        ):
             found.append(f"{tally.where}: {_none(tally, 'answers got a score')}")
+    return found
+
+
+def _only_told(run: Run) -> dict[tuple[str, str], set[str]]:
+    """(task, scorer) -> values that are no score: told of failed samples, too, and only described.
+
+    Such as the tokens that a judge took.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for metric in run.metrics():
+        source = metric.source
+        if source is not None and source.any_status and metric.higher_is_better is None:
+            found.setdefault((metric.task, metric.scorer), set()).add(source.value)
     return found
 
 

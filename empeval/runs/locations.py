@@ -38,6 +38,22 @@ def document_path(path: str | os.PathLike[str], option: str) -> Path:
     return Path(path)
 
 
+def document_file(path: str | os.PathLike[str], option: str) -> Path:
+    """Where a document that is one file goes: a ``document_path`` that is no folder.
+
+    Args:
+        path: as it was given.
+        option: what it was given by, for the message.
+
+    Raises:
+        UsageError: a run keeps something of its own there, or it is a folder.
+    """
+    found = document_path(path, option)
+    if found.is_dir():
+        raise UsageError(f"{option} {path} is a folder; name a file.")
+    return found
+
+
 FOREIGN = frozenset({
     ".doc", ".docx", ".htm", ".html", ".json", ".jsonl", ".md", ".ods", ".odt", ".pdf", ".png",
     ".svg", ".tex", ".txt", ".xls", ".zip",

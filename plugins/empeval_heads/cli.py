@@ -97,8 +97,9 @@ def run(options: argparse.Namespace) -> int:
     print(tabulate(rows, headers=headers, disable_numparse=True))
     for metric in finished.metrics():
         if metric.scorer == options.task and metric.value is not None:
-            value = f"{metric.value:.2f} {_interval((0, metric.ci_low, metric.ci_high), 2)}"
-            print(plain(f"{metric.task} {metric.metric}: {value} {metric.unit}"))
+            ends = _interval((0, metric.ci_low, metric.ci_high), 2)
+            known = "" if ends == "-" else f" (95 % interval {ends})"
+            print(plain(f"{metric.task} {metric.metric}: {metric.value:.2f} {metric.unit}{known}"))
     print(plain(f"run folder: {finished.path}"))
     if options.xlsx:
         for path in empeval.export(finished, options.xlsx, "xlsx", hooks=options.hooks):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from empeval import Run, Score, Sheet, UsageError, cluster_mean
-from empeval_heads.eq import VARIANTS, align, eq
+from empeval_heads.eq import VARIANTS, WEIGHT, align, eq
 
 SCORER = "eq"
 
@@ -73,7 +73,7 @@ def variants(run: Run, task: str) -> list[Variant]:
                 name=name,
                 n=len(good),
                 failed=len(scores) - len(good),
-                eq=cluster_mean(own, groups),
+                eq=cluster_mean(own, groups, low=0, high=1 + WEIGHT),
                 mass=sum(row[0] for row in rows) / len(rows),
                 alignment=sum(row[1] for row in rows) / len(rows),
                 less_base=cluster_mean([a - b for a, b in zip(own, base, strict=True)], groups),

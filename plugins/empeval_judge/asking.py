@@ -20,6 +20,7 @@ from empeval import (
     Sampling,
     Scored,
     Scorer,
+    UnknownNameError,
     UsageError,
     ValueCard,
     ask,
@@ -29,7 +30,7 @@ from empeval import (
 from empeval_judge import prompts
 from empeval_judge.reading import Judged
 from empeval_judge.rubrics import Rubric, read_rubric
-from empeval_judge.settings import NEWER, Settings, read_settings
+from empeval_judge.settings import NEWER, OWN, Settings, read_settings
 
 Unread = Literal["refused", "unparsed", "error"]
 """Why judgements could not be read, what says most first."""
@@ -114,7 +115,18 @@ class ModelJudge(Scorer):
     @property
     def _judge(self) -> Generator:
         if self._generator is None:
-            generator = open_model(self.settings.model, self.settings.model_args)
+            try:
+                generator = open_model(self.settings.model, self.settings.model_args)
+            except UnknownNameError as error:
+                if error.kind != "option":
+                    raise
+                raise UnknownNameError(
+                    f"Unknown option '{error.name}' of a judge, or of a model like "
+                    f"'{self.settings.model}'.",
+                    kind="option",
+                    name=error.name,
+                    known=[*error.known, *OWN],
+                ) from None
             if not generator.reads_prompts:
                 raise UsageError(
                     f"'{self.settings.model}' does not read what it is asked; a judge must."

@@ -54,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return REPEATED_TEMPERATURE if self.repeats > 1 else 0.0
 
 
+OWN = frozenset(Settings.__struct_fields__) - {"model", "model_args"}
+"""Options of the judge; all others are its model's."""
+
+
 def read_settings(target: str | None) -> Settings:
     """The settings that a scorer's target states.
 
@@ -65,7 +69,6 @@ def read_settings(target: str | None) -> Settings:
         raise UsageError(
             f"'judge' needs the model that judges, as --model takes it, for example {EXAMPLE}"
         )
-    own = {f.name for f in msgspec.structs.fields(Settings)} - {"model", "model_args"}
     given: dict[str, Any] = {}
     others: dict[str, str] = {}
     try:
@@ -75,7 +78,7 @@ def read_settings(target: str | None) -> Settings:
             f"The judge's options '{query}' are not option=value, joined by &: {EXAMPLE}"
         ) from error
     for name, value in pairs:
-        kind = given if name in own else others
+        kind = given if name in OWN else others
         if name in kind:
             raise UsageError(f"The judge's option '{name}' is given twice.")
         kind[name] = value

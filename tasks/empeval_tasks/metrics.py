@@ -37,6 +37,8 @@ def reference_point(
     scale: float,
     unit: str,
     note: str,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Metric:
     """What a trivial way of answering would have scored on the same items.
 
@@ -47,16 +49,18 @@ def reference_point(
         scale: multiplies mean and interval.
         unit: of the metric.
         note: what the way of answering is.
+        low: the least that can be scored, before ``scale``.
+        high: the most.
     """
     clusters = [s.sample.item.cluster for s in scored]
-    mean, low, high = cluster_mean(points, clusters)
+    mean, least, most = cluster_mean(points, clusters, low=low, high=high)
     return Metric(
         task="",
         scorer="",
         metric=name,
         value=scale * mean,
-        ci_low=None if low is None else scale * low,
-        ci_high=None if high is None else scale * high,
+        ci_low=None if least is None else scale * least,
+        ci_high=None if most is None else scale * most,
         n=len(points),
         n_failed=0,
         unit=unit,

@@ -126,6 +126,8 @@ def test_the_line_is_of_the_set_with_most_replies_and_the_headline_value():
         "agrees with people: Spearman .31 [.25, .37] on 803 replies rated 1-5 "
         "(58 % of raters' ceiling), flattery 1 of 2 passed, invariance 1 of 1 passed"
     )
+    against = certificate(agreements=(agreement(50, spearman=-0.54),), trials=())
+    assert one_line(against).startswith("does not agree with people: Spearman -.54")
     tried = (trial("flattery", True),)
     assert one_line(certificate(agreements=(), trials=tried)) == (
         "agreement with people not measured, flattery 1 of 1 passed"

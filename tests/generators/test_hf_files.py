@@ -205,7 +205,7 @@ def test_code_that_comes_with_a_model_is_never_run(folder, tmp_path, file):
     assert not witness.exists()
 
 
-def test_a_gguf_file_answers_as_the_folder_that_it_was_made_from(folder):
+def test_a_gguf_file_answers_as_the_folder_that_it_was_made_from(folder, capsys):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(folder)
@@ -213,7 +213,9 @@ def test_a_gguf_file_answers_as_the_folder_that_it_was_made_from(folder):
     generator = HuggingFace(str(folder / "tiny.gguf"), device="cpu")
     assert generator.card.name == "tiny.gguf"
     assert generator.card.fingerprint.startswith("sha256:")
+    capsys.readouterr()
     assert texts(generator, ["xa", "yyb"]) == ["fine!", "bad"]
+    assert capsys.readouterr().err == "", "no bar in the file that standard error goes to"
 
 
 def test_a_gguf_file_that_is_none_or_not_there_is_refused(tmp_path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from empeval.errors import EmpevalError, UsageError
+from empeval.errors import EmpevalError, UsageError, counted
 from empeval.extras import require
 from empeval.generators.hf.adapters import with_adapter
 from empeval.generators.hf.files import ModelFiles, fetch_weights
@@ -101,9 +105,10 @@ def load_model(
         )
         options["device_map"] = {"": device}
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, **options
-        )
+        with _without_bars(files):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder, output_loading_info=True, **options
+            )
         _check_complete(files, report)
         if adapter is not None:
             model = with_adapter(model, adapter, merge=quantize is None)
@@ -129,8 +134,9 @@ def _check_complete(files: ModelFiles, report: dict[str, Any]) -> None:
     misfits = sorted(name for name, *_ in report["mismatched_keys"])
     if misfits:
         raise UsageError(
-            f"The weights of {files.name} do not fit its configuration: {len(misfits)} tensors "
-            f"have another shape, such as {misfits[0]}."
+            f"The weights of {files.name} do not fit its configuration: "
+            f"{counted(len(misfits), 'tensor has', 'tensors have')} another shape, such as "
+            f"{misfits[0]}."
         )
     missing = sorted(report["missing_keys"])
     if missing:
@@ -217,6 +223,19 @@ def quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+@contextlib.contextmanager
+def _without_bars(files: ModelFiles) -> Iterator[None]:
+    """Nothing on standard error while GGUF is read: that bar heeds no setting.
+
+    At a terminal it stays, since that takes a while.
+    """
+    if files.gguf and not sys.stderr.isatty():
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    else:
+        yield
 
 
 def _only_data(files: ModelFiles) -> dict[str, Any]:

@@ -334,8 +334,10 @@ class OpenAI(Generator):
                 f"base_url, which most often ends in /v1.{hint}"
             ) from None
         except ServerGoneError as error:
+            gone = "answers no more" if self._answered else "does not answer"
+            check = "" if self._answered else " Is a server running there, and is base_url right?"
             raise error.reworded(
-                f"{where} answers no more: {error}. What was answered is saved; the same command "
+                f"{where} {gone}: {error}.{check} What was answered is saved; the same command "
                 "goes on."
             ) from None
 

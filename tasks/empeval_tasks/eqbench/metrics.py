@@ -112,6 +112,7 @@ def _reference_points(scored: Sequence[Scored]) -> list[Metric]:
             constant_scores(wanted, constant),
             scale=10,
             unit="points",
+            high=10,
             note=f"answering {constant} for every emotion, the best constant on these items",
         ),
         reference_point(
@@ -120,6 +121,7 @@ def _reference_points(scored: Sequence[Scored]) -> list[Metric]:
             [random_score(reference) for reference in wanted],
             scale=10,
             unit="points",
+            high=10,
             note="expected from whole numbers 0-10 drawn evenly",
         ),
     ]

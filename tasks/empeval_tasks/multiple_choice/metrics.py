@@ -41,7 +41,14 @@ def _reference_points(scored: Sequence[Scored]) -> list[Metric]:
     ]
     return [
         reference_point(
-            "chance", scored, guessed, scale=100, unit="percent", note="expected of guessing"
+            "chance",
+            scored,
+            guessed,
+            scale=100,
+            unit="percent",
+            note="expected of guessing",
+            low=0,
+            high=1,
         ),
         share(
             "reference_longest",
