@@ -232,7 +232,7 @@ def test_a_difference_may_be_of_either_sign():
     mean, low, high = cluster_mean(values, ["0", "1", "2"])
     assert (made.value, made.ci_low, made.ci_high) == (mean, low, high)
     assert low < -4, "the ends of the value's scale are not those of a difference"
-    assert cluster_mean(values, ["0", "1", "2"], low=-3, high=3) == (mean, -3, high)
+    assert cluster_mean(values, ["0", "1", "2"], low=-3, high=3) == (mean, -3, 3)
 
 
 def test_an_interval_of_an_older_version_that_passes_the_scale_keeps_its_standard_error(tmp_path):
