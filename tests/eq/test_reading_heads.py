@@ -19,6 +19,7 @@ from empeval_heads.facts import read_facts
 from empeval_heads.head import load_head
 from empeval_heads.labels import STRATEGIES
 from empeval_training.eq import embeddings as module
+from empeval_training.eq import heads as heads_module
 from empeval_training.eq.choosing import PRIOR, rate_strategies
 from empeval_training.eq.embeddings import embed_to_disk
 from empeval_training.eq.esconv import SEEKER, SUPPORTER, Talk, Turn
@@ -313,6 +314,26 @@ def test_what_three_layers_show_together_is_read_side_by_side(recipe, tmp_path):
     assert scores[best] > 0.9 > 2 * max(score for layers, score in scores.items() if layers != best)
     assert read.shape == (400, 12)
     assert read[:, 0::4] == pytest.approx(2 * (numbers[:, None] >> np.arange(3) & 1) - 1, abs=0.3)
+
+
+def test_heads_on_layers_side_by_side_score_by_themselves(
+    recipe, tiny_base, at_mirror, tmp_path, monkeypatch
+):
+    def both(kind, splits, base, recipe, work, seed):
+        passages = splits["validation"].passages
+        states = embed_to_disk(passages, base, recipe, work, f"{kind}-validation", (1, 2))
+        return (1, 2), {}, states.reshape(len(states), -1)
+
+    monkeypatch.setattr(heads_module, "choose_layers", both)
+    out = tmp_path / "heads"
+    result = train_heads(recipe, out, ratings=None, seed=17)
+    base = shared_base(str(tiny_base))
+    for kind in ("emotion", "strategy"):
+        facts = read_facts(out / f"{kind}-head.safetensors", kind)
+        assert (facts.layers, facts.width) == ((1, 2), 2 * base.width)
+        assert result["figures"][kind]["layers"] == [1, 2]
+    run = empeval.run("human:", ["ed-mini"], [f"eq:{out}"], limit=2, out=tmp_path / "run")
+    assert {m.n_failed for m in run.metrics()} == {0}
 
 
 def test_strategies_are_rated_by_the_next_feedback_and_else_by_the_talk():

@@ -131,7 +131,7 @@ def _train(
             labels=EMOTIONS if kind == "emotion" else STRATEGIES,
             base=recipe.base,
             base_fingerprint=base.fingerprint,
-            width=base.width,
+            width=base.width * len(layers),
             hidden=recipe.hidden * recipe.members,
             layers=layers,
             standardized=recipe.standardize,
