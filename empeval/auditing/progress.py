@@ -19,18 +19,22 @@ class Lines:
     def __init__(self, total: int, done: int, label: str) -> None:
         self._total, self._done, self._label = total, done, label
         self._last = time.monotonic()
-        self._said = done
+        self._said: int | None = None
 
     def update(self, count: int = 1) -> None:
         """Count so many more."""
         self._done += count
         now = time.monotonic()
         if now - self._last >= EVERY:
-            # the rate of the last minute: the first one holds the loading of the scorer
-            rate = (self._done - self._said) / (now - self._last)
-            left = (self._total - self._done) / rate / 60
+            text = f"{self._label}: {self._done} of {self._total}"
+            if self._said is not None:
+                # The rate since the last line: before the first one a scorer is loaded, and a first
+                # group of replies may have been read of which one is counted yet.
+                rate = (self._done - self._said) / (now - self._last)
+                left = (self._total - self._done) / rate / 60
+                text += f", about {left:.0f} minutes left"
             self._last, self._said = now, self._done
-            say(f"{self._label}: {self._done} of {self._total}, about {left:.0f} minutes left")
+            say(text)
 
     def __enter__(self) -> Lines:
         return self
