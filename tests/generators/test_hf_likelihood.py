@@ -108,6 +108,17 @@ def test_a_conversation_counts_once_for_all_that_is_asked_of_it(tmp_path, monkey
     assert sum(computed) < 0.15 * sum(len(prompt) for prompt, _ in questions)
 
 
+def test_many_questions_on_one_conversation_are_read_some_at_a_time(tmp_path, monkeypatch):
+    """What is kept of each is as wide as the vocabulary."""
+    kind = type(make_random_model(tmp_path))
+    widest: list[int] = []
+    watch_forward(monkeypatch, kind, lambda shape: widest.append(shape[0]))
+    questions = [(STORY, (f"{number:03d} times", "never")) for number in range(600)]
+    found = loglikelihood(generator(tmp_path), asked(questions))
+    assert {one.note for one in found.values()} == {None}
+    assert 64 < max(widest) <= 256
+
+
 def test_a_text_that_the_model_is_sure_of_has_nearly_all_of_the_probability(tmp_path):
     make_scripted_model(tmp_path, {"?": ["yes", " dear"], "!": ["no"]})
     request = Continuations("1", (Message("user", "Well?"),), ("yes", "no", "yes dear"))

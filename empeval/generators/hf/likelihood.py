@@ -15,6 +15,8 @@ from empeval.generators.hf.prompts import Prompter
 from empeval.generators.hf.rows import first_of_texts, unfit, with_longer
 from empeval.records import Continuations, LogLikelihood
 
+MAX_ROWS = 256
+"""Rows of a batch: each has logits of the whole vocabulary for what it is asked."""
 ROUNDING = 1e-3
 """How far above 0 a log-probability may come out; half precision is not exact."""
 
@@ -59,20 +61,20 @@ def likelihoods(
         budget: tokens of a batch.
     """
     batch: list[Wanted] = []
-    size = 0
+    size = rows = 0
     before: tuple[int, ...] = ()
     for one in wanted:
         if (why := _unfit(one, window)) is not None:
             yield LogLikelihood(one.request.id, (), why, one.start)
             continue
-        row = one.rows[0]
+        row, own = one.rows[0], len({each[:-1] for each in one.rows})
         new = one.start if one.start - common_prefix(before, row) > LEAST_SHARED else 0
         tails = sum(len(each) - one.start for each in one.rows)
-        if batch and size + new + tails > budget:
+        if batch and (size + new + tails > budget or rows + own > MAX_ROWS):
             yield from _batch(batch, reader)
-            batch, size, new = [], 0, one.start
+            batch, size, rows, new = [], 0, 0, one.start
         batch.append(one)
-        size += new + tails
+        size, rows = size + new + tails, rows + own
         before = row
     if batch:
         yield from _batch(batch, reader)
