@@ -152,7 +152,7 @@ class EmotionHead(HeadScorer):
     """28 emotions of a reply, by a head on a frozen model's embeddings."""
 
     card = ScorerCard(
-        version="2",
+        version="3",
         summary="Probabilities of the 28 GoEmotions classes in the reply, by a head on a frozen "
         "base model's pooled embeddings. Several may hold at once. English only.",
         values=class_values(EMOTIONS),
@@ -180,7 +180,7 @@ class StrategyHead(HeadScorer):
     """8 support strategies of a reply, by a head on a frozen model's embeddings."""
 
     card = ScorerCard(
-        version="2",
+        version="3",
         summary="Probabilities of the 8 ESConv support strategies of the reply, by a head on a "
         "frozen base model's pooled embeddings. English only.",
         values=class_values(STRATEGIES),
@@ -230,7 +230,7 @@ class EQ(HeadScorer):
     """The EQ score: empathy mass plus 0.3 times alignment."""
 
     card = ScorerCard(
-        version="2",
+        version="3",
         summary="EQ = empathy_mass + 0.3 * alignment, from an emotion head and a strategy head on "
         "a frozen base model's embeddings. English only. It ranks a small model's formulas of "
         "sympathy above what people write: read it beside the human replies' score.",

@@ -62,10 +62,10 @@ tags:
 
 # Emotion and strategy heads
 
-`LayerNorm -> Linear -> ReLU -> Linear` on the frozen, pooled states of `{base}` after the layer
+`LayerNorm -> Linear -> ReLU -> Linear` on the frozen, pooled states of `{base}` after the layers
 named below: 28 GoEmotions classes (several may hold), and the 8 support strategies of ESConv (one
-holds). Of several layers the one that reads validation best was kept; each emotion has a threshold
-of its own, chosen on validation.
+holds). Of several layers, alone and side by side, those that read validation best were kept; each
+emotion has a threshold of its own, chosen on validation.
 
 ## Use
 
