@@ -138,7 +138,7 @@ def test_parquet_keeps_text_and_numbers(tmp_path_factory, rows):
         ("a_json", b'[{"n": 1},\n "\xff"]', r"a\.json, line 2: not UTF-8"),
         ("a_json", b'[{"n": 1},\n {"n": 2', r"a\.json, line 2: not valid JSON"),
         ("a_json", b'[{"n": 1}, 2]', r"a\.json, element 2: a row must be a JSON object"),
-        ("a_csv", b"n,m\n1,2\n3\n", r"a\.csv, line 3: 1 fields, but the header names 2 columns"),
+        ("a_csv", b"n,m\n1,2\n3\n", r"a\.csv, line 3: 1 field, but the header names 2 columns"),
         ("a_csv", b"n\n1\n\xff\n", r"a\.csv, line 3: not UTF-8"),
         ("a_csv", b'n\n"1\n2\n', r"a\.csv, line 3: .*quotation mark that is never closed"),
         ("a_csv", b"n,n\n1,2\n", r"a\.csv, line 1: the column 'n' comes twice"),

@@ -225,7 +225,7 @@ def test_the_fingerprint_changes_with_what_decides_the_score(base, heads, tmp_pa
 
 def test_cards_are_json(heads):
     for scorer in (EmotionHead, StrategyHead, EQ):
-        assert msgspec.json.decode(msgspec.json.encode(scorer.card))["version"] == "2"
+        assert msgspec.json.decode(msgspec.json.encode(scorer.card))["version"] == "3"
 
 
 def with_reference(name, reply, reference):
