@@ -1,4 +1,4 @@
-"""Everything that ``docs/performance.md`` measures of this version, one after the other.
+"""Most of what ``docs/performance.md`` measures of this version, one after the other.
 
     python benchmarks/bench.py [--only NAME ...] [--lm-eval PATH] [--model FOLDER] [-o FILE]
 
