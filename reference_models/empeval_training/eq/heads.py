@@ -190,8 +190,8 @@ def choose_layers(
     """The layers whose states read validation best, with heads on a part of the training passages.
 
     Each is tried alone; then the best of them with the lowest and the highest beside it, the
-    base's last one aside: what a text is about fades on the way up, what it says grows. One pass
-    through the base gives the states of all layers; the test split is not looked at.
+    base's last one aside. One pass through the base gives the states of all layers; the test split
+    is not looked at.
 
     Args:
         kind: which head.
