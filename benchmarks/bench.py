@@ -78,6 +78,8 @@ def steps(options: argparse.Namespace) -> list[Step]:
              "--counts", *counts, "--threads", "1", "2", "--rounds", "1"]),
         Step("memory", "Memory", ["run_memory.py", "--scorers", "baseline", "--no-compare",
              "--counts", *counts], 1),
+        Step("gpu", "Tokens a second on a GPU", ["gpu_throughput.py", "--replies", "512", "--new",
+             "64", "--rounds", "1"], None, lacks_gpu()),
         Step("start", "Start-up", ["start_up.py", "--rounds", "1" if quick else "15"]),
     ]  # fmt: skip
 
@@ -100,6 +102,15 @@ def beside_peer(options: argparse.Namespace) -> tuple[str | None, list[str]]:
             return f"{MODEL} cannot be had ({error})", []
     script = ["eqbench_vs_lm_eval.py", "--model", str(model), "--data-dir", data]
     return None, [*script, "--lm-eval", found]
+
+
+def lacks_gpu() -> str | None:
+    """Why nothing can be measured on a GPU."""
+    if not has("torch"):
+        return "torch is not installed"
+    import torch
+
+    return None if torch.cuda.is_available() else "there is no GPU"
 
 
 def has(module: str) -> bool:

@@ -133,6 +133,18 @@ def test_quantised_weights_answer(tmp_path, quantize):
     assert quantize.removesuffix("bit") in type(layer).__name__
 
 
+@pytest.mark.parametrize(
+    ("memory", "tokens"), [(0, 32_768), (512_000_000, 400_000), (2**40, 2**20)]
+)
+def test_a_gpu_computes_as_many_tokens_at_once_as_its_memory_holds(
+    tmp_path, monkeypatch, memory, tokens
+):
+    make_random_model(tmp_path)  # 256 bytes a token: 2 layers, keys and values, 2 heads of 8 floats
+    monkeypatch.setattr(loading, "choose_device", lambda wanted: "cuda")
+    monkeypatch.setattr(loading, "gpu_bytes", lambda device: memory)
+    assert HuggingFace(str(tmp_path), device="cuda").runtime()["batch_tokens"] == tokens
+
+
 def cuda():
     import torch
 
@@ -164,7 +176,10 @@ def test_a_gpu_answers_as_the_processor_does(tmp_path, device):
 def test_closing_gives_the_memory_of_the_gpu_back(folder):
     import torch
 
-    before = torch.cuda.memory_allocated()
+    other = HuggingFace(folder, device="cuda")
+    assert texts(other, ["a"]) == ["fine!"]
+    other.close()
+    before = torch.cuda.memory_allocated()  # libraries keep what they took for the first product
     generator = HuggingFace(folder, device="cuda")
     assert texts(generator, ["a"]) == ["fine!"]
     assert torch.cuda.memory_allocated() > before

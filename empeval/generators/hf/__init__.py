@@ -37,8 +37,12 @@ __all__ = ["DType", "HuggingFace", "Quantize"]
 CPU_BATCH_TOKENS = (8_192, 24_576)
 """The least and the most by default; between them as many as ``CPU_CACHE_BYTES`` hold."""
 CPU_CACHE_BYTES = 768 * 2**20
-GPU_BATCH_TOKENS = 131_072
-MAX_ROWS = 256
+GPU_BATCH_TOKENS = (32_768, 1_048_576)
+"""The same on a GPU: as many as ``GPU_CACHE_SHARE`` of its memory hold."""
+GPU_CACHE_SHARE = 0.2
+"""What a batch keeps is copied where it grows, and the weights want room, too."""
+MAX_ROWS = {"cpu": 256, "gpu": 1024}
+"""A step of a GPU takes about as long for one row as for hundreds."""
 
 
 class HuggingFace(Generator):
@@ -170,7 +174,7 @@ class HuggingFace(Generator):
         limits = {
             "budget": self._budget,
             "new_tokens": sampling.max_tokens,
-            "max_rows": MAX_ROWS,
+            "max_rows": MAX_ROWS["gpu" if self._on_gpu else "cpu"],
         }
         prompts = [(self._prompt(item).tokens, item) for item in items]
         if self._shares:
@@ -314,11 +318,20 @@ class HuggingFace(Generator):
     def _budget(self) -> int:
         if self._batch_tokens:
             return self._batch_tokens
-        if not self._device.startswith("cpu"):
-            return GPU_BATCH_TOKENS
-        least, most = CPU_BATCH_TOKENS
+        least, most = GPU_BATCH_TOKENS if self._on_gpu else CPU_BATCH_TOKENS
         size = self._token_bytes if self._shares else None
-        return max(least, min(most, CPU_CACHE_BYTES // size)) if size else least
+        if not size:
+            return least
+        room = CPU_CACHE_BYTES
+        if self._on_gpu:
+            from empeval.generators.hf.loading import gpu_bytes
+
+            room = int(GPU_CACHE_SHARE * gpu_bytes(self._device))
+        return max(least, min(most, room // size))
+
+    @property
+    def _on_gpu(self) -> bool:
+        return not self._device.startswith("cpu")
 
     @cached_property
     def _shares(self) -> bool:

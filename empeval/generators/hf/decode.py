@@ -208,12 +208,13 @@ class _StopStrings:
         import torch
 
         length = ids.shape[1]
-        begin = max(self.start, length - self.window)
-        for index, stops in enumerate(self.stops):
-            if stops and index not in self.ended:
-                tail, whole = ids[index, begin:].tolist(), ids[index, self.start :].tolist()
+        if self.window > 1:
+            tails = ids[:, max(self.start, length - self.window) :].tolist()  # of all rows at once
+            for index, (stops, tail) in enumerate(zip(self.stops, tails, strict=True)):
+                if not stops or index in self.ended or not self.read.holds(tail, stops):
+                    continue
                 # a tail may read otherwise than the same tokens behind others
-                if self.read.holds(tail, stops) and self.read.holds(whole, stops):
+                if self.read.holds(ids[index, self.start :].tolist(), stops):
                     self.ended[index] = length
         done = torch.zeros(ids.shape[0], dtype=torch.bool)
         done[list(self.ended)] = True

@@ -183,6 +183,18 @@ def choose_dtype(wanted: DType, device: str, stored: Any) -> Any:
     return dtype
 
 
+def gpu_bytes(device: str) -> int:
+    """The memory of a GPU, 0 where torch does not say.
+
+    The whole of it and not what is free, so that a run that is taken up again has the same batches.
+    """
+    import torch
+
+    if not device.startswith("cuda"):
+        return 0
+    return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
+
+
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware (AVX512-BF16, AMX, Arm's BF16)."""
     try:

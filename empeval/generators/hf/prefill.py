@@ -23,7 +23,7 @@ from empeval.generators.hf.batches import (
     cut_batches,
 )
 
-READ_AT_ONCE = 8_192
+READ_AT_ONCE = {"cpu": 8_192, "gpu": 32_768}
 """Tokens that are read in one pass, padding included."""
 REST_PADDING = 0.25
 """Padding of a pass over rests of rows: they are short, and a pass has a price of its own."""
@@ -93,7 +93,11 @@ class Pass(msgspec.Struct, frozen=True):
 
 
 def passes(
-    rows: Sequence[Sequence[int]], shared: Sequence[Shared], *, padding: bool = True
+    rows: Sequence[Sequence[int]],
+    shared: Sequence[Shared],
+    *,
+    padding: bool = True,
+    budget: int = READ_AT_ONCE["cpu"],
 ) -> list[Pass]:
     """In which passes rows are read: a row behind the one that it takes from.
 
@@ -103,6 +107,7 @@ def passes(
         rows: token ids.
         shared: what each takes from another.
         padding: whether rows of one pass may differ in length.
+        budget: tokens of a pass.
     """
     planned: list[Pass] = []
     rest = [len(row) - part.length for row, part in zip(rows, shared, strict=True)]
@@ -112,7 +117,7 @@ def passes(
         most = REST_PADDING if step else MAX_PADDING
         cut = cut_batches(
             [(rest[index], index) for index in those],
-            budget=READ_AT_ONCE,
+            budget=budget,
             new_tokens=0,
             max_rows=len(rows),
             max_padding=most if padding else 0.0,
@@ -142,22 +147,34 @@ class States:
         self.room = room
         self.layers: list[tuple[Any, Any]] = []
 
-    def put(self, index: int, length: int, source: Any, row: int) -> None:
-        """Keep the last ``length`` columns of a row of a cache."""
+    def put(self, indices: Sequence[int], source: Any) -> None:
+        """Keep the rows of a cache, which are those of ``indices``, as far as they are kept.
+
+        With them comes what stands before their beginnings, which nothing may look at.
+        """
+        rows = [row for row, index in enumerate(indices) if index in self.slots]
+        if not rows:
+            return
         if not self.layers:
             self.layers = [(self._empty(y.keys), self._empty(y.values)) for y in source.layers]
-        slot = self.slots[index]
+        slots = [self.slots[indices[row]] for row in rows]
         for kept, layer in zip(self.layers, source.layers, strict=True):
             for target, new in zip(kept, (layer.keys, layer.values), strict=True):
-                target[slot, :, self.room - length :] = new[row, :, new.shape[2] - length :]
+                part = new if len(rows) == len(indices) else new[rows]
+                target[slots, :, self.room - new.shape[2] :] = part
 
-    def copy(self, index: int, length: int, donor: int, whole: int) -> None:
-        """Keep the first ``length`` of the ``whole`` tokens of a row as those of another."""
-        slot, other, first = self.slots[index], self.slots[donor], self.room - whole
-        for kept in self.layers:
-            for tensor in kept:
-                part = tensor[other, :, first : first + length]
-                tensor[slot, :, self.room - length :] = part
+    def copy(self, copies: Sequence[tuple[int, int, int, int]]) -> None:
+        """Keep beginnings of rows as rows of their own.
+
+        Args:
+            copies: of each (its index, how many tokens it has, the other's index, how many that
+                has).
+        """
+        found = self._beginnings([(donor, length, whole) for _, length, donor, whole in copies])
+        slots = [self.slots[index] for index, *_ in copies]
+        for kept, parts in zip(self.layers, found, strict=True):
+            for target, part in zip(kept, parts, strict=True):
+                target[slots, :, self.room - part.shape[2] :] = part
 
     def beginnings(self, wanted: Sequence[tuple[int | None, int, int]]) -> Any:
         """A cache with the beginnings of rows, padded on the left.
@@ -165,20 +182,22 @@ class States:
         Args:
             wanted: of each (its index or ``None``, how many tokens of it, how many it has).
         """
+        return _cache(list(self._beginnings(wanted)))
+
+    def _beginnings(self, wanted: Sequence[tuple[int | None, int, int]]) -> Iterator[Any]:
+        """Keys and values of each layer; before a beginning stands what nothing may look at."""
+        import torch
+
         width = max(length for _, length, _ in wanted)
-        made = []
+        device = self.layers[0][0].device
+        slots = [0 if index is None else self.slots[index] for index, *_ in wanted]
+        firsts = [self.room - whole + length - width for _, length, whole in wanted]
+        row = torch.tensor(slots, device=device)[:, None]
+        column = torch.tensor(firsts, device=device)[:, None] + torch.arange(width, device=device)
+        column = column.clamp(0, self.room - 1)
         for kept in self.layers:
-            pair = []
-            for tensor in kept:
-                part = tensor.new_zeros((len(wanted), tensor.shape[1], width, tensor.shape[3]))
-                for row, (index, length, whole) in enumerate(wanted):
-                    if index is not None and length:
-                        first = self.room - whole
-                        found = tensor[self.slots[index], :, first : first + length]
-                        part[row, :, width - length :] = found
-                pair.append(part)
-            made.append((pair[0], pair[1]))
-        return _cache(made)
+            keys, values = (t.transpose(1, 2)[row, column].transpose(1, 2) for t in kept)
+            yield keys, values
 
     def _empty(self, like: Any) -> Any:
         _, heads, _, size = like.shape
@@ -206,6 +225,7 @@ class Reader:
         self._positions = "position_ids" in parameters
         self._keeps = "logits_to_keep" in parameters
         self.shares = padding and can_share(type(model), model.config)
+        self._at_once = READ_AT_ONCE["cpu" if model.device.type == "cpu" else "gpu"]
 
     def cache(self, rows: Sequence[Sequence[int]]) -> Any:
         """A cache of all tokens of each row but the last, for ``generate`` to go on from.
@@ -223,16 +243,20 @@ class Reader:
             return None
         read = [row[:-1] for row in rows]
         shared = share(read, [0] * len(rows))
-        planned = passes(read, shared)
+        planned = passes(read, shared, budget=self._at_once)
         if len(planned) < 2 and all(part.donor is None for part in shared):
             return None
         states = States(range(len(rows)), max(map(len, read)))
         with torch.inference_mode():
             for _ in self._run(read, shared, planned, states, [1] * len(read)):
                 pass
-            for index, (row, part) in enumerate(zip(read, shared, strict=True)):
-                if part.donor is not None and len(row) == part.length:
-                    states.copy(index, part.length, part.donor, len(read[part.donor]))
+            copies = [
+                (index, part.length, part.donor, len(read[part.donor]))
+                for index, (row, part) in enumerate(zip(read, shared, strict=True))
+                if part.donor is not None and len(row) == part.length
+            ]
+            if copies:
+                states.copy(copies)
             return _cache(states.layers)
 
     def logits(
@@ -249,7 +273,7 @@ class Reader:
         """
         nothing = [Shared()] * len(rows)
         shared = share(rows, wanted) if self.shares else nothing
-        planned = passes(rows, shared, padding=self.padding)
+        planned = passes(rows, shared, padding=self.padding, budget=self._at_once)
         donors = sorted({part.donor for part in shared if part.donor is not None})
         states = States(donors, max(map(len, rows)))
         for one, logits in self._run(rows, shared, planned, states, wanted):
@@ -271,9 +295,8 @@ class Reader:
             with torch.inference_mode():
                 keep = max(wanted[index] for index in one.rows)
                 out = self._forward(rows, shared, one, states, keep)
-                for row, index in enumerate(one.rows):
-                    if index in states.slots:
-                        states.put(index, len(rows[index]), out.past_key_values, row)
+                if states.slots:
+                    states.put(one.rows, out.past_key_values)
             yield one, out.logits
 
     def _forward(
