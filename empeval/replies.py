@@ -21,3 +21,21 @@ def unusable(sample: Sample) -> Score | None:
 def remarks(sample: Sample) -> list[str]:
     """What a reader should know about a reply that was measured."""
     return ["reply cut at the token limit"] if sample.response.status == "truncated" else []
+
+
+def other_history(sample: Sample) -> str:
+    """What to know of a human reply beside a model's in a dialogue that is the model's own.
+
+    Args:
+        sample: an item with the reply to it.
+
+    Returns:
+        A remark for a metric that sets the two side by side; ``""`` where both answer the same.
+    """
+    reference = (sample.item.reference or "").strip()
+    if sample.item.turn < 2 or not reference or reference == sample.text.strip():
+        return ""
+    return (
+        "people answered what people had said before, not what the model had: "
+        "`empeval compare` with a run of human: leaves each in its own dialogue"
+    )

@@ -5,7 +5,8 @@ when a model is loaded or something is encoded.
 
 ======================  ===========================================================================
 replies                 ``unusable`` and ``remarks``: which replies can be measured, and what to
-                        say of the others; ``looks_english``, ``refuses``
+                        say of the others; ``other_history``: what to say of human ones beside
+                        them; ``looks_english``, ``refuses``
 model folders           ``check_target``, ``locate``, ``on_disk``: a folder, ``packaged:NAME`` or a
                         hub id; ``fingerprint``, ``target_fingerprint`` for ``Scorer.fingerprint``;
                         ``load_encoder``: safetensors only, no code; ``ADAPTER``, ``PACKAGED``,
@@ -50,7 +51,7 @@ _HOMES = {
     "empeval.notices": "warn",
     "empeval.pairs": "parse_pairs",
     "empeval.refusals": "refuses",
-    "empeval.replies": "remarks unusable",
+    "empeval.replies": "other_history remarks unusable",
     "empeval.yamlfiles": "Document convert read_text read_yaml",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -73,6 +74,7 @@ __all__ = [
     "mean_pool",
     "nearest",
     "on_disk",
+    "other_history",
     "padded",
     "parse_pairs",
     "plain",
@@ -112,7 +114,7 @@ if TYPE_CHECKING:
     from empeval.notices import warn
     from empeval.pairs import parse_pairs
     from empeval.refusals import refuses
-    from empeval.replies import remarks, unusable
+    from empeval.replies import other_history, remarks, unusable
     from empeval.yamlfiles import Document, convert, read_text, read_yaml
 
 

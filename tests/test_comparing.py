@@ -149,6 +149,30 @@ def test_yes_no_metrics_have_an_exact_mcnemar_test(tmp_path):
     assert together.p_values.mcnemar is None, "items of a cluster are not independent"
 
 
+@pytest.mark.parametrize(
+    ("options", "ends", "widest"), [({"unit": "percent"}, (0, 1), 100), ({}, (1, 5), 4)]
+)
+def test_no_interval_holds_a_difference_that_the_scale_has_no_room_for(
+    tmp_path, options, ends, widest
+):
+    low, high = ends
+    before, after = [low] * 9, [high] * 7 + [low] * 2
+    clusters = [str(n // 3) for n in range(9)]
+    given = {"clusters": clusters, "low": low, "high": high} | options
+    found = compare(
+        make_run(tmp_path / "base", before, **given),
+        make_run(tmp_path / "up", after, statuses=["truncated"] * 7 + ["ok"] * 2, **given),
+    )
+    assert only(found).change.interval.high == widest
+    assert only(found).change.interval.low < 0.7 * widest
+    (rate,) = (r for r in found.rates if r.kind == "truncated")
+    assert rate.change.interval.high == 100
+    down = compare(
+        make_run(tmp_path / "again", after, **given), make_run(tmp_path / "down", before, **given)
+    )
+    assert only(down).change.interval.low == -widest
+
+
 def test_clusters_are_resampled_and_not_items(tmp_path):
     values = normal(30, 4, 0.4)
     clusters = [str(n) for n in range(30) for _ in range(10)]

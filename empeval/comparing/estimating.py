@@ -20,7 +20,7 @@ from empeval.comparing.records import (
 )
 from empeval.comparing.resampling import LEVELS, bootstrap_t, sign_flips
 from empeval.comparing.verdicts import check_margin, clusters_needed, decide, detectable
-from empeval.estimates import Sums, in_unit, mean_of, source_of, span_of, t_interval, t_p
+from empeval.estimates import Sums, in_unit, inside, mean_of, source_of, span_of, t_interval, t_p
 from empeval.records import Estimate, Interval
 
 FEW_ALIKE = 6
@@ -119,7 +119,7 @@ def _difference(
         margin=margin,
         verdict=verdict,
         not_worse_by_margin=safe,
-        change=msgspec.structs.replace(found, interval=outer),
+        change=_cut(msgspec.structs.replace(found, interval=outer), pair.differences, span),
         worst_case=_worst(pair),
         sides=Sides(base=sides[0], candidate=sides[1]),
         p_values=PValues(
@@ -137,6 +137,13 @@ def _difference(
         ),
         at_equal_length=at_equal_length(change, pair.words[there], clusters[there]),
     )
+
+
+def _cut(change: Estimate, differences: np.ndarray, span: float | None) -> Estimate:
+    """A difference whose interval ends where the scale allows no larger one."""
+    if span is None:
+        return change
+    return inside(change, differences, -span, span)
 
 
 def _t(estimate: Estimate, level: float) -> Interval | None:

@@ -11,7 +11,7 @@ import numpy as np
 from empeval.comparing.estimating import mcnemar
 from empeval.comparing.joined import Answer, Joined, RunFiles
 from empeval.comparing.records import Rate
-from empeval.estimates import mean_of, t_p
+from empeval.estimates import inside, mean_of, t_p
 
 STATUSES = ("truncated", "empty", "missing", "error")
 UNPARSED = "unparsed"
@@ -74,7 +74,8 @@ def _unscored(files: RunFiles, joined: Joined, labels: Sequence[str]) -> np.ndar
 
 
 def _rate(joined: Joined, kind: str, before: np.ndarray, after: np.ndarray) -> Rate:
-    change = mean_of(100.0 * (after.astype(float) - before.astype(float)), joined.clusters)
+    differences = 100.0 * (after.astype(float) - before.astype(float))
+    change = inside(mean_of(differences, joined.clusters), differences, -100, 100)
     single = len(joined.ids) == joined.n_clusters
     return Rate(
         task=joined.task,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from empeval import Mean, Metric, Scored, ValueCard, mean_metrics
-from empeval.toolkit import warn
+from empeval.toolkit import other_history, warn
 from empeval_empathy.emotions import EMOTIONS, MECHANISMS
 
 EMPATHY = ValueCard(
@@ -82,14 +82,15 @@ def metrics_of(scored: Sequence[Scored]) -> list[Metric]:
     found = _Found(scored)
     means = [Mean(value=EMPATHY)]
     if found.human:
+        aside = f"; {found.other_history}" if found.other_history else ""
         means += [
-            Mean(value=HUMAN, where=_human, note="the human replies to the same items"),
+            Mean(value=HUMAN, where=_human, note=f"the human replies to the same items{aside}"),
             Mean(
                 value=DIFFERENCE,
                 where=_human,
                 metric="empathy_minus_human",
                 of=lambda s: s.score.values["empathy"] - s.score.values["human"],
-                note="paired: the reply less the human reply to the same item",
+                note=f"paired: the reply less the human reply to the same item{aside}",
             ),
         ]
     if found.mechanisms:
@@ -118,15 +119,18 @@ class _Found:
 
     Attributes:
         human, mechanisms, relevance, target: whether any sample has these values.
+        other_history: what is to be known of human replies, if anything.
         unknown: how many items state an emotion that is none of those that these scorers know.
     """
 
     def __init__(self, scored: Iterable[Scored]) -> None:
         self.human = self.mechanisms = self.relevance = self.target = False
+        self.other_history = ""
         stated, odd, names = 0, 0, set[str]()
         for one in scored:
             good = one.score.status == "ok"
             self.human |= good and _human(one)
+            self.other_history = self.other_history or other_history(one.sample)
             self.mechanisms |= good and _mechanisms(one)
             self.relevance |= good and _relevance(one)
             self.target |= good and _target(one)

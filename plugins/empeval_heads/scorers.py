@@ -22,7 +22,7 @@ from empeval import (
     ValueCard,
     mean_metric,
 )
-from empeval.toolkit import fingerprint, remarks, unusable
+from empeval.toolkit import fingerprint, other_history, remarks, unusable
 from empeval_heads.bundle import EqFacts, locate_heads, read_eq
 from empeval_heads.eq import align, emotion_alignment, empathy_mass, eq, strategy_alignment
 from empeval_heads.facts import Kind
@@ -300,14 +300,16 @@ class EQ(HeadScorer):
         ]
         with_human = [s for s in scored if (s.sample.item.reference or "").strip()]
         if any(s.score.status == "ok" for s in with_human):
+            remark = next((text for s in with_human if (text := other_history(s.sample))), "")
+            aside = f"; {remark}" if remark else ""
             metrics[1:1] = [
-                mean_metric(HUMAN, with_human, note="the human replies to the same items"),
+                mean_metric(HUMAN, with_human, note=f"the human replies to the same items{aside}"),
                 mean_metric(
                     DIFFERENCE,
                     with_human,
                     metric="eq_minus_human",
                     of=lambda s: s.score.values["eq"] - s.score.values["human"],
-                    note="paired: the reply less the human reply to the same item",
+                    note=f"paired: the reply less the human reply to the same item{aside}",
                 ),
             ]
         return metrics

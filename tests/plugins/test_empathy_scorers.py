@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import msgspec
 import numpy as np
 import pytest
 from support.command import python
@@ -231,6 +232,19 @@ def test_figures_stand_beside_the_human_replies_to_the_same_items(scorer):
     )
     assert got["empathy_minus_human"].ci_low <= got["empathy_minus_human"].value
     assert got["emotion_accuracy"].unit == "percent"
+
+
+@pytest.mark.parametrize(("turn", "said"), [(0, False), (1, False), (2, True)])
+def test_beside_human_replies_in_the_models_own_dialogue_stands_that_they_are_not_of_it(
+    scorer, turn, said
+):
+    given = sample(SORRY, reference="Oh no! Why?")
+    given = Sample(msgspec.structs.replace(given.item, turn=turn), given.response)
+    got = figures(scorer, [given])
+    for name in ("human", "empathy_minus_human"):
+        assert ("not what the model had" in got[name].note) is said
+    same = Sample(msgspec.structs.replace(given.item, reference=SORRY), given.response)
+    assert "not what" not in figures(scorer, [same])["human"].note
 
 
 def test_numbers_that_are_not_finite_are_an_error_and_no_score(checkpoints, tmp_path):
