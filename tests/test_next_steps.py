@@ -115,6 +115,17 @@ def test_a_mistyped_scorer_shows_no_table_of_before(cli, run):
     assert failed.out == ""
 
 
+def test_a_run_that_did_not_end_is_not_said_to_be_running(cli, run):
+    path = run.path / "run.json"
+    path.write_text(path.read_text().replace('"complete"', '"running"'))
+    shown, listed = cli("runs", "show", run.path), cli("runs", "list", "--runs", run.path.parent)
+    for made in (shown, listed):
+        assert "unfinished" in made.out
+        assert "running" not in made.out
+    found = cli("runs", "list", "--runs", run.path.parent, "--format", "json")
+    assert json.loads(found.out)[0]["status"] == "running", "what run.json says"
+
+
 def test_an_option_of_a_judge_that_is_mistyped_is_known(cli, run):
     failed = cli("score", run.path, "--scorers", "judge:openai:x?rubrik=epitome")
     assert failed.code == 2

@@ -69,7 +69,16 @@ def run_list(options: argparse.Namespace) -> int:
     if options.format != "json" and not any(row["problem"] for row in rows):
         rows = [{key: row[key] for key in row if key != "problem"} for row in rows]
     if options.format == "table":  # whose columns must fit; in UTC
-        rows = [row | {"created": row["created"][:19].replace("T", " ")} for row in rows]
+        from empeval.cli.tables import said_of
+
+        rows = [
+            row
+            | {
+                "created": row["created"][:19].replace("T", " "),
+                "status": said_of(row["status"]),
+            }
+            for row in rows
+        ]
     print_rows(rows, options.format)
     return 0
 

@@ -23,6 +23,11 @@ from empeval.runs import UNANSWERED, Run, is_run, notices, whole_failures
 from empeval.spending import Spending
 
 
+def said_of(status: str) -> str:
+    """A run's status for a person: one that says ``running`` may have died long ago."""
+    return "unfinished" if status == "running" else status
+
+
 def print_run(run: Run, form: str) -> None:
     """Print a run's metrics, how its answers came about, and where it is."""
     manifest = run.manifest
@@ -40,7 +45,7 @@ def print_run(run: Run, form: str) -> None:
             }
         )
         return
-    say(f"{manifest.model.title}  ({manifest.status})", form)
+    say(f"{manifest.model.title}  ({said_of(manifest.status)})", form)
     blank(form)
     print_notices(notices(run), form)
     if metrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ SMALL = ("*.json", "*.model", "*.txt", "*.jinja", "README.md")
 
 _DEEPER = ("*/*.json", "*/*.model", "*/*.txt", "*/*.md", "*/*/*", "[!a]*/*")
 """Of the small files in folders none is fetched but ``additional_chat_templates/*.jinja``."""
+
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 
 _READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja")
 
@@ -227,16 +230,17 @@ def _missing_weights(files: ModelFiles, name: str) -> HubError:
 
 def _license(folder: Path) -> str | None:
     """The licence in the front matter of the model's card; several are separated by commas."""
-    from huggingface_hub import metadata_load
-    from yaml import YAMLError
+    import yaml
 
     card = folder / "README.md"
     if not card.is_file():
         return None
-    try:
-        named = (metadata_load(card) or {}).get("license")
-    except (OSError, ValueError, RecursionError, YAMLError):  # somebody's card, in any state
+    try:  # some versions of huggingface_hub do not see past a byte order mark
+        front = _FRONT_MATTER.match(card.read_text(encoding="utf-8-sig"))
+        stated = yaml.safe_load(front[1]) if front else None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # in any state
         return None
+    named = stated.get("license") if isinstance(stated, dict) else None
     every = [one.strip() for one in (named if isinstance(named, list) else [named])
              if isinstance(one, str)]  # fmt: skip
     return ", ".join(filter(None, every)) or None
