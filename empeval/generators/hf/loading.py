@@ -190,6 +190,8 @@ def gpu_bytes(device: str) -> int:
     """
     import torch
 
+    if device.startswith("mps"):
+        return int(torch.mps.recommended_max_memory())
     if not device.startswith("cuda"):
         return 0
     return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
