@@ -92,10 +92,10 @@ def test_a_few_tokens_more_are_no_reason_to_wait_for_another_row():
     assert [part.donor for part in share(some, [1, 1, 1])] == [None, 0, 1]
 
 
-@given(rows, st.booleans())
-def test_each_row_is_computed_in_one_pass_behind_those_that_it_takes_from(some, padding):
+@given(rows, st.booleans(), st.integers(1, 900))
+def test_each_row_is_computed_in_one_pass_behind_those_that_it_takes_from(some, padding, held):
     shared = share(some, [0] * len(some))
-    planned = passes(some, shared, padding=padding)
+    planned = passes(some, shared, padding=padding, held=held)
     rest = {i: len(r) - p.length for i, (r, p) in enumerate(zip(some, shared, strict=True))}
     flat = [index for one in planned for index in one.rows]
     assert sorted(flat) == [index for index, left in rest.items() if left]
@@ -104,6 +104,8 @@ def test_each_row_is_computed_in_one_pass_behind_those_that_it_takes_from(some, 
         widths = {rest[index] for index in one.rows}
         assert one.width == max(widths)
         assert padding or len(widths) == 1
+        longest = max(len(some[index]) for index in one.rows)
+        assert len(one.rows) == 1 or len(one.rows) * longest <= held
         for index in one.rows:
             donor = shared[index].donor
             assert donor is None or order[donor] < order[index]

@@ -25,6 +25,9 @@ from empeval.generators.hf.batches import (
 
 READ_AT_ONCE = {"cpu": 8_192, "gpu": 32_768}
 """Tokens that are read in one pass, padding included."""
+HELD_AT_ONCE = {"cpu": 65_536, "gpu": 524_288}
+"""Tokens whose states a pass holds: a row brings those of its beginning along, however short the
+rest of it that is read."""
 REST_PADDING = 0.25
 """Padding of a pass over rests of rows: they are short, and a pass has a price of its own."""
 
@@ -98,6 +101,7 @@ def passes(
     *,
     padding: bool = True,
     budget: int = READ_AT_ONCE["cpu"],
+    held: int = HELD_AT_ONCE["cpu"],
 ) -> list[Pass]:
     """In which passes rows are read: a row behind the one that it takes from.
 
@@ -108,6 +112,7 @@ def passes(
         shared: what each takes from another.
         padding: whether rows of one pass may differ in length.
         budget: tokens of a pass.
+        held: tokens of a pass and of the beginnings of its rows; a row may have more by itself.
     """
     planned: list[Pass] = []
     rest = [len(row) - part.length for row, part in zip(rows, shared, strict=True)]
@@ -122,8 +127,22 @@ def passes(
             max_rows=len(rows),
             max_padding=most if padding else 0.0,
         )
-        planned += [Pass(tuple(batch), rest[batch[0]]) for batch in cut]
+        for batch in cut:
+            for piece in _holding([len(rows[index]) for index in batch], held):
+                some = batch[piece]
+                planned.append(Pass(tuple(some), rest[some[0]]))
     return planned
+
+
+def _holding(lengths: Sequence[int], held: int) -> Iterator[slice]:
+    """Neighbours that hold no more than so many tokens, each padded to the longest of them."""
+    first = longest = 0
+    for index, length in enumerate(lengths):
+        longest = max(longest, length)
+        if index > first and longest * (index + 1 - first) > held:
+            yield slice(first, index)
+            first, longest = index, length
+    yield slice(first, len(lengths))
 
 
 def _steps(index: int, shared: Sequence[Shared]) -> int:
@@ -225,7 +244,8 @@ class Reader:
         self._positions = "position_ids" in parameters
         self._keeps = "logits_to_keep" in parameters
         self.shares = padding and can_share(type(model), model.config)
-        self._at_once = READ_AT_ONCE["cpu" if model.device.type == "cpu" else "gpu"]
+        where = "cpu" if model.device.type == "cpu" else "gpu"
+        self._at_once, self._held = READ_AT_ONCE[where], HELD_AT_ONCE[where]
 
     def cache(self, rows: Sequence[Sequence[int]]) -> Any:
         """A cache of all tokens of each row but the last, for ``generate`` to go on from.
@@ -243,7 +263,7 @@ class Reader:
             return None
         read = [row[:-1] for row in rows]
         shared = share(read, [0] * len(rows))
-        planned = passes(read, shared, budget=self._at_once)
+        planned = passes(read, shared, budget=self._at_once, held=self._held)
         if len(planned) < 2 and all(part.donor is None for part in shared):
             return None
         states = States(range(len(rows)), max(map(len, read)))
@@ -273,7 +293,7 @@ class Reader:
         """
         nothing = [Shared()] * len(rows)
         shared = share(rows, wanted) if self.shares else nothing
-        planned = passes(rows, shared, padding=self.padding, budget=self._at_once)
+        planned = passes(rows, shared, padding=self.padding, budget=self._at_once, held=self._held)
         donors = sorted({part.donor for part in shared if part.donor is not None})
         states = States(donors, max(map(len, rows)))
         for one, logits in self._run(rows, shared, planned, states, wanted):
