@@ -42,7 +42,7 @@ GPU_BATCH_TOKENS = (32_768, 1_048_576)
 GPU_CACHE_SHARE = 0.2
 """What a batch keeps is copied where it grows, and the weights want room, too."""
 MAX_ROWS = {"cpu": 256, "gpu": 1024}
-"""A step of a GPU takes about as long for one row as for hundreds."""
+"""A GPU computes many rows in a step."""
 
 
 class HuggingFace(Generator):
